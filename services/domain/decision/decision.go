@@ -1,0 +1,62 @@
+// Package decision is the whole judgement of one input, still pure: fold, judge, life, and what is to be written.
+package decision
+
+import (
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Decision is everything that one input makes true. The store writes all of it or nothing.
+type Decision struct {
+	// Records are new resource versions; a version above 1 replaces the one before as the current one.
+	Records []record.Record
+	// Aliases are new names of patients.
+	Aliases []record.Alias
+	// Keys are idempotency keys used.
+	Keys []record.Key
+	// Superseded are resources all of whose earlier facts no longer count. It is applied before Facts are added.
+	Superseded []ref.Resource
+	// Facts to add, by episode.
+	Facts []Fact
+	// Episodes are new states. When several decisions of one commit hold the same episode the last one counts.
+	Episodes []*episode.State
+	// Alerts to insert or replace, whole. When several hold the same id the last one counts.
+	Alerts []alert.Alert
+	// Events to number and append, in order.
+	Events []feed.Draft
+}
+
+// Empty says whether there is nothing to write.
+func (d *Decision) Empty() bool {
+	return len(d.Records) == 0 && len(d.Aliases) == 0 && len(d.Keys) == 0 && len(d.Superseded) == 0 &&
+		len(d.Facts) == 0 && len(d.Episodes) == 0 && len(d.Alerts) == 0 && len(d.Events) == 0
+}
+
+// Fact is a fact with the episode it belongs to.
+type Fact struct {
+	Episode ref.Episode
+	fact.Fact
+}
+
+// Receipt is the answer to one submission.
+type Receipt struct {
+	// Outcome is how it ended.
+	Outcome record.Outcome
+	// Resource stored, or found unchanged.
+	Resource ref.Resource
+	// Patient it is about; empty for none.
+	Patient ref.Patient
+	// Issues say why, and what to know.
+	Issues []fault.Issue
+	// Kind of the fault when rejected.
+	Kind fault.Kind
+	// Entries hold one receipt per entry of a Bundle.
+	Entries []Receipt
+	// TenantSeq is the number of the tenant's last event of the commit; 0 when nothing was written.
+	TenantSeq int64
+}

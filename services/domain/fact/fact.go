@@ -1,0 +1,220 @@
+// Package fact is one dated, immutable thing that happened to an episode.
+//
+// The JSON names of these types are a stored form: they may gain fields, never change or lose one.
+package fact
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Kind of a fact.
+type Kind string
+
+// The kinds.
+const (
+	KindScores       Kind = "scores"
+	KindExercise     Kind = "exercise"
+	KindPrescription Kind = "prescription"
+	KindVisit        Kind = "visit"
+	KindTeam         Kind = "team"
+	KindGoal         Kind = "goal"
+	KindMeasure      Kind = "measure"
+	KindClock        Kind = "clock"
+)
+
+// Fact is one thing that happened. Exactly one of the pointers is set, as Kind says.
+type Fact struct {
+	// ID is stable across versions of the resource it was taken from, so that a correction replaces it.
+	ID string `json:"id"`
+	// Kind says which of the pointers is set.
+	Kind Kind `json:"kind"`
+	// At is when it happened (not when it was heard of), UTC.
+	At time.Time `json:"at"`
+	// Recorded is when it was heard of, UTC. The fold does not read it.
+	Recorded time.Time `json:"recorded"`
+	// Source is the stored version it was taken from; zero for the clock.
+	Source ref.Resource `json:"source,omitzero"`
+
+	Scores       *Scores       `json:"scores,omitempty"`
+	Exercise     *Exercise     `json:"exercise,omitempty"`
+	Prescription *Prescription `json:"prescription,omitempty"`
+	Visit        *Visit        `json:"visit,omitempty"`
+	Team         *Team         `json:"team,omitempty"`
+	Goal         *Goal         `json:"goal,omitempty"`
+	Measure      *Measure      `json:"measure,omitempty"`
+	Clock        *Clock        `json:"clock,omitempty"`
+}
+
+// Key orders facts: by effective time, then by id, so that the order never depends on arrival.
+type Key struct {
+	At time.Time `json:"at"`
+	ID string    `json:"id"`
+}
+
+// Key of the fact.
+func (f Fact) Key() Key { return Key{f.At, f.ID} }
+
+// Compare orders two keys.
+func (k Key) Compare(other Key) int {
+	if c := k.At.Compare(other.At); c != 0 {
+		return c
+	}
+	return cmp.Compare(k.ID, other.ID)
+}
+
+// Scores is what one response, or one pre-scored Observation, said.
+type Scores struct {
+	// Instrument id, such as `phq-9`.
+	Instrument string `json:"instrument"`
+	// Version and Hash of the definition that scored it; Version is `external` for pre-scored Observations.
+	Version string `json:"version"`
+	Hash    string `json:"hash,omitempty"`
+	// Construct such as `alliance`, `distress`, `beliefs`, `adherence`.
+	Construct string `json:"construct"`
+	// Respondent: `patient`, `clinician` or `care-partner`.
+	Respondent string `json:"respondent"`
+	// Clinician an alliance rating is about; empty when not named.
+	Clinician ref.Clinician `json:"clinician,omitempty"`
+	// Encounter reference (in its source's own ids, as sent), from which the fold may learn the clinician.
+	Encounter string `json:"encounter,omitempty"`
+	// Scores in the instrument's own order.
+	Scores []Score `json:"scores"`
+	// Critical items that fired.
+	Critical []Critical `json:"critical,omitempty"`
+	// SafetyUnknown are alert items of severity safety left unanswered.
+	SafetyUnknown []int `json:"safetyUnknown,omitempty"`
+	// Items used, in the order of the printed form.
+	Items []Item `json:"items,omitempty"`
+	// Discrepancy is set when a submitted total differs from ours; it keeps the submitted value.
+	Discrepancy *float64 `json:"discrepancy,omitempty"`
+}
+
+// Score is one number or the reason why there is none.
+type Score struct {
+	Code        string   `json:"code"`
+	Value       *float64 `json:"value,omitempty"`
+	Band        string   `json:"band,omitempty"`
+	Prorated    bool     `json:"prorated,omitempty"`
+	NotScorable string   `json:"notScorable,omitempty"`
+	// HigherBetter is the direction.
+	HigherBetter bool    `json:"higherBetter,omitempty"`
+	Min          float64 `json:"min"`
+	Max          float64 `json:"max"`
+	Unconfirmed  bool    `json:"unconfirmed,omitempty"`
+}
+
+// Value of a score code; nil when it is absent or not scorable.
+func (s *Scores) Value(code string) *float64 {
+	for i := range s.Scores {
+		if s.Scores[i].Code == code {
+			return s.Scores[i].Value
+		}
+	}
+	return nil
+}
+
+// Band of a score code.
+func (s *Scores) Band(code string) string {
+	for i := range s.Scores {
+		if s.Scores[i].Code == code {
+			return s.Scores[i].Band
+		}
+	}
+	return ""
+}
+
+// Critical is an item answered at or beyond its alert threshold.
+type Critical struct {
+	Item     int     `json:"item"`
+	Value    float64 `json:"value"`
+	Severity string  `json:"severity"`
+}
+
+// Item is one answer as it entered the scores.
+type Item struct {
+	Item    int      `json:"item"`
+	Concept string   `json:"concept"`
+	Answer  *float64 `json:"answer,omitempty"`
+	Used    *float64 `json:"used,omitempty"`
+}
+
+// Exercise is one log of home exercise.
+type Exercise struct {
+	// Prescription is the ServiceRequest it is based on, as sent (`ServiceRequest/x`); empty when not said.
+	Prescription string `json:"prescription,omitempty"`
+	// Done is how many sessions it stands for; 0 is "reported not done".
+	Done float64 `json:"done"`
+	// Minutes of exercise; 0 when not said.
+	Minutes float64 `json:"minutes,omitempty"`
+}
+
+// Prescription is the exercise prescription from Fact.At on.
+type Prescription struct {
+	// ID is the ServiceRequest as its source names it, `ServiceRequest/x`.
+	ID string `json:"id"`
+	// Status: active, on-hold, completed, revoked …
+	Status string `json:"status"`
+	// Sessions asked for per Period of PeriodDays days.
+	Sessions   float64 `json:"sessions"`
+	PeriodDays float64 `json:"periodDays"`
+	// Weekdays on which it is done (time.Weekday numbers); empty when any.
+	Weekdays []int `json:"weekdays,omitempty"`
+	// From and Until bound it; zero Until is open. Until is exclusive.
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Visit is an Appointment or an Encounter.
+type Visit struct {
+	// ID as its source names it, `Encounter/x` or `Appointment/x`.
+	ID string `json:"id"`
+	// Appointment that an Encounter fulfils, as sent; empty when none is named.
+	Appointment string `json:"appointment,omitempty"`
+	// Status: attended, missed, cancelled-patient, cancelled-clinic, planned.
+	Status string `json:"status"`
+	// Clinician seen, as sent.
+	Clinician ref.Clinician `json:"clinician,omitempty"`
+}
+
+// Team is one care team's membership from Fact.At on.
+type Team struct {
+	// ID of the CareTeam in Rapport.
+	ID ref.CareTeam `json:"id"`
+	// Active says whether it cares for the patient now.
+	Active bool `json:"active"`
+	// Members with their roles.
+	Members []Member `json:"members,omitempty"`
+	// Within are care teams in Rapport that are themselves members: alerts go to their feeds too.
+	Within []ref.CareTeam `json:"within,omitempty"`
+}
+
+// Member of a care team.
+type Member struct {
+	Clinician ref.Clinician `json:"clinician"`
+	// Roles as `system|code`, or plain text codes of the house: physical-therapist, psychologist …
+	Roles []string `json:"roles,omitempty"`
+}
+
+// Goal is a milestone.
+type Goal struct {
+	ID string `json:"id"`
+	// Lifecycle and Achievement are FHIR codes.
+	Lifecycle   string    `json:"lifecycle"`
+	Achievement string    `json:"achievement,omitempty"`
+	Due         time.Time `json:"due,omitzero"`
+}
+
+// Measure is a plain Observation value that is no instrument's score, such as pain 0–10 or steps.
+type Measure struct {
+	// Code as `system|code`.
+	Code string `json:"code"`
+	// Value and its UCUM unit.
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
+
+// Clock says that time has reached Fact.At, a deadline of the episode.
+type Clock struct{}

@@ -1,0 +1,150 @@
+// Package record is one version of one resource as it was received: its identity, what it can be found by, and its raw bytes.
+package record
+
+import (
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Outcome is how a submission ended: exactly one of four.
+type Outcome uint8
+
+// The outcomes of law 2.
+const (
+	// Scored: stored, and at least one fact was taken from it.
+	Scored Outcome = iota + 1
+	// Stored: stored, but no fact could be taken from it; the issues say why.
+	Stored
+	// Unchanged: a replay; nothing was written.
+	Unchanged
+	// Rejected: nothing was written; the issues say why.
+	Rejected
+)
+
+// String is the outcome in words.
+func (o Outcome) String() string {
+	switch o {
+	case Scored:
+		return "scored"
+	case Stored:
+		return "stored"
+	case Unchanged:
+		return "unchanged"
+	case Rejected:
+		return "rejected"
+	default:
+		return "unknown"
+	}
+}
+
+// Record is one version of one resource.
+type Record struct {
+	// Resource is its identity in Rapport, with version.
+	ref.Resource
+	// Source sent it; `rapport` made it when it is a stub.
+	Source ref.Source
+	// SourceID is its logical id there; empty when it had none.
+	SourceID string
+	// SourceVersion is its meta.versionId there; empty when it had none.
+	SourceVersion string
+	// Hash is the SHA-256 of its content: the body without insignificant white space.
+	Hash [32]byte
+	// Patient it is about; empty for resources about none.
+	Patient ref.Patient
+	// Codes it can be found by, as `system|code`.
+	Codes []string
+	// From and To bound its effective time (whole interval of the written precision, To exclusive); zero when it has none.
+	From, To time.Time
+	// Raw is the body as received.
+	Raw []byte
+	// Received is when it came in.
+	Received time.Time
+	// Outcome is Scored or Stored.
+	Outcome Outcome
+	// Issues are what was found wrong with it, and why it was not used.
+	Issues []fault.Issue
+	// Stub marks a Patient that was only referred to so far.
+	Stub bool
+}
+
+// Head is what is known of the current version without reading its body.
+type Head struct {
+	ref.Resource
+	// Source sent it.
+	Source ref.Source
+	// SourceID is its logical id there.
+	SourceID string
+	// SourceVersion is its meta.versionId there.
+	SourceVersion string
+	// Hash of its content.
+	Hash [32]byte
+	// Patient it is about.
+	Patient ref.Patient
+	// Outcome it had.
+	Outcome Outcome
+	// Issues it had.
+	Issues []fault.Issue
+	// Stub marks a Patient that was only referred to so far.
+	Stub bool
+}
+
+// Head of the record.
+func (r Record) Head() Head {
+	return Head{r.Resource, r.Source, r.SourceID, r.SourceVersion, r.Hash, r.Patient, r.Outcome, r.Issues, r.Stub}
+}
+
+// Alias is another name of a patient: `source|Patient/id` where the id alone would not lead to it,
+// or `system|value` of an identifier.
+type Alias struct {
+	// Name is the other name.
+	Name string
+	// Patient it leads to.
+	Patient ref.Patient
+	// Source that said so.
+	Source ref.Source
+}
+
+// Key is a caller's idempotency key.
+type Key struct {
+	// Source and Name together are the key.
+	Source ref.Source
+	Name   string
+	// Hash of the body it came with.
+	Hash [32]byte
+	// Resource that was stored.
+	Resource ref.Resource
+}
+
+// Query selects current records of one type. Zero fields do not select.
+type Query struct {
+	// Type is the FHIR type; required unless Unused.
+	Type string
+	// Patient the records are about.
+	Patient ref.Patient
+	// Codes, any of which matches: `system|code`, or `|code` for a code of any system.
+	Codes []string
+	// Dates, all of which must hold.
+	Dates []DateBound
+	// Unused selects records of any type from which no fact could be taken.
+	Unused bool
+	// After is the last record of the previous page.
+	After Place
+	// Max is the page size, at least 1.
+	Max int
+}
+
+// Place orders a search: newest effective time first (records without one last), then type and id.
+type Place struct {
+	From     time.Time
+	Resource ref.Resource
+}
+
+// DateBound is one date condition over the interval [From, To) of a record.
+type DateBound struct {
+	// Op is a FHIR prefix: eq ne gt lt ge le sa eb.
+	Op string
+	// From and To bound the interval given by the searcher's own precision, To exclusive.
+	From, To time.Time
+}
