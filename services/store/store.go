@@ -1,0 +1,115 @@
+// Package store is the port to durable memory: what the rooms ask of it. PostgreSQL and SQLite answer it,
+// and storetest holds both to the same promises.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Store is all that the rooms ask of durable memory. Errors are faults: Unavailable asks the caller to come again,
+// Conflict to decide again, Unprocessable says that what was to be written can never be written as it is.
+type Store interface {
+	// View reads one consistent state of a tenant. The Reader ends with the call.
+	View(ctx context.Context, t ref.Tenant, read func(Reader) error) error
+	// Update commits all that write decided, with its events, or nothing, and returns the feeds it moved
+	// (After is the number of the feed's last event). Writers of one tenant come one after another, across all
+	// servers, so what the Tx reads is still true when it commits. After a conflict write runs again with a new
+	// Tx, so it touches nothing but its Tx. A write that commits nothing leaves nothing behind.
+	Update(ctx context.Context, t ref.Tenant, write func(Tx) error) ([]feed.Cursor, error)
+	// Since returns up to max events of a feed after the cursor: in order, without a hole; none when there is none.
+	// Behind retention it fails with fault.TooOld, whose Earliest names the earliest cursor that works.
+	// A cursor beyond the feed's last event fails with fault.Invalid.
+	Since(ctx context.Context, after feed.Cursor, max int) ([]feed.Event, error)
+	// Hold waits for a named lease, of which all servers on one database share one, and owns it until the returned
+	// context ends: when ctx ends or when the lease is lost.
+	Hold(ctx context.Context, lease string) (context.Context, error)
+	// Close ends it. Nothing may use it afterwards.
+	Close() error
+}
+
+// Reader reads one consistent state.
+type Reader interface {
+	Resources
+	Episodes
+	Alerts
+	Feeds
+}
+
+// Resources reads what was received.
+type Resources interface {
+	// Heads returns the current version of each resource that exists, keyed without version.
+	Heads(of []ref.Resource) (map[ref.Resource]record.Head, error)
+	// Record returns one version, or the current one when its Version is 0. Errors: NotFound.
+	Record(of ref.Resource) (record.Record, error)
+	// Search returns a page of current records in the order of record.Place.
+	Search(q record.Query) ([]record.Record, error)
+	// Patients resolves aliases by name; names that lead nowhere are absent.
+	Patients(names []string) (map[string]record.Alias, error)
+	// Keys returns the idempotency keys of a source that were used before, by name.
+	Keys(source ref.Source, names []string) (map[string]record.Key, error)
+}
+
+// Episodes reads facts and what was folded from them.
+type Episodes interface {
+	// States returns the states that exist.
+	States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
+	// Facts returns the facts that count (not superseded) of each episode, in the order of fact.Key.
+	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
+	// Due returns up to max episodes whose deadline is at or before the moment, earliest first.
+	Due(at time.Time, max int) ([]ref.Episode, error)
+	// EpisodesAfter returns up to max episode ids above the given one, in order.
+	EpisodesAfter(after ref.Episode, max int) ([]ref.Episode, error)
+}
+
+// Alerts reads alerts.
+type Alerts interface {
+	// AlertsOf returns every alert of each episode, in the order they were opened.
+	AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, error)
+	// Alert returns one. Errors: NotFound.
+	Alert(id string) (alert.Alert, error)
+	// ListAlerts returns a page in the order of alert.Place.
+	ListAlerts(q alert.Query) ([]alert.Alert, error)
+}
+
+// Feeds reads which feeds there are.
+type Feeds interface {
+	// Extents returns the extent of the named feeds, or of every feed when none is named. Unknown feeds are absent.
+	Extents(of ...feed.Name) ([]feed.Extent, error)
+}
+
+// Tx is a Reader that may commit once.
+type Tx interface {
+	Reader
+	// Commit writes the decisions, in order, and numbers their events: in the feed All and in each further feed
+	// of the event, densely. It is called at most once.
+	Commit(decisions ...*decision.Decision) error
+}
+
+// Directory lists the tenants that have anything stored. Both engines offer it beside Store.
+type Directory interface {
+	// Tenants in order.
+	Tenants(ctx context.Context) ([]ref.Tenant, error)
+}
+
+// Retention forgets old events. Both engines offer it beside Store.
+type Retention interface {
+	// Trim deletes the events of a tenant committed before the moment, oldest first, in bounded steps,
+	// and returns how many. Feed numbers go on where they were.
+	Trim(ctx context.Context, t ref.Tenant, before time.Time) (int, error)
+}
+
+// Doorbell tells of commits by other servers on the same database. Both engines offer it beside Store.
+type Doorbell interface {
+	// Listen calls ring with the tenant after each commit by any server until ctx ends. It may ring too often
+	// and, when the connection breaks, rings for every tenant ("") once it is back.
+	Listen(ctx context.Context, ring func(ref.Tenant)) error
+}
