@@ -104,6 +104,14 @@ type Score struct {
 	Min          float64 `json:"min"`
 	Max          float64 `json:"max"`
 	Unconfirmed  bool    `json:"unconfirmed,omitempty"`
+	// Reliable is the smallest difference that is beyond measurement error, Important the smallest that matters
+	// to patients, both in points of this score; nil when no such statistic is known.
+	Reliable  *float64 `json:"reliable,omitempty"`
+	Important *float64 `json:"important,omitempty"`
+	// Part of the distress profile that the score speaks for, and its Level there (none, mild, moderate, severe);
+	// empty when it speaks for none.
+	Part  string `json:"part,omitempty"`
+	Level string `json:"level,omitempty"`
 }
 
 // Value of a score code; nil when it is absent or not scorable.
