@@ -3,29 +3,34 @@ package commit
 import (
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// decide reads what the jobs need, judges them in order, and commits all that was decided.
+// decide reads what the jobs need, judges them in order, commits all that was decided, and returns its events.
 // It may run more than once, so every job's answer is set anew.
-func decide(tx store.Tx, config *Config, jobs []*job) error {
+func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 	desk := decision.NewDesk(config.Rules(), config.Now())
 	if err := lay(tx, desk, jobs); err != nil {
-		return err
+		return nil, err
 	}
 	var decisions []*decision.Decision
 	for _, j := range jobs {
 		made, err := j.decide(tx, desk)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		decisions = append(decisions, made...)
 	}
 	if len(decisions) == 0 {
-		return nil
+		return nil, nil
 	}
-	return tx.Commit(decisions...)
+	var events []feed.Draft
+	for _, made := range decisions {
+		events = append(events, made.Events...)
+	}
+	return events, tx.Commit(decisions...)
 }
 
 // lay puts on the desk what all the inputs need, with few reads.

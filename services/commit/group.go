@@ -29,8 +29,8 @@ type Config struct {
 	Rules func() []judge.Rule
 	// Now is the clock.
 	Now func() time.Time
-	// Committed is told of the feeds that each transaction moved, after it.
-	Committed func(ref.Tenant, []feed.Cursor)
+	// Committed is told of the feeds that each transaction moved, and of its events in order, after it. It does not block.
+	Committed func(t ref.Tenant, moved []feed.Cursor, events ...feed.Draft)
 	// Log takes what nobody else is told.
 	Log *slog.Logger
 	// MaxInputs bounds a transaction, unless one atomic submission is larger by itself. At least 1.
@@ -48,7 +48,7 @@ type Config struct {
 // Default is what serves well on small machines.
 func Default() Config {
 	return Config{
-		Committed: func(ref.Tenant, []feed.Cursor) {}, Log: slog.New(slog.DiscardHandler),
+		Committed: func(ref.Tenant, []feed.Cursor, ...feed.Draft) {}, Log: slog.New(slog.DiscardHandler),
 		MaxInputs: 256, MaxBytes: 16 << 20, Linger: 0, Timeout: 30 * time.Second, Queue: 1024,
 	}
 }
@@ -81,24 +81,32 @@ func New(config Config) (*Group, error) {
 	return &Group{config: config, lanes: map[ref.Tenant]*lane{}}, nil
 }
 
-// Do commits inputs and returns one receipt each, in order. Atomic inputs stand or fall together.
-// Errors: Unavailable when the store is away or the Group has stopped (nothing is known to be written; send again).
-func (g *Group) Do(ctx context.Context, t ref.Tenant, inputs []decision.Input, atomic bool) ([]decision.Receipt, error) {
+// Pending are inputs on their way to a commit.
+type Pending struct{ jobs []*job }
+
+// Submit queues inputs in order, without waiting for their commit. Atomic inputs stand or fall together.
+// Errors: Unavailable when the Group has stopped or ctx ended before there was room.
+func (g *Group) Submit(ctx context.Context, t ref.Tenant, inputs []decision.Input, atomic bool) (*Pending, error) {
+	p := &Pending{}
 	if len(inputs) == 0 {
-		return nil, nil
+		return p, nil
 	}
-	pieces := g.cut(ctx, inputs, atomic)
-	for i, piece := range pieces {
+	for _, piece := range g.cut(ctx, inputs, atomic) {
 		if err := g.enqueue(ctx, t, piece); err != nil {
-			for _, queued := range pieces[:i] {
-				<-queued.done
-			}
+			_, _ = p.Wait() // what was queued is finished first, so that nothing of it is still under way
 			return nil, err
 		}
+		p.jobs = append(p.jobs, piece)
 	}
-	receipts := make([]decision.Receipt, 0, len(inputs))
+	return p, nil
+}
+
+// Wait returns one receipt per input, in order, once all are committed or refused.
+// Errors: Unavailable when the store is away (what was not committed may be sent again; what was is then Unchanged).
+func (p *Pending) Wait() ([]decision.Receipt, error) {
+	var receipts []decision.Receipt
 	var failed error
-	for _, piece := range pieces {
+	for _, piece := range p.jobs {
 		<-piece.done
 		if piece.err != nil && failed == nil {
 			failed = piece.err
@@ -109,6 +117,15 @@ func (g *Group) Do(ctx context.Context, t ref.Tenant, inputs []decision.Input, a
 		return nil, failed
 	}
 	return receipts, nil
+}
+
+// Do is Submit and Wait.
+func (g *Group) Do(ctx context.Context, t ref.Tenant, inputs []decision.Input, atomic bool) ([]decision.Receipt, error) {
+	p, err := g.Submit(ctx, t, inputs, atomic)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait()
 }
 
 // cut divides inputs that need not stand together into jobs that fit one transaction each.

@@ -141,9 +141,12 @@ func (l *lane) commit(jobs []*job) {
 	if len(jobs) == 0 {
 		return
 	}
-	cursors, err := l.update(jobs)
+	cursors, events, err := l.update(jobs)
 	if err == nil {
-		l.answer(jobs, cursors)
+		if len(cursors) > 0 {
+			l.config.Committed(l.tenant, cursors, events...)
+		}
+		answer(jobs, cursors)
 		return
 	}
 	switch fault.Of(err) {
@@ -168,18 +171,20 @@ func (l *lane) wanted(jobs []*job) []*job {
 	return kept
 }
 
-func (l *lane) update(jobs []*job) ([]feed.Cursor, error) {
+func (l *lane) update(jobs []*job) (moved []feed.Cursor, events []feed.Draft, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.config.Timeout)
 	defer cancel()
-	return l.config.Store.Update(ctx, l.tenant, func(tx store.Tx) (err error) {
+	moved, err = l.config.Store.Update(ctx, l.tenant, func(tx store.Tx) (err error) {
 		defer func() {
 			if p := recover(); p != nil {
 				l.config.Log.Error("a submission could not be judged", "panic", kindOf(p))
 				err = fault.Newf(fault.Unprocessable, "exception", "this submission could not be judged: please report it")
 			}
 		}()
-		return decide(tx, l.config, jobs)
+		events, err = decide(tx, l.config, jobs)
+		return err
 	})
+	return moved, events, err
 }
 
 // kindOf describes a panic without what it may quote of a patient.
@@ -191,15 +196,12 @@ func kindOf(p any) string {
 	return "not a runtime error"
 }
 
-func (l *lane) answer(jobs []*job, cursors []feed.Cursor) {
+func answer(jobs []*job, cursors []feed.Cursor) {
 	var seq int64
 	for _, c := range cursors {
 		if c.Feed == feed.All {
 			seq = c.After
 		}
-	}
-	if len(cursors) > 0 {
-		l.config.Committed(l.tenant, cursors)
 	}
 	for _, j := range jobs {
 		for i := range j.receipts {
