@@ -132,6 +132,9 @@ type Distress struct {
 	Evidence Evidence          `json:"evidence"`
 }
 
+// Divide a sum or mean by the divisor of the score.
+func (s *Score) Divide(x float64) float64 { return x / s.divisor() }
+
 // HigherBetter is the direction of the score.
 func (s *Score) HigherBetter() bool { return s.Direction == "higher-better" }
 
