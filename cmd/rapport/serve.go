@@ -41,7 +41,7 @@ func (serveCmd) Help() string {
 	return `Examples:
   rapport serve
   rapport serve --store postgres://rapport@localhost/rapport --redis redis://localhost:6379/0
-  RAPPORT_SERVE_STORE=sqlite:/var/lib/rapport/rapport.db rapport serve --config rapport.yaml
+  RAPPORT_STORE=sqlite:/var/lib/rapport/rapport.db rapport serve --config rapport.yaml
 
 Without --tokens everybody who reaches the address is let in, so only loopback addresses are taken.`
 }
