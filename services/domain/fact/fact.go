@@ -185,6 +185,8 @@ type Visit struct {
 	Status string `json:"status"`
 	// Clinician seen, as sent.
 	Clinician ref.Clinician `json:"clinician,omitempty"`
+	// Due is when a planned visit is to take place, so that Fact.At can say when it was planned; zero: at Fact.At.
+	Due time.Time `json:"due,omitzero"`
 }
 
 // Team is one care team's membership from Fact.At on.
