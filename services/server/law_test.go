@@ -46,6 +46,7 @@ var libraries = map[string]string{
 	"protobuf":    "google.golang.org/protobuf",
 	"rapid":       "pgregory.net/rapid",
 	"samply":      "github.com/samply/golang-fhir-models/fhir-models",
+	"x/sys":       "golang.org/x/sys",
 	"yaml":        "go.yaml.in/yaml/v3",
 }
 
@@ -98,8 +99,9 @@ var law = []room{
 	{name: "store", may: "domain/..."},
 	{name: "testbed", may: "domain/... store pgx go-redis", testOnly: true},
 	{name: "store/storetest", may: "domain/... store cmp rapid", testOnly: true},
-	{name: "store/postgres", may: "domain/... store goose pgx"},
-	{name: "store/sqlite", may: "domain/... store goose modernc"},
+	{name: "store/rows", may: "domain/... store"},
+	{name: "store/postgres", may: "domain/... store store/rows goose pgx"},
+	{name: "store/sqlite", may: "domain/... store store/rows goose modernc x/sys"},
 	{name: "auth", may: "domain/... store go-oidc go-jose"},
 	{name: "commit", may: "domain/... store"},
 	{name: "watch", may: "domain/... store"},
