@@ -6,6 +6,7 @@
 //	domain/ref          typed names: tenant, source, patient, episode, clinician, care team, resource
 //	domain/record       one version of one resource as it was received
 //	domain/feed         a feed's name, its events, a cursor into it
+//	domain/access       who asks: a principal and its tenant
 //	domain/instrument   questionnaires as data, with their packs and the registry
 //	domain/response     an answered form bound to its instrument, or every issue
 //	domain/score        scores, the items used, and why something is not scorable
@@ -52,7 +53,7 @@
 //	bench               load, floor and chaos runs
 //	testbed             private PostgreSQL and Redis servers for tests
 //
-// Names kept for rooms that have no work yet: domain/access, domain/audit, domain/function, domain/packet,
+// Names kept for rooms that have no work yet: domain/audit, domain/function, domain/packet,
 // domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
