@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/feed"
 )
@@ -149,3 +150,9 @@ func (v Visit) merge(next Visit) Visit {
 }
 
 func (v Visit) encounter() bool { return v.Appointment != "" || strings.HasPrefix(v.ID, "Encounter/") }
+
+// Completed is the last closed window of home exercise; false when none has closed within a window's length.
+func (s *State) Completed() (adherence.Window, bool) {
+	w := s.Programme.Closed
+	return w, w.To != 0 && adherence.DateOf(s.Now)-w.To < adherence.WindowDays
+}

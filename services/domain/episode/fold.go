@@ -1,6 +1,7 @@
 package episode
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -176,6 +177,9 @@ func (s *State) takeGoal(at time.Time, g fact.Goal) {
 }
 
 func (s *State) takeMeasure(at time.Time, m fact.Measure) {
+	if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) {
+		return
+	}
 	now := trend.Reading{At: at, Value: m.Value}
 	measure := Measure{Code: m.Code, Unit: m.Unit, First: now, Last: now}
 	same := func(have Measure) bool { return have.Code == m.Code && have.Unit == m.Unit }

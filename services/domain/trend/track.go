@@ -1,4 +1,3 @@
-// Package trend says how one score has moved: by its reliable and its important change, and by band.
 package trend
 
 import (
@@ -8,31 +7,9 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fact"
 )
 
-// Direction of a change, whichever way the score points.
-type Direction string
-
-// The directions. Unchanged also means that no statistic is known to tell.
-const (
-	Improved     Direction = "improved"
-	Unchanged    Direction = "unchanged"
-	Deteriorated Direction = "deteriorated"
-)
-
-// Shift is the verdict on two readings of one score. The verdicts are separate and may disagree.
-type Shift struct {
-	// Direction follows Reliable, or Important when no error band is known.
-	Direction Direction
-	// Reliable says whether the difference is at or beyond measurement error; nil when no error band is known.
-	Reliable *bool
-	// Important says whether it is one that matters to patients; nil when no such statistic is known.
-	Important *bool
-	// Points is the difference, later minus earlier.
-	Points float64
-}
-
-// Worse says whether it deteriorated beyond measurement error.
-func (s Shift) Worse() bool {
-	return s.Direction == Deteriorated && s.Reliable != nil && *s.Reliable
+// Worse says whether it is a deterioration beyond measurement error.
+func (v Verdict) Worse() bool {
+	return v.Direction == Deteriorated && v.Reliable != nil && *v.Reliable
 }
 
 // Reading is one value at its time.
@@ -85,53 +62,19 @@ func (t Track) Follow(at time.Time, s fact.Score) Track {
 }
 
 // SinceFirst compares the last reading with the baseline; false when it is the baseline.
-func (t Track) SinceFirst() (Shift, bool) {
-	if t.Count < 2 {
-		return Shift{}, false
-	}
-	return t.shift(t.First.Value), true
-}
+func (t Track) SinceFirst() (Verdict, bool) { return t.since(t.First) }
 
 // SincePrevious compares the last reading with the one before; false when there is none.
-func (t Track) SincePrevious() (Shift, bool) {
-	if t.Count < 2 {
-		return Shift{}, false
-	}
-	return t.shift(t.Previous.Value), true
-}
+func (t Track) SincePrevious() (Verdict, bool) { return t.since(t.Previous) }
 
-func (t Track) shift(from float64) Shift {
-	return Compare(from, t.Last.Value, t.Reliable, t.Important, t.HigherBetter)
+func (t Track) since(r Reading) (Verdict, bool) {
+	if t.Count < 2 {
+		return Verdict{}, false
+	}
+	return Change(r.Value, t.Last.Value, t.Reliable, t.Important, t.HigherBetter), true
 }
 
 // Scorable says whether a score has a value that can be followed.
 func Scorable(s fact.Score) bool {
 	return s.Value != nil && !math.IsNaN(*s.Value) && !math.IsInf(*s.Value, 0)
-}
-
-// tolerance of comparisons between decimals.
-const tolerance = 1e-9
-
-// Compare judges two readings by the statistics of the score; a nil statistic gives no verdict.
-func Compare(from, to float64, reliable, important *float64, higherBetter bool) Shift {
-	s := Shift{Direction: Unchanged, Points: to - from, Reliable: reaches(to-from, reliable), Important: reaches(to-from, important)}
-	deciding := s.Reliable
-	if deciding == nil {
-		deciding = s.Important
-	}
-	if deciding == nil || !*deciding || from == to {
-		return s
-	}
-	s.Direction = Deteriorated
-	if to > from == higherBetter {
-		s.Direction = Improved
-	}
-	return s
-}
-
-func reaches(difference float64, limit *float64) *bool {
-	if limit == nil {
-		return nil
-	}
-	return new(math.Abs(difference) >= *limit-tolerance)
 }
