@@ -36,7 +36,7 @@ type Clinic struct {
 	Seed uint64
 	// Patients admitted, 0 to MaxPatients.
 	Patients int
-	// Weeks for which it is watched, 0 to MaxWeeks. What would be sent later is not sent.
+	// Weeks for which it is watched, 0 to MaxWeeks. Courses are paced to end with it; what would be sent later is not sent.
 	Weeks int
 	// Start is the day on which it opens, at midnight in its zone; the zone is that of every time written.
 	Start time.Time
