@@ -61,7 +61,7 @@ func (co *course) exercise(d dice, c Clinic) {
 		when := moment(at)*day + 17*hour + d.within(0, 4*hour)/minute*minute
 		done := d.chance(co.adherence(at)) || sure > 0
 		logged := d.chance(pick(done, 0.97, 0.3)) || sure > 0
-		if sure--; co.archetype.Quiet() && !(done && logged) {
+		if sure--; co.archetype.Quiet() && (!done || !logged) {
 			sure = 6
 		}
 		if logged {
