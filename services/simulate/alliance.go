@@ -48,6 +48,9 @@ func (co *course) therapy(d dice) rapport {
 // rate lets the patient rate the attended visits from the second on.
 func (co *course) rate(d dice) {
 	main, other := co.therapy(d), usual(d)
+	if co.archetype == SteadyAtCeiling {
+		other = main
+	}
 	number := 0
 	for i := range co.visits {
 		v := &co.visits[i]

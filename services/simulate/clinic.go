@@ -36,7 +36,7 @@ type Clinic struct {
 	Seed uint64
 	// Patients admitted, 0 to MaxPatients.
 	Patients int
-	// Weeks for which it is watched, 0 to MaxWeeks. What would be sent later is not sent.
+	// Weeks for which it is watched, 0 to MaxWeeks. Courses are paced to end with it; what would be sent later is not sent.
 	Weeks int
 	// Start is the day on which it opens, at midnight in its zone; the zone is that of every time written.
 	Start time.Time
@@ -60,7 +60,7 @@ type Event struct {
 
 // Default is the clinic of the demo: 24 patients over 12 weeks, from a Monday.
 func Default() Clinic {
-	return Clinic{Seed: 7, Patients: 24, Weeks: 12, Start: time.Date(2026, 1, 5, 0, 0, 0, 0, time.FixedZone("", -5*60*60))}
+	return Clinic{Seed: 1, Patients: 24, Weeks: 12, Start: time.Date(2026, 1, 5, 0, 0, 0, 0, time.FixedZone("", -5*60*60))}
 }
 
 // Validate says what cannot be simulated, as a fault of kind Invalid.

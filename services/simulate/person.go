@@ -32,7 +32,8 @@ type person struct {
 	numeric bool
 	// screening is the gap between screenings in weeks.
 	screening int
-	// lateRegistration sends the Patient days after the first things that refer to it.
+	// lateRegistration sends the Patient days after the first things that refer to it. Not where a second source
+	// knows the patient by the record number alone: nobody could tell that both mean the same.
 	lateRegistration bool
 	// partner has a RelatedPerson.
 	partner bool
@@ -88,7 +89,7 @@ func (c Clinic) person(index int, r role) person {
 	if distressed(r.archetype) || r.archetype == Flaps {
 		p.screening = 2
 	}
-	p.lateRegistration = r.archetype != AnswersNothing && d.chance(0.05)
+	p.lateRegistration = r.dialect == usCore && d.chance(0.1)
 	p.partner, p.timed = d.chance(0.12), d.chance(0.3)
 	p.id = fmt.Sprintf("p%04d", index+1)
 	if r.dialect == bundled {

@@ -60,20 +60,16 @@ func (p *page) phqItems(answers [9]int) int {
 	return total
 }
 
-// codedItem writes an item answered with a LOINC code and its weight.
+// codedItem writes an item answered with a LOINC code and its weight, 0 to 3, in one go.
 func (p *page) codedItem(linkID, code string, weight int) {
-	p.open("")
-	p.str("linkId", linkID)
-	p.list("answer")
-	p.open("")
-	p.open("valueCoding")
-	p.ordinal(weight)
-	p.str("system", loinc)
-	p.str("code", code)
-	p.end()
-	p.end()
-	p.close()
-	p.end()
+	p.comma()
+	p.b = append(p.b, `{"linkId":"`...)
+	p.b = append(p.b, linkID...)
+	p.b = append(p.b, `","answer":[{"valueCoding":{"extension":[{"url":"`+ordinalValue+`","valueDecimal":`...)
+	p.b = append(p.b, byte('0'+weight))
+	p.b = append(p.b, `}],"system":"`+loinc+`","code":"`...)
+	p.b = append(p.b, code...)
+	p.b = append(p.b, `"}}]}`...)
 }
 
 // phqAnswers are uneven answers round a level of the patient's own, steady from one seq to the next.

@@ -21,6 +21,8 @@ const (
 // touch is one sending: what the writer needs to write it, and no more, for a window holds very many.
 type touch struct {
 	sent, happened moment
+	// written is when the sender stored this version: when it was first sent.
+	written moment
 	// until is when something ends: a visit, a prescription.
 	until   moment
 	patient int32
@@ -118,7 +120,7 @@ func (p *postman) report(t touch, mayBeLate bool) {
 
 // send posts a touch some time after it happened.
 func (p *postman) send(t touch, delay moment) {
-	t.patient, t.sent = int32(p.co.index), t.happened+delay
+	t.patient, t.sent, t.written = int32(p.co.index), t.happened+delay, t.happened+delay
 	if t.sent >= p.end {
 		return
 	}
@@ -150,8 +152,10 @@ func (p *postman) register() {
 		delay = 3 * day
 	}
 	p.send(touch{happened: at, kind: kindPatient, version: 1}, delay)
-	p.send(touch{happened: at, kind: kindTeam, version: 1}, minute)
-	if co.partner && co.dialect != bundled {
+	if co.dialect != bundled { // there the team comes with the patient
+		p.send(touch{happened: at, kind: kindTeam, version: 1}, minute)
+	}
+	if co.partner {
 		p.send(touch{happened: at, kind: kindPartner, version: 1}, 10*minute)
 	}
 	for i, d := range co.doses {

@@ -61,11 +61,11 @@ func sender(who *person, t *touch) ref.Source {
 func (w *writer) resource(who *person, t *touch) {
 	switch t.kind {
 	case kindPatient:
-		w.patient(who)
+		w.patient(who, t)
 	case kindPartner:
-		w.partner(who)
+		w.partner(who, t)
 	case kindTeam:
-		w.team(who)
+		w.team(who, t)
 	case kindGoal:
 		w.goal(who, t)
 	case kindPrescription:
@@ -81,7 +81,8 @@ func (w *writer) resource(who *person, t *touch) {
 	}
 }
 
-// bundle writes a touch as a transaction Bundle, in which a visit carries its rating and a score stands for its form.
+// bundle writes a touch as a transaction Bundle: a patient brings the care team, a visit its rating, and a score
+// stands for its form.
 func (w *writer) bundle(who *person, t *touch) {
 	p := &w.page
 	p.open("")
@@ -91,6 +92,11 @@ func (w *writer) bundle(who *person, t *touch) {
 	switch {
 	case t.kind == kindForm && publicForms[t.form] != nil:
 		w.entry(who, t, "Observation", w.score)
+	case t.kind == kindPatient:
+		w.entry(who, t, "Patient", w.resource)
+		team := *t
+		team.kind = kindTeam
+		w.entry(who, &team, "CareTeam", w.resource)
 	case t.kind == kindEncounter && t.flags&withRating != 0:
 		w.entry(who, t, "Encounter", w.resource)
 		r := *t
@@ -168,7 +174,7 @@ func (w *writer) begin(who *person, t *touch, typ, profile string) {
 	}
 	p.open("meta")
 	p.str("versionId", strconv.Itoa(int(t.version)))
-	p.time("lastUpdated", w.at(max(t.happened, t.until)+moment(t.version)*minute))
+	p.time("lastUpdated", w.at(t.written))
 	if profile != "" && who.dialect == usCore {
 		p.list("profile")
 		p.comma()

@@ -109,10 +109,10 @@ func (w *writer) name(d dice, n int) {
 	p.end()
 }
 
-func (w *writer) patient(who *person) {
+func (w *writer) patient(who *person, t *touch) {
 	p := &w.page
 	d := newDice(w.clinic.Seed, uint64(who.index), saltStaff+uint64(len(staff)))
-	w.begin(who, &touch{kind: kindPatient, version: 1, happened: moment(who.admitted) * day}, "Patient", "us-core-patient")
+	w.begin(who, t, "Patient", "us-core-patient")
 	p.list("identifier")
 	p.open("")
 	p.concept("type", terminology+"v2-0203", "MR", "")
@@ -152,12 +152,12 @@ func (w *writer) subject(key string, who *person, source ref.Source) {
 	p.end()
 }
 
-func (w *writer) partner(who *person) {
+func (w *writer) partner(who *person, t *touch) {
 	p := &w.page
 	d := newDice(w.clinic.Seed, uint64(who.index), saltStaff+uint64(len(staff))+1)
-	w.begin(who, &touch{kind: kindPartner, version: 1, happened: moment(who.admitted) * day}, "RelatedPerson", "us-core-relatedperson")
+	w.begin(who, t, "RelatedPerson", "us-core-relatedperson")
 	p.raw("active", "true")
-	w.subject("patient", who, EHR)
+	w.subject("patient", who, who.source())
 	p.concepts("relationship", [2]string{terminology + "v3-RoleCode", []string{"SPS", "CHILD", "FRND", "SIB"}[d.IntN(4)]})
 	p.list("name")
 	w.name(d, 100+who.index)
@@ -166,9 +166,9 @@ func (w *writer) partner(who *person) {
 }
 
 // team writes the patient's own care team; the clinic team is a member, so that it hears too.
-func (w *writer) team(who *person) {
+func (w *writer) team(who *person, t *touch) {
 	p := &w.page
-	w.begin(who, &touch{kind: kindTeam, version: 1, happened: moment(who.admitted) * day}, "CareTeam", "us-core-careteam")
+	w.begin(who, t, "CareTeam", "us-core-careteam")
 	p.str("status", "active")
 	w.subject("subject", who, who.source())
 	p.list("participant")
