@@ -90,12 +90,8 @@ func (s *State) meet(t time.Time) {
 
 func (s *State) takeVisit(at time.Time, v fact.Visit) {
 	if v.Status == planned {
-		due := v.Due.UTC()
-		if v.Due.IsZero() {
-			due = at
-		}
-		if due.After(s.Visits.Planned) {
-			s.Visits.Planned = due
+		if v.Due.After(s.Visits.Planned) {
+			s.Visits.Planned = v.Due.UTC()
 		}
 		return
 	}

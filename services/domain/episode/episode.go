@@ -19,7 +19,7 @@ const Form = 1
 const SilenceDays = 14
 
 // The bounds. Whatever the history, a state holds no more than this: beyond a bound the entry that was touched
-// longest ago is forgotten. With ids of 64 characters a state is at most 256 KiB of JSON; a usual one is 4 KiB.
+// longest ago is forgotten. With ids of 64 characters a state is at most 1 MiB of JSON; a usual one is 5 KiB.
 const (
 	maxInstruments = 40
 	maxTracks      = 16
@@ -46,8 +46,8 @@ type State struct {
 	Last fact.Key `json:"last"`
 	// Deadline is the next moment at which time alone changes the state; zero when there is none.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Begun is when the first fact happened, and Now the moment up to which time has passed. A planned visit
-	// is only announced: it passes no time.
+	// Begun is when the first fact happened, and Now the moment up to which time has passed: that of the last
+	// fact, unless it is a planned visit dated by the day it lies ahead, which is kept but says nothing.
 	Begun time.Time `json:"begun,omitzero"`
 	Now   time.Time `json:"now,omitzero"`
 	// Heard is when the patient was last heard of: an own answer, a log of exercise, a visit attended.

@@ -39,18 +39,23 @@ func Replay(p ref.Patient, facts []fact.Fact) *State {
 // fold replaces what it changes, and never writes through a pointer or into a slice that was there before.
 func (s *State) fold(f fact.Fact) {
 	at := f.At.UTC()
-	s.pass(at, f)
-	s.take(at, f)
+	if !undated(f) {
+		s.pass(at)
+		s.take(at, f)
+	}
 	s.reckon()
 	s.Facts++
 	s.Last = fact.Key{At: at, ID: f.ID}
 }
 
-// pass lets time go by up to the fact.
-func (s *State) pass(to time.Time, f fact.Fact) {
-	if f.Visit != nil && f.Visit.Status == planned {
-		return
-	}
+// undated says that a fact only announces something without saying when that was done: a planned visit
+// dated by its own time, which lies ahead. Time has not passed up to there, and nothing is known before.
+func undated(f fact.Fact) bool {
+	return f.Visit != nil && f.Visit.Status == planned && !f.Visit.Due.After(f.At)
+}
+
+// pass lets time go by up to a fact.
+func (s *State) pass(to time.Time) {
 	if s.Begun.IsZero() {
 		s.Begun, s.Now = to, to
 		return

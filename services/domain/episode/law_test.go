@@ -161,7 +161,7 @@ func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
 		facts := inOrder(drawFacts(t))
 		plain, watched := New("p1"), New("p1")
 		for _, f := range facts {
-			for !watched.Deadline.IsZero() && !watched.Deadline.After(f.At) && f.At.After(watched.Now) && (f.Visit == nil || f.Visit.Status != planned) {
+			for !watched.Deadline.IsZero() && !watched.Deadline.After(f.At) && !undated(f) {
 				watched = Fold(watched, fact.Fact{ID: "clock", Kind: fact.KindClock, At: watched.Deadline, Clock: &fact.Clock{}})
 			}
 			plain, watched = Fold(plain, f), Fold(watched, f)

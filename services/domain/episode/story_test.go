@@ -185,11 +185,11 @@ func TestSilence(t *testing.T) {
 		{"a visit attended is", []fact.Fact{cared(0, "t", true), logged(1, 1), visited(13, fact.Visit{ID: "Appointment/a", Status: attended})}, 27, false},
 		{"merely on a list", []fact.Fact{cared(0, "t", true)}, -1, false},
 		{"nobody cares for the patient any more", []fact.Fact{cared(0, "t", true), logged(1, 1), cared(5, "t", false)}, -1, false},
-		{"care that ends before silence is reached", []fact.Fact{ended, logged(1, 1)}, -1, false},
+		{"care that ends before silence is reached still closes its window", []fact.Fact{ended, logged(1, 1)}, 14, false},
+		{"and no silence follows", []fact.Fact{ended, logged(1, 1), clock(14)}, -1, false},
 		{"a new team does not begin with a silence", []fact.Fact{logged(1, 1), cared(40, "t", true)}, 54, false},
-		{"a visit ahead keeps the episode alive", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(30)})}, -1, false},
-		{"silence before the visit ahead", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(30)}), cared(2, "x", false)}, 16, false},
-		{"and not after it", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(10)}), cared(2, "x", false)}, -1, false},
+		{"a visit ahead keeps the episode alive", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(30)})}, 15.5, false},
+		{"and not after it", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(10)})}, -1, false},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -225,8 +225,8 @@ func TestSomebodyWhoNeverStartedTheExercisesBecomesSilent(t *testing.T) {
 	}
 }
 
-func TestAPlannedVisitPassesNoTime(t *testing.T) {
-	s := tell(logged(1, 1), visited(60, fact.Visit{ID: "Appointment/a", Status: planned}))
+func TestAPlannedVisitDatedAheadPassesNoTime(t *testing.T) {
+	s := tell(cared(0, "t", true), logged(1, 1), visited(60, fact.Visit{ID: "Appointment/a", Status: planned}))
 	if s.Silent() || !s.Now.Equal(on(1)) || !s.Last.At.Equal(on(60)) || !s.Deadline.Equal(on(15)) {
 		t.Errorf("now %v, last %v, deadline %v, silent %v", s.Now, s.Last.At, s.Deadline, s.Silent())
 	}

@@ -185,7 +185,8 @@ type Visit struct {
 	Status string `json:"status"`
 	// Clinician seen, as sent.
 	Clinician ref.Clinician `json:"clinician,omitempty"`
-	// Due is when a planned visit is to take place, so that Fact.At can say when it was planned; zero: at Fact.At.
+	// Due is when a planned visit is to take place, while Fact.At says when it was planned. Without it the fold
+	// cannot use a planned visit.
 	Due time.Time `json:"due,omitzero"`
 }
 
