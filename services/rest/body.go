@@ -42,9 +42,6 @@ func tooLarge(limit int64) error {
 	return fault.Newf(fault.TooLarge, "too-long", "the body is larger than the limit of %d bytes", limit)
 }
 
-// maxKey bounds an idempotency key.
-const maxKey = 255
-
 // submission is what goes through the door: the body with the headers that say where it comes from.
 func (c *call) submission(typ string, limit int64) (decision.Submission, error) {
 	none := decision.Submission{}
@@ -56,16 +53,13 @@ func (c *call) submission(typ string, limit int64) (decision.Submission, error) 
 	}
 	source := ref.Source(c.r.Header.Get(headerSource))
 	if source == "" {
-		source = c.config.Home
+		source = c.config.Source
 	}
 	if !ref.ValidSource(string(source)) {
 		return none, fault.Newf(fault.Invalid, "value", "%s must be 1 to 64 letters, digits, `-` or `.`", headerSource)
 	}
 	// Some clients send the key as a quoted string, as its specification asks; others send it bare.
 	key := strings.Trim(c.r.Header.Get(headerKey), `"`)
-	if len(key) > maxKey {
-		return none, fault.Newf(fault.Invalid, "too-long", "%s must be at most %d bytes", headerKey, maxKey)
-	}
 	body, err := c.body(limit)
 	if err != nil {
 		return none, err

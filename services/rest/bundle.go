@@ -133,7 +133,7 @@ func entryAllowed(e fhir.Request) error {
 		return fault.New(fault.Invalid, fault.Errorf("value", request+".url", "the url of a POST must be the type of the resource"))
 	case e.Method == http.MethodPut && !putForm.MatchString(url):
 		return fault.New(fault.NotSupported, fault.Errorf("not-supported", request+".url", "the url of a PUT must be type/id"))
-	case e.Method == http.MethodPut && url != e.Type+"/"+e.ID:
+	case e.Method == http.MethodPut && url != e.Type+"/"+e.ID && (e.ID != "" || !strings.HasPrefix(url, e.Type+"/")):
 		return fault.New(fault.Invalid, fault.Errorf("value", request+".url", "the url of a PUT must name the type and the id of the resource"))
 	}
 	return nil

@@ -30,6 +30,8 @@ func (c *criteria) addTokens(name string, group []token) {
 type hit struct {
 	place
 	from, to time.Time
+	// hidden candidates are never served.
+	hidden bool
 	// coded gives what a coded parameter finds it by, as `system|code`.
 	coded func(param string) []string
 	// size of the body, about, in bytes.
@@ -39,6 +41,9 @@ type hit struct {
 
 // met says whether a candidate meets all criteria but the patients, which are resolved before.
 func (c *criteria) met(h hit) bool {
+	if h.hidden {
+		return false
+	}
 	for _, group := range c.ids {
 		if !slices.Contains(group, h.id) {
 			return false

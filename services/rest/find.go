@@ -112,7 +112,7 @@ func alertsByID(r store.Reader, ids []string, patient ref.Patient) ([]hit, error
 		switch {
 		case err != nil && fault.Of(err) != fault.NotFound:
 			return nil, err
-		case err == nil && (patient == "" || a.Patient == patient) && slices.Contains(raised, a.Status):
+		case err == nil && (patient == "" || a.Patient == patient):
 			out = append(out, alertHit(a))
 		}
 	}
@@ -130,9 +130,11 @@ const alertSize = 2 << 10
 
 func alertHit(a alert.Alert) hit {
 	opened := a.Opened.Truncate(time.Millisecond)
+	status, wasRaised := fhir.IssueStatus(a)
 	return hit{
-		place: place{severity: uint8(a.Severity), at: a.Effective, id: a.ID},
-		from:  opened, to: opened.Add(time.Millisecond), size: alertSize,
+		hidden: !wasRaised,
+		place:  place{severity: uint8(a.Severity), at: a.Effective, id: a.ID},
+		from:   opened, to: opened.Add(time.Millisecond), size: alertSize,
 		coded: func(param string) []string {
 			switch param {
 			case "code":
@@ -140,7 +142,6 @@ func alertHit(a alert.Alert) hit {
 			case "severity":
 				return []string{systemIssueSeverity + "|" + fhir.IssueSeverity(a)}
 			default:
-				status, _ := fhir.IssueStatus(a)
 				return []string{systemIssueStatus + "|" + status.Code()}
 			}
 		},

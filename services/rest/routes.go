@@ -160,8 +160,8 @@ func (p *probeWriter) WriteHeader(status int)      { p.status = status }
 // base is the URL that clients use: configured, or made from a Host that is a loopback address. A Host that is not
 // could be forged, so then it is the listener's own address.
 func (s *Server) base(r *http.Request) string {
-	if s.config.Base != "" {
-		return s.config.Base
+	if s.config.BaseURL != "" {
+		return s.config.BaseURL
 	}
 	scheme := "http://"
 	if r.TLS != nil {

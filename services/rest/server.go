@@ -37,11 +37,11 @@ type Config struct {
 	Store Viewer
 	// Tenant of a request, or why it may not be served: a fault of kind Unauthenticated or Forbidden.
 	Tenant func(*http.Request) (ref.Tenant, error)
-	// Home is the source of requests that name none.
-	Home ref.Source
-	// Base is the absolute URL under which clients reach the handler, such as https://ehr.example/fhir. Empty means
+	// Source of requests that name none.
+	Source ref.Source
+	// BaseURL is the absolute URL under which clients reach the handler, such as https://ehr.example/fhir. Empty means
 	// the Host header when it is a loopback address, and else the address of the listener.
-	Base string
+	BaseURL string
 	// Now is the clock.
 	Now func() time.Time
 	// Log takes what went wrong in the server itself, never patient data.
@@ -54,7 +54,7 @@ type Config struct {
 
 // Default is a Config that lacks only Accept, Store and Tenant.
 func Default() Config {
-	return Config{Home: "ehr", Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
+	return Config{Source: "ehr", Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
 }
 
 // Validate says what is missing or wrong.
@@ -62,17 +62,17 @@ func (c Config) Validate() error {
 	switch {
 	case c.Accept == nil || c.Store == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
 		return errors.New("rest: Accept, Store, Tenant, Now and Log are needed")
-	case !ref.ValidSource(string(c.Home)):
-		return fmt.Errorf("rest: %q cannot name a source", c.Home)
+	case !ref.ValidSource(string(c.Source)):
+		return fmt.Errorf("rest: %q cannot name a source", c.Source)
 	case c.MaxResource < 0 || c.MaxBundle < 0:
 		return errors.New("rest: a limit is negative")
 	}
-	if c.Base == "" {
+	if c.BaseURL == "" {
 		return nil
 	}
-	u, err := url.Parse(c.Base)
+	u, err := url.Parse(c.BaseURL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("rest: the base %q is no absolute http(s) URL without query", c.Base)
+		return fmt.Errorf("rest: the base %q is no absolute http(s) URL without query", c.BaseURL)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func New(config Config) (*Server, error) {
 	if config.MaxBundle == 0 {
 		config.MaxBundle = MaxBundle
 	}
-	config.Base = strings.TrimSuffix(config.Base, "/")
+	config.BaseURL = strings.TrimSuffix(config.BaseURL, "/")
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
