@@ -142,7 +142,7 @@ func (s *Server) openRedis(ctx context.Context) error {
 	s.later("the Redis client", func(context.Context) error { return s.redis.Close() })
 	config := relay.Default()
 	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
-	s.relay, err = relay.New(s.store, s.store, s.log, s.redis, config)
+	s.relay, err = relay.New(s.store, s.log, s.redis, config)
 	return err
 }
 
@@ -165,8 +165,8 @@ func (s *Server) redisOptions(ctx context.Context, address string) (*redis.Optio
 	if s.embedded, err = embedded.Start(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
 		return nil, fmt.Errorf("--redis %s: %w", address, err)
 	}
-	s.later("the embedded Redis", func(context.Context) error { return s.embedded.Stop() })
-	return &redis.Options{Addr: s.embedded.Addr()}, nil
+	s.later("the embedded Redis", func(context.Context) error { s.embedded.Stop(); return nil })
+	return &redis.Options{Addr: s.embedded.Address()}, nil
 }
 
 func (s *Server) openRooms(context.Context) error {

@@ -171,7 +171,7 @@ func (s *Server) RedisAddr() string {
 	if s.embedded == nil {
 		return ""
 	}
-	return s.embedded.Addr()
+	return s.embedded.Address()
 }
 
 // Sweep passes the deadlines that lie at or before now, at once, and returns how many episodes moved.
