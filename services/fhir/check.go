@@ -18,6 +18,8 @@ const (
 // checker holds a resource against the structure of R4 and collects what is wrong with it.
 type checker struct {
 	*structure
+	// shallow leaves the resources in a Bundle alone.
+	shallow          bool
 	issues           []fault.Issue
 	errors, warnings int
 }
@@ -122,8 +124,10 @@ func (c *checker) value(n tree.Node, e *element) {
 	switch {
 	case e.primitive != complexType:
 		c.primitive(n, e)
+	case e.opaque:
 	case n.Kind() != tree.Object:
 		c.fail("structure", n, "must be an object, not %s", a(n.Kind()))
+	case e.resource && c.shallow:
 	case e.resource:
 		c.resource(n)
 	default:

@@ -66,6 +66,7 @@ type element struct {
 	required  bool
 	resource  bool // contained resources and Bundle entries
 	tolerated bool
+	opaque    bool  // its values are checked elsewhere
 	bit       uint8 // of the element, the same for all types of a choice
 	choice    bool
 	codes     map[string]bool
@@ -137,6 +138,7 @@ func compileStructure(text string) (*structure, error) {
 		}
 		bits[p.of]++
 	}
+	s.shapes["Bundle"].members["entry"].opaque = true // ReadBundle checks entry by entry
 	for _, t := range tolerated {
 		of := s.shapes[t.shape]
 		e := *of.members[t.stem+"String"]

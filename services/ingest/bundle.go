@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"strings"
-
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/record"
@@ -24,9 +22,10 @@ func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
 	if len(bundle.Entries) == 0 {
 		p.note = []fault.Issue{fault.Infof("informational", "Bundle.entry", "the Bundle has no entries: nothing to do")}
 	}
-	names := bundle.References()
+	p.note = append(p.note, bundle.Issues...)
+	targets := bundle.Targets()
 	for n := range bundle.Entries {
-		in, err := i.entry(s, &bundle.Entries[n], names)
+		in, err := i.entry(s, &bundle.Entries[n], targets)
 		if err != nil {
 			r := decision.Receipt{Outcome: record.Rejected, Issues: fault.IssuesOf(err), Kind: fault.Of(err)}
 			p.entries = append(p.entries, &r)
@@ -46,53 +45,27 @@ func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
 	return p
 }
 
-// entry reads one entry. Its key is its own, so that a replayed Bundle is recognised entry by entry.
-func (i *Ingest) entry(s decision.Submission, e *fhir.Entry, names map[string]string) (decision.Input, error) {
-	if method := e.Method; method != "" && method != "POST" && method != "PUT" {
+// entry reads one entry. Its references to other entries become those entries' ids in the source.
+func (i *Ingest) entry(s decision.Submission, e *fhir.Entry, targets map[string]string) (decision.Input, error) {
+	if fault.Any(e.Issues) {
+		return decision.Input{}, fault.New(fault.Invalid, e.Issues...)
+	}
+	if e.Method != "" && e.Method != "POST" && e.Method != "PUT" {
 		return decision.Input{}, fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".request.method",
 			"only POST and PUT are taken in a Bundle"))
 	}
 	if e.Resource == nil {
 		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("required", e.Path+".resource", "the entry has no resource"))
 	}
-	doc, err := tree.Rewrite(e.Resource, names)
-	if err != nil {
-		return decision.Input{}, err
-	}
-	if doc.Root().Child("resourceType").Text() == "Bundle" {
+	if e.Type() == "Bundle" {
 		return decision.Input{}, fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource",
 			"a Bundle within a Bundle is not taken: send it by itself"))
 	}
 	s.Key = ""
-	logical := logicalID(e)
-	in, err := i.read(s, doc, logical)
+	in, err := i.read(s, e.Resource, e.LogicalID(), targets)
 	if notSupported(err) {
-		in, err = i.unused(s, doc, logical)
+		in, err = i.unused(s, e.Resource, e.LogicalID(), targets)
 	}
-	return in, within(err, e.Path)
-}
-
-// logicalID is the id of an entry whose resource has none: that of its PUT, else that of its urn:uuid.
-func logicalID(e *fhir.Entry) string {
-	if _, id, ok := strings.Cut(e.URL, "/"); ok && e.Method == "PUT" && !strings.ContainsAny(id, "/?") {
-		return id
-	}
-	if id, ok := strings.CutPrefix(e.FullURL, "urn:uuid:"); ok {
-		return id
-	}
-	return ""
-}
-
-// within puts the path of the entry before the paths of what is wrong in its resource.
-func within(err error, path string) error {
-	issues := fault.IssuesOf(err)
-	if len(issues) == 0 {
-		return err
-	}
-	located := make([]fault.Issue, len(issues))
-	for n, issue := range issues {
-		issue.Path = strings.TrimSuffix(path+".resource."+strings.TrimPrefix(issue.Path, "."), ".")
-		located[n] = issue
-	}
-	return fault.New(fault.Of(err), located...)
+	in.Record.Issues = append(in.Record.Issues, e.Issues...)
+	return in, err
 }

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"runtime/debug"
@@ -41,7 +42,7 @@ func (i *Ingest) prepare(s decision.Submission) (p *part) {
 	if len(s.Body) > MaxBody {
 		return refused(fault.New(fault.TooLarge, fault.Errorf("too-long", typ, "a resource may have %d MiB at most", MaxBody>>20)))
 	}
-	in, err := i.read(s, doc, "")
+	in, err := i.read(s, doc, "", nil)
 	if err != nil {
 		return refused(err)
 	}
@@ -65,13 +66,14 @@ func check(s decision.Submission) error {
 	return nil
 }
 
-// read turns one resource into an input. LogicalID is the id to use when the resource has none of its own.
-func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string) (decision.Input, error) {
-	reading, err := i.Reader.Read(doc, s.Source)
+// read turns one resource into an input. LogicalID is the id to use when the resource has none of its own, targets are
+// what the fullUrls of its Bundle stand for.
+func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string) (decision.Input, error) {
+	reading, err := i.Reader.ReadIn(doc, s.Source, targets)
 	if err != nil {
 		return decision.Input{}, err
 	}
-	in := i.input(s, doc, reading, logicalID)
+	in := i.input(s, doc, reading, logicalID, targets)
 	if reading.Draft != nil {
 		i.score(&in, &reading)
 	}
@@ -83,30 +85,53 @@ func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string) (d
 	return in, nil
 }
 
-func (i *Ingest) input(s decision.Submission, doc *tree.Doc, reading fhir.Reading, logicalID string) decision.Input {
-	hash := doc.Hash()
-	sourceID := reading.LogicalID
-	if sourceID == "" {
-		sourceID = logicalID
-	}
+func (i *Ingest) input(
+	s decision.Submission, doc *tree.Doc, reading fhir.Reading, logicalID string, targets map[string]string,
+) decision.Input {
+	hash := contentHash(doc, reading)
+	sourceID := cmp.Or(reading.LogicalID, logicalID)
 	id := i.Namer.ID(s.Source, sourceID)
 	if sourceID == "" {
 		id = ref.Digest("content", string(s.Source), reading.Type, s.Key, hex.EncodeToString(hash[:]))
 	}
+	raw := doc.Raw()
+	if len(targets) > 0 {
+		raw = tree.Rewrite(doc, targets)
+	}
 	in := decision.Input{
 		Record: record.Record{
 			Resource: ref.Resource{Type: reading.Type, ID: id}, Source: s.Source, SourceID: sourceID,
-			SourceVersion: reading.Version, Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
-			Raw: doc.Raw(), Received: i.Now(), Issues: reading.Issues,
+			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
+			Raw: raw, Received: i.Now(), Issues: reading.Issues,
 		},
 		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key,
 	}
-	if subject := reading.Subject; subject.LogicalID != "" {
-		in.Subject = decision.Subject{Patient: ref.Patient(i.Namer.ID(s.Source, subject.LogicalID)), Path: subject.Path}
-	} else if subject.Identifier != "" {
+	switch subject := reading.Subject; {
+	case subject.Logical != "":
+		in.Subject = decision.Subject{Patient: ref.Patient(i.Namer.ID(s.Source, subject.Logical)), Path: subject.Path}
+	case subject.Identifier != "":
 		in.Subject = decision.Subject{Identifier: subject.Identifier, Path: subject.Path}
 	}
 	return in
+}
+
+func sourceVersion(r fhir.Reading) string {
+	if r.Version == "" && !r.Updated.IsZero() {
+		return r.Updated.UTC().Format(time.RFC3339Nano)
+	}
+	return r.Version
+}
+
+// contentHash leaves out what a sender changes without changing what is said: meta.versionId and meta.lastUpdated.
+func contentHash(doc *tree.Doc, r fhir.Reading) [32]byte {
+	if r.Version == "" && r.Updated.IsZero() {
+		return doc.Hash()
+	}
+	level, err := tree.Parse(tree.Splice(doc.Raw(), cmp.Or(r.LogicalID, "none"), "0", time.Unix(0, 0)), tree.Limits{Bytes: MaxBundle})
+	if err != nil {
+		return doc.Hash() // what was valid stays valid, so this does not happen
+	}
+	return level.Hash()
 }
 
 // date keeps facts from lying in the future: what is planned counts from when it was heard of, and what claims to have
@@ -118,6 +143,11 @@ func (i *Ingest) date(in *decision.Input) {
 		switch {
 		case f.At.IsZero():
 			f.At = now
+			if f.Prescription != nil && f.Prescription.From.IsZero() {
+				dated := *f.Prescription
+				dated.From = now
+				f.Prescription = &dated
+			}
 		case f.At.After(now) && planned(f.Kind):
 			f.At = now
 		case f.At.After(now.Add(MaxAhead)):
@@ -136,18 +166,15 @@ func planned(k fact.Kind) bool {
 }
 
 // unused is the input of a resource that Rapport does not work with: kept in a Bundle, and said so.
-func (i *Ingest) unused(s decision.Submission, doc *tree.Doc, logicalID string) (decision.Input, error) {
+func (i *Ingest) unused(s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string) (decision.Input, error) {
 	typ := doc.Root().Child("resourceType").Text()
-	id := doc.Root().Child("id").Text()
-	if id == "" {
-		id = logicalID
-	}
-	if !ref.ValidID(typ) || (id != "" && !ref.ValidID(id)) {
-		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("structure", "resourceType", "not a FHIR resource type and id"))
+	id := cmp.Or(doc.Root().Child("id").Text(), logicalID)
+	if !fhir.ResourceType(typ) || (id != "" && !ref.ValidID(id)) {
+		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("structure", doc.Root().Path(), "not a FHIR resource type and id"))
 	}
 	return i.input(s, doc, fhir.Reading{Type: typ, LogicalID: id, Issues: []fault.Issue{
 		fault.Infof("not-supported", typ, "Rapport does not work with this resource type: kept, not used"),
-	}}, ""), nil
+	}}, "", targets), nil
 }
 
 func notSupported(err error) bool {

@@ -22,10 +22,14 @@ func (i *Ingest) score(in *decision.Input, reading *fhir.Reading) {
 	}
 	answered, issues := response.Bind(definition, *draft)
 	in.Record.Issues = append(in.Record.Issues, issues...)
-	if !answered.Usable() {
-		return
-	}
 	scores := fact.FromSheet(score.Score(definition, answered))
+	if answered.Unscored != "" && len(scores.Critical) == 0 {
+		return // Bind has said why
+	}
+	if !scores.Any() {
+		in.Record.Issues = append(in.Record.Issues, fault.Warnf("incomplete", "QuestionnaireResponse",
+			"no score of %s could be computed: %s", scores.Instrument, scores.Scores[0].NotScorable))
+	}
 	if reading.Respondent != "" {
 		scores.Respondent = reading.Respondent
 	}

@@ -140,15 +140,21 @@ func recordNumber(who *person) string { return "SYN-" + strconv.Itoa(100000+who.
 // subject writes who a resource is about, as its sender knows the patient.
 func (w *writer) subject(key string, who *person, source ref.Source) {
 	p := &w.page
-	if source != PRO {
+	if source == EHR {
 		p.reference(key, w.refer(who, kindPatient, 0))
 		return
 	}
 	p.open(key)
-	p.open("identifier")
-	p.str("system", recordNumbers)
-	p.str("value", recordNumber(who))
-	p.end()
+	if source == Annex {
+		p.str("reference", w.refer(who, kindPatient, 0))
+	}
+	p.str("type", "Patient") // neither a urn:uuid nor an identifier says what it leads to
+	if source == PRO {
+		p.open("identifier")
+		p.str("system", recordNumbers)
+		p.str("value", recordNumber(who))
+		p.end()
+	}
 	p.end()
 }
 

@@ -3,6 +3,7 @@ package watch
 import (
 	"container/list"
 	"sync"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -216,7 +217,7 @@ func (s *tails) remove(t *tail) {
 }
 
 // number gives committed drafts the numbers that the store gave them: each feed ends at its cursor.
-// Feeds whose cursor is missing are left to the store.
+// Feeds whose cursor is missing are left to the store. Times are kept to the microsecond, as stores keep them.
 func number(t ref.Tenant, moved []feed.Cursor, drafts []feed.Draft) map[place][]feed.Event {
 	if len(drafts) == 0 {
 		return nil
@@ -233,7 +234,7 @@ func number(t ref.Tenant, moved []feed.Cursor, drafts []feed.Draft) map[place][]
 	for i, d := range drafts {
 		e := feed.Event{
 			TenantSeq: end - int64(len(drafts)-1-i),
-			ID:        d.ID, Type: d.Type, Time: d.Time, Subject: d.Subject, Data: d.Data,
+			ID:        d.ID, Type: d.Type, Time: time.UnixMicro(d.Time.UnixMicro()).UTC(), Subject: d.Subject, Data: d.Data,
 		}
 		seen := map[feed.Name]bool{}
 		for _, name := range append([]feed.Name{feed.All}, d.Feeds...) {

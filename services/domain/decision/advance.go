@@ -77,7 +77,7 @@ func (d *Desk) reconcile(dec *Decision, known Known, findings []judge.Finding, r
 	found := make(map[string]bool, len(findings))
 	for _, f := range findings {
 		found[f.ID] = true
-		if i := latest(alerts, f.ID); i >= 0 && alerts[i].Status != alert.Retracted {
+		if i := standing(alerts, f.ID); i >= 0 {
 			d.amend(dec, alerts, i, f)
 			continue
 		}
@@ -89,14 +89,9 @@ func (d *Desk) reconcile(dec *Decision, known Known, findings []judge.Finding, r
 	return alerts
 }
 
-// latest is the index of the newest alert made from a finding; -1 when there is none.
-func latest(alerts []alert.Alert, finding string) int {
-	for i := len(alerts) - 1; i >= 0; i-- {
-		if alerts[i].Finding == finding {
-			return i
-		}
-	}
-	return -1
+// standing is the index of the alert made from a finding that was not retracted; -1 when there is none.
+func standing(alerts []alert.Alert, finding string) int {
+	return slices.IndexFunc(alerts, func(a alert.Alert) bool { return a.Finding == finding && a.Status != alert.Retracted })
 }
 
 // raise begins the life of a finding.

@@ -81,7 +81,7 @@ func (d *Desk) Episodes(in *Input) []ref.Episode {
 		if head.Hash == in.Record.Hash {
 			return nil
 		}
-		if head.Outcome == record.Scored {
+		if hadFacts(head) {
 			found = append(found, ref.EpisodeOf(head.Patient))
 		}
 	}
@@ -116,7 +116,7 @@ func (d *Desk) History(in *Input) []ref.Episode {
 	if known && (head.Hash == in.Record.Hash || stale(head.SourceVersion, in.Record.SourceVersion)) {
 		return nil
 	}
-	if known && head.Outcome == record.Scored {
+	if known && hadFacts(head) {
 		needed = append(needed, ref.EpisodeOf(head.Patient))
 	}
 	if p := d.patientOf(in); p != "" && len(in.Facts) > 0 {
@@ -306,7 +306,7 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 	}
 	r.Issues = append(slices.Clip(r.Issues), a.issues...)
 	r.Outcome = record.Stored
-	if len(in.Facts) > 0 {
+	if slices.ContainsFunc(in.Facts, tells) {
 		r.Outcome = record.Scored
 	}
 	dec := &Decision{Aliases: a.aliases}
@@ -329,10 +329,18 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 	return dec, Receipt{Outcome: r.Outcome, Resource: r.Resource, Patient: r.Patient, Issues: r.Issues}
 }
 
+// tells says whether a fact is more than a form on which nothing could be scored.
+func tells(f fact.Fact) bool { return f.Scores == nil || f.Scores.Any() }
+
+// hadFacts says whether facts may have been taken from a version. An unscorable form leaves one too, for its safety items.
+func hadFacts(h record.Head) bool {
+	return h.Patient != "" && h.Type != "Patient" && (h.Outcome == record.Scored || h.Type == "QuestionnaireResponse")
+}
+
 // spread carries the record's facts, and the end of those of the version before, to the episodes.
 func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, facts []fact.Fact) {
 	var taken []ref.Resource
-	if previous != nil && previous.Outcome == record.Scored {
+	if previous != nil && hadFacts(*previous) {
 		taken = []ref.Resource{r.Unversioned()}
 		dec.Superseded = taken
 		if previous.Patient != r.Patient || len(facts) == 0 {
