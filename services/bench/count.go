@@ -171,11 +171,11 @@ func (c *counting) told() {
 
 // alerts wants one for each safety item that stands, one for each finding, and every command in a history once.
 func (c *counting) alerts() {
-	findings, keys, safety := map[string]string{}, map[Command]int{}, map[string]bool{}
+	findings, keys, safety := map[string]string{}, map[Acknowledgement]int{}, map[string]bool{}
 	for _, a := range c.Alerts {
 		for _, key := range a.Keys {
-			keys[Command{a.ID, key}]++
-			if keys[Command{a.ID, key}] == 2 {
+			keys[Acknowledgement{a.ID, key}]++
+			if keys[Acknowledgement{a.ID, key}] == 2 {
 				c.doubled("alert %s took the command %s twice", a.ID, key)
 			}
 		}

@@ -21,7 +21,7 @@ func sound() Evidence {
 			{"QuestionnaireResponse/b/_history/1", "B", false},
 			{"QuestionnaireResponse/b/_history/2", "B2", true},
 		},
-		Commands: []Command{{"alert1", "k1"}},
+		Commands: []Acknowledgement{{"alert1", "k1"}},
 		Stored: []Version{
 			{"QuestionnaireResponse/a", 1, true, "A"},
 			{"QuestionnaireResponse/b", 1, false, "B"},

@@ -5,7 +5,7 @@ type Evidence struct {
 	// Promised are the submissions that were acknowledged as stored.
 	Promised []Promise
 	// Commands are the acknowledgements of alerts that were answered.
-	Commands []Command
+	Commands []Acknowledgement
 	// Stored are the responses in the database, every version.
 	Stored []Version
 	// Facts in the database that were taken from responses.
@@ -28,8 +28,8 @@ type Promise struct {
 	Safety bool
 }
 
-// Command is one acknowledgement of an alert that was answered.
-type Command struct {
+// Acknowledgement is one acknowledgement of an alert that was answered.
+type Acknowledgement struct {
 	// Alert that was acknowledged, and the caller's idempotency key.
 	Alert, Key string
 }
