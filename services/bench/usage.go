@@ -105,3 +105,8 @@ func peakMemory(pid int) float64 {
 	}
 	return 0
 }
+
+// ownTime is what this process used, without its children.
+func ownTime() time.Duration {
+	return time.Duration(ticks(os.Getpid(), false)) * time.Second / ticksPerSecond
+}
