@@ -155,6 +155,7 @@ func (c *checker) optionCode(place string, s *Scale, systemCode string, ordinal 
 	for _, key := range []coding{{system, code}, {"", code}} {
 		if other, taken := s.codes[key]; taken && other != ordinal {
 			c.say(place, "stands for two ordinals")
+			return
 		}
 		s.codes[key] = ordinal
 	}
