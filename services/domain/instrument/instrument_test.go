@@ -87,9 +87,17 @@ func TestChangeStatisticsFollowFromTheirBasis(t *testing.T) {
 		id, score           string
 		reliable, important float64
 	}{
-		{"wai-sr", "total-mean", 0.550, 0}, {"wai-sr", "total", 6.600, 0}, {"srs", "total", 7.484, 0},
-		{"phq-9", "total", 5.186, 5}, {"gad-7", "total", 6, 4}, {"pcs", "total", 12.751, 8}, {"tsk-11", "total", 7.040, 4},
-		{"pseq", "total", 11.52, 5.5}, {"ears", "total", 0, 5.5}, {"phq-2", "total", 0, 0}, {"pcs", "rumination", 0, 0},
+		{"wai-sr", "total-mean", 0.550, 0},
+		{"wai-sr", "total", 6.600, 0},
+		{"srs", "total", 7.484, 0},
+		{"phq-9", "total", 5.186, 5},
+		{"gad-7", "total", 6, 4},
+		{"pcs", "total", 12.751, 8},
+		{"tsk-11", "total", 7.040, 4},
+		{"pseq", "total", 11.52, 5.5},
+		{"ears", "total", 0, 5.5},
+		{"phq-2", "total", 0, 0},
+		{"pcs", "rumination", 0, 0},
 		{"wai-sr", "bond", 0, 0},
 	} {
 		d, err := r.Lookup(c.id)
@@ -136,9 +144,20 @@ func TestBandsMeetAtTheirEdges(t *testing.T) {
 		value float64
 		band  string
 	}{
-		{"srs", 36, "discuss"}, {"srs", 36.1, "ok"}, {"srs", 36.04, "discuss"}, {"srs", 40, "ok"}, {"srs", 0, "discuss"},
-		{"phq-9", 9, "mild"}, {"phq-9", 9.5, "moderate"}, {"phq-9", 27, "severe"}, {"pcs", 29, "low"}, {"pcs", 30, "high"},
-		{"tsk-11", 11, "minimal"}, {"pseq", 30, "moderate"}, {"wai-sr", 48, ""}, {"ears", 17, ""},
+		{"srs", 36, "discuss"},
+		{"srs", 36.1, "ok"},
+		{"srs", 36.04, "discuss"},
+		{"srs", 40, "ok"},
+		{"srs", 0, "discuss"},
+		{"phq-9", 9, "mild"},
+		{"phq-9", 9.5, "moderate"},
+		{"phq-9", 27, "severe"},
+		{"pcs", 29, "low"},
+		{"pcs", 30, "high"},
+		{"tsk-11", 11, "minimal"},
+		{"pseq", 30, "moderate"},
+		{"wai-sr", 48, ""},
+		{"ears", 17, ""},
 	} {
 		d, err := r.Lookup(c.id)
 		if err != nil {

@@ -106,7 +106,7 @@ func TestAnswersInTheShapesOfTheWild(t *testing.T) {
 		"above the scale":                {integer("4"), missing, warned("value", value)},
 		"below the scale":                {integer("-1"), missing, warned("value", value)},
 		"infinite":                       {response.Answer{Kind: "Decimal", Number: "1e999"}, missing, warned("structure", value)},
-		"hexadecimal text":               {response.Answer{Kind: "String", Text: "0x1"}, missing, warned("structure", value)},
+		"hexadecimal text":               {response.Answer{Kind: "String", Text: "0x1p1"}, missing, warned("structure", value)},
 		"boolean":                        {response.Answer{Kind: "Boolean", Text: "true"}, missing, warned("structure", value)},
 		"no value":                       {response.Answer{}, missing, nil},
 		"weight that agrees":             {weighted(coding(loinc, "LA6570-1"), "2.0"), is(2), nil},
