@@ -353,3 +353,7 @@ func (h *house) raise(alerts ...alert.Alert) {
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func aliasOf(name string, patient ref.Patient) *decision.Decision {
+	return &decision.Decision{Aliases: []record.Alias{{Name: name, Patient: patient, Source: "ehr"}}}
+}
