@@ -73,6 +73,27 @@ func (n Node) Children() iter.Seq[Node] {
 	}
 }
 
+// First is the first member or element; absent when there is none.
+func (n Node) First() Node {
+	if n.doc == nil || n.doc.nodes[n.at].size < 2 {
+		return Node{}
+	}
+	return Node{n.doc, n.at + 1}
+}
+
+// Next is the member or element after this one; absent at the last, and at the root of a document.
+func (n Node) Next() Node {
+	if n.doc == nil || n.at == 0 {
+		return Node{}
+	}
+	nodes := n.doc.nodes
+	next, parent := n.at+int(nodes[n.at].size), n.at-int(nodes[n.at].up)
+	if next >= parent+int(nodes[parent].size) {
+		return Node{}
+	}
+	return Node{n.doc, next}
+}
+
 // Child is the member called key; absent when there is none or n is no object.
 func (n Node) Child(key string) Node {
 	if n.Kind() != Object {
@@ -115,6 +136,30 @@ func (n Node) Key() string {
 		return unquote(n.doc.raw[m.keyStart-1 : m.keyEnd+1])
 	}
 	return string(n.doc.raw[m.keyStart:m.keyEnd])
+}
+
+// KeyBytes are the bytes of the member name, decoded; empty for elements and the root. They must not be changed.
+func (n Node) KeyBytes() []byte {
+	if n.doc == nil {
+		return nil
+	}
+	m := &n.doc.nodes[n.at]
+	if m.keyEscaped {
+		return []byte(n.Key())
+	}
+	return n.doc.raw[m.keyStart:m.keyEnd]
+}
+
+// TextBytes are the bytes of the string, decoded; empty for other kinds. They must not be changed.
+func (n Node) TextBytes() []byte {
+	if n.Kind() != String {
+		return nil
+	}
+	m := &n.doc.nodes[n.at]
+	if m.escaped {
+		return []byte(n.Text())
+	}
+	return n.doc.raw[m.start+1 : m.end-1]
 }
 
 // Text is the decoded string; empty for other kinds.

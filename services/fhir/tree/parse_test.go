@@ -291,8 +291,21 @@ func walk(t *testing.T, n tree.Node) {
 		if child.Kind() == tree.String && !child.Is(child.Text()) {
 			t.Fatalf("%s is not its own text", child.Path())
 		}
+		if string(child.KeyBytes()) != child.Key() || string(child.TextBytes()) != child.Text() {
+			t.Fatalf("%s has other bytes than text", child.Path())
+		}
 		count++
 		walk(t, child)
+	}
+	for child := n.First(); child.Exists(); child = child.Next() {
+		count--
+	}
+	if count != 0 {
+		t.Fatalf("%s: walking from child to child misses %d", n.Path(), count)
+	}
+	count = 0
+	for range n.Children() {
+		count++
 	}
 	if n.Len() != count {
 		t.Fatalf("%s has %d children, not %d", n.Path(), count, n.Len())
