@@ -111,7 +111,10 @@ func TestAClientThatHasTheVersionIsToldSo(t *testing.T) {
 	h := newHouse(t)
 	h.must(201, "POST", "/Observation", observation("o1", "p1", "1", "2026"))
 	for _, same := range [][]string{
-		{"If-None-Match", `W/"1"`}, {"If-None-Match", `"1"`}, {"If-None-Match", `W/"7", W/"1"`}, {"If-None-Match", "*"},
+		{"If-None-Match", `W/"1"`},
+		{"If-None-Match", `"1"`},
+		{"If-None-Match", `W/"7", W/"1"`},
+		{"If-None-Match", "*"},
 		{"If-Modified-Since", noon.Format(http.TimeFormat)},
 	} {
 		a := h.must(304, "GET", "/Observation/o1", "", same...)
@@ -120,7 +123,9 @@ func TestAClientThatHasTheVersionIsToldSo(t *testing.T) {
 		}
 	}
 	for _, other := range [][]string{
-		{"If-None-Match", `W/"2"`}, {"If-Modified-Since", noon.Add(-time.Second).Format(http.TimeFormat)}, {"If-Modified-Since", "soon"},
+		{"If-None-Match", `W/"2"`},
+		{"If-Modified-Since", noon.Add(-time.Second).Format(http.TimeFormat)},
+		{"If-Modified-Since", "soon"},
 		{"If-None-Match", `W/"2"`, "If-Modified-Since", noon.Format(http.TimeFormat)},
 	} {
 		h.must(200, "GET", "/Observation/o1", "", other...)

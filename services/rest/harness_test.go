@@ -324,10 +324,10 @@ func readRecord(doc *tree.Doc, source ref.Source) (record.Record, error) {
 	}
 	if q := root.Child("questionnaire").Text(); q != "" {
 		url, _, _ := strings.Cut(q, "|")
-		rec.Codes = append(rec.Codes, "|"+url, q)
+		rec.Codes = append(rec.Codes, q, url)
 	}
 	when := root.Child("effectiveDateTime").Text() + root.Child("authored").Text()
-	rec.From, rec.To, _ = dateInterval(when)
+	rec.From, rec.To, _ = dateInterval(when, time.UTC)
 	if slices.ContainsFunc(rec.Codes, func(c string) bool { return strings.HasSuffix(c, "unusable") }) {
 		rec.Outcome = record.Stored
 		rec.Issues = []fault.Issue{fault.Warnf("code-invalid", "Observation.code", "the code is not known: kept, not used")}

@@ -101,6 +101,20 @@ func TestSearchFindsWhatItAsksForNewestFirst(t *testing.T) {
 	}
 }
 
+func TestADayIsADayOfTheConfiguredZone(t *testing.T) {
+	zone := time.FixedZone("UTC-5", -5*3600)
+	h := newHouse(t, func(c *Config) { c.Zone = zone })
+	h.must(201, "POST", "/Observation", observation("late", "a", "x", "2026-02-20T23:30:00-05:00"))
+	for query, want := range map[string]int{
+		"2026-02-20": 1, "2026-02-21": 0, "2026-02-21T04:30Z": 1, "2026-02-20T23:30": 1, "ge2026-02-21": 0,
+	} {
+		b := h.bundle(h.must(200, "GET", "/Observation?date="+query, "").body)
+		if len(b.Entry) != want {
+			t.Errorf("%s: %d", query, len(b.Entry))
+		}
+	}
+}
+
 func TestAPatientIsFoundByIdentifier(t *testing.T) {
 	h := newHouse(t)
 	clinic(h)
