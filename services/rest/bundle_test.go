@@ -61,6 +61,11 @@ func TestATransactionAnswersEntryForEntry(t *testing.T) {
 			t.Errorf("%+v", b.Entry[2])
 		}
 	}
+	corrected := h.bundle(h.must(200, "POST", "", bundleOf("transaction",
+		entry("PUT", "Observation/put", observation("put", "p", "1", "2025")), entry("POST", "Observation", observation("new", "p", "1", "2025")))).body)
+	if first, second := corrected.Entry[0].Response, corrected.Entry[1].Response; first.Status != "200 OK" || second.Status != "201 Created" || second.Etag != `W/"2"` {
+		t.Errorf("%+v", corrected)
+	}
 	b := h.bundle(h.must(200, "POST", "", sent, "Prefer", "return=representation").body)
 	if b.Entry[2].Resource.ID != "put" || b.Entry[2].FullURL != h.base+"/Observation/put" {
 		t.Errorf("%+v", b.Entry[2])
