@@ -179,8 +179,8 @@ func (s *Server) Sweep(ctx context.Context) (int, error) { return s.scheduler.Sw
 
 // listenForCommits rings the watch log for the commits of other servers.
 func (s *Server) listenForCommits(ctx context.Context) {
-	if err := s.log.Listen(ctx, s.store); err != nil && ctx.Err() == nil {
-		s.config.Log.Error("the doorbell broke", "error", err)
+	if err := s.log.Run(ctx); err != nil && ctx.Err() == nil {
+		s.config.Log.Error("listening for commits of other servers ended", "error", err)
 	}
 }
 
