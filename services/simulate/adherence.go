@@ -58,7 +58,7 @@ func (co *course) exercise(d dice, c Clinic) {
 		if !prescribed(co.doses[in].perWeek, c.weekday(at)) {
 			continue
 		}
-		when := moment(at)*day + 17*hour + d.within(0, 4*hour)/minute*minute
+		when := moment(at)*day + 15*hour + d.within(0, 230*minute)/minute*minute
 		done := d.chance(co.adherence(at)) || sure > 0
 		logged := d.chance(pick(done, 0.97, 0.3)) || sure > 0
 		if sure--; co.archetype.Quiet() && (!done || !logged) {
