@@ -59,7 +59,7 @@ func (c *call) transaction(s decision.Submission, entries []fhir.Request) error 
 	if len(receipt.Entries) != len(entries) {
 		return fmt.Errorf("a transaction of %d entries was answered with %d receipts", len(entries), len(receipt.Entries))
 	}
-	return c.answered(fhir.TransactionResponse, receipt.Entries)
+	return c.answered(fhir.TransactionResponse, entries, receipt.Entries)
 }
 
 // batch answers each entry for itself. Those that ask for what is not supported do not reach the door.
@@ -93,7 +93,7 @@ func (c *call) batch(s decision.Submission, entries []fhir.Request) error {
 			receipts[at[i]] = r
 		}
 	}
-	return c.answered(fhir.BatchResponse, receipts)
+	return c.answered(fhir.BatchResponse, entries, receipts)
 }
 
 // movedIssues names the entry by its place in the Bundle that the client sent.
@@ -140,7 +140,7 @@ func entryAllowed(e fhir.Request) error {
 }
 
 // answered is the Bundle that answers a Bundle.
-func (c *call) answered(typ string, receipts []decision.Receipt) error {
+func (c *call) answered(typ string, entries []fhir.Request, receipts []decision.Receipt) error {
 	bodies := c.prefer.returns == "representation"
 	stored, err := c.storedAll(receipts, bodies)
 	if err != nil {
@@ -148,17 +148,17 @@ func (c *call) answered(typ string, receipts []decision.Receipt) error {
 	}
 	answers := make([]fhir.Answer, len(receipts))
 	for i, r := range receipts {
-		answers[i] = c.answer(r, stored[i])
+		answers[i] = c.answer(entries[i].Method, r, stored[i])
 	}
 	c.reply(http.StatusOK, fhir.ResponseBundle(typ, answers))
 	return nil
 }
 
-func (c *call) answer(r decision.Receipt, stored storedVersion) fhir.Answer {
+func (c *call) answer(method string, r decision.Receipt, stored storedVersion) fhir.Answer {
 	if r.Outcome == record.Rejected {
 		return fhir.Answer{Status: statusLine(entryStatus(r.Kind)), Outcome: fhir.Outcome(fhir.Issues(r.Kind, r.Issues)...)}
 	}
-	a := fhir.Answer{Status: statusLine(createdStatus(r)), LastModified: stored.received, Resource: stored.body}
+	a := fhir.Answer{Status: statusLine(writtenStatus(method, r)), LastModified: stored.received, Resource: stored.body}
 	if r.Resource != (ref.Resource{}) {
 		a.Location, a.ETag = c.base+"/"+r.Resource.String(), etag(r.Resource.Version)
 	}

@@ -57,13 +57,14 @@ func (c *call) created(receipt decision.Receipt) error {
 	h.Set(headerOutcome, receipt.Outcome.String())
 	c.versioned(receipt.Resource.Version, stored.received)
 	c.issueHeaders(issues)
+	status := writtenStatus(http.MethodPost, receipt)
 	switch c.prefer.returns {
 	case "minimal":
-		c.reply(createdStatus(receipt), nil)
+		c.reply(status, nil)
 	case "OperationOutcome":
-		c.reply(createdStatus(receipt), fhir.Outcome(issues...))
+		c.reply(status, fhir.Outcome(issues...))
 	default:
-		c.reply(createdStatus(receipt), stored.body)
+		c.reply(status, stored.body)
 	}
 	return nil
 }
@@ -84,12 +85,13 @@ func rejected(receipt decision.Receipt) error {
 	return fault.New(kind, issues...)
 }
 
-// createdStatus is 201 for what is new under its id, 200 for a new version and for a replay.
-func createdStatus(receipt decision.Receipt) int {
-	if receipt.Outcome != record.Unchanged && receipt.Resource.Version == 1 {
-		return http.StatusCreated
+// writtenStatus is 201 for what was created: by a POST whatever its version (it may complete a stub, or correct what
+// the source sent before), by a PUT only as the first version. It is 200 otherwise, and for a replay.
+func writtenStatus(method string, receipt decision.Receipt) int {
+	if receipt.Outcome == record.Unchanged || (method == http.MethodPut && receipt.Resource.Version > 1) {
+		return http.StatusOK
 	}
-	return http.StatusOK
+	return http.StatusCreated
 }
 
 // told are the issues of a receipt, and a word on what happened when it was not simply stored and scored.
@@ -97,7 +99,7 @@ func told(receipt decision.Receipt) []fault.Issue {
 	issues := receipt.Issues
 	if receipt.Outcome == record.Unchanged {
 		issues = append([]fault.Issue{fault.Infof("informational", "",
-			"unchanged: this was received before and is stored as %s; nothing was written", receipt.Resource)}, issues...)
+			"unchanged: nothing was written; stored is %s", receipt.Resource)}, issues...)
 	}
 	return issues
 }

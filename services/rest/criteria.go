@@ -72,7 +72,10 @@ func holdAll(bounds []record.DateBound, from, to time.Time) bool {
 // among says whether one of the codes is what the token asks for.
 func (t token) among(codes []string) bool {
 	return slices.ContainsFunc(codes, func(one string) bool {
-		system, code, _ := strings.Cut(one, "|")
+		system, code, found := strings.Cut(one, "|")
+		if !found {
+			system, code = "", one // as a canonical without version stands
+		}
 		return (t.anySystem || t.system == system) && (t.anyCode || t.code == code)
 	})
 }

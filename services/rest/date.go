@@ -10,8 +10,7 @@ import (
 
 var dateOps = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
 
-// dateForms are the precisions of a FHIR date, with the end of the interval that each stands for. A time without a
-// zone is read as UTC.
+// dateForms are the precisions of a FHIR date, with the end of the interval that each stands for.
 var dateForms = []struct {
 	form string
 	end  func(time.Time) time.Time
@@ -25,13 +24,13 @@ var dateForms = []struct {
 	{"2006-01-02T15:04:05Z07:00", func(t time.Time) time.Time { return t.Add(time.Second) }},
 }
 
-// dateBounds reads one date with its prefix as conditions that must all hold.
+// dateBounds reads one date with its prefix as conditions that must all hold. What has no zone is meant in that of now.
 func dateBounds(s string, now time.Time) ([]record.DateBound, bool) {
 	op := "eq"
 	if len(s) > 2 && slices.Contains(dateOps, s[:2]) {
 		op, s = s[:2], s[2:]
 	}
-	from, to, ok := dateInterval(s)
+	from, to, ok := dateInterval(s, now.Location())
 	if !ok {
 		return nil, false
 	}
@@ -45,14 +44,14 @@ func dateBounds(s string, now time.Time) ([]record.DateBound, bool) {
 }
 
 // dateInterval is the interval that a date of any precision stands for, its end exclusive.
-func dateInterval(s string) (from, to time.Time, ok bool) {
+func dateInterval(s string, zone *time.Location) (from, to time.Time, ok bool) {
 	if len(s) > len("2006-01-02") && s[len(s)-len("+00:00"):][0] == ' ' {
 		// An unescaped + in a URL arrives as a blank.
 		i := len(s) - len("+00:00")
 		s = s[:i] + "+" + s[i+1:]
 	}
 	for _, f := range dateForms {
-		t, err := time.Parse(f.form, s)
+		t, err := time.ParseInLocation(f.form, s, zone)
 		if err != nil {
 			continue
 		}

@@ -87,7 +87,7 @@ func (c *call) search(values url.Values) error {
 		return fault.Newf(fault.Invalid, "not-supported", "%s cannot be searched, only read by id; searched can be %s",
 			name, names(func(k kind) bool { return k.params != nil }))
 	}
-	s, err := readSearch(k, values, c.base, c.config.Now())
+	s, err := readSearch(k, values, c.base, c.config.Now().In(c.config.Zone))
 	if err != nil {
 		return err
 	}
@@ -215,9 +215,12 @@ func (s *search) readControls(values url.Values) error {
 		}
 	}
 	if text := first(values, pageParam); text != "" {
-		var err error
-		s.cursor, err = parseCursor(text)
-		return err
+		at, err := parseCursor(text)
+		if err != nil {
+			return err
+		}
+		at.now = at.now.In(s.cursor.now.Location())
+		s.cursor = at
 	}
 	return nil
 }

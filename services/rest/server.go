@@ -44,6 +44,8 @@ type Config struct {
 	BaseURL string
 	// Now is the clock.
 	Now func() time.Time
+	// Zone is where a date without a time is a day, as for the reader that dates what is stored; nil means UTC.
+	Zone *time.Location
 	// Log takes what went wrong in the server itself, never patient data.
 	Log *slog.Logger
 	// Version of the software.
@@ -96,6 +98,9 @@ func New(config Config) (*Server, error) {
 	}
 	if config.MaxBundle == 0 {
 		config.MaxBundle = MaxBundle
+	}
+	if config.Zone == nil {
+		config.Zone = time.UTC
 	}
 	config.BaseURL = strings.TrimSuffix(config.BaseURL, "/")
 	if err := config.Validate(); err != nil {

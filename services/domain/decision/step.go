@@ -326,7 +326,7 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 		d.keys[keyName{r.Source, in.Key}] = key
 	}
 	d.spread(dec, &r, a.previous, in.Facts)
-	return dec, Receipt{Outcome: r.Outcome, Resource: r.Resource, Patient: r.Patient, Issues: r.Issues}
+	return dec, Receipt{Outcome: r.Outcome, Resource: r.Resource, Received: r.Received, Patient: r.Patient, Issues: r.Issues}
 }
 
 // tells says whether a fact is more than a form on which nothing could be scored.
