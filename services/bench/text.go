@@ -58,11 +58,11 @@ func (s *StoreReport) text(b *strings.Builder) {
 	for i := range s.Screens {
 		s.Screens[i].text(b)
 	}
-	fmt.Fprintf(b, "  server: peak memory %.0f MiB; ready", s.PeakMemory)
+	fmt.Fprintf(b, "  server: peak %.0f MiB; exec to ready %.0f ms", s.PeakMemory, median(s.Restarts))
 	if len(s.Starts) > 0 {
-		fmt.Fprintf(b, " %.0f ms after exec on a new database,", median(s.Starts))
+		fmt.Fprintf(b, ", %.0f ms on a new database", median(s.Starts))
 	}
-	fmt.Fprintf(b, " %.0f ms on this one\n", median(s.Restarts))
+	b.WriteByte('\n')
 	fmt.Fprintf(b, "  all %s acknowledged responses are in the database, each once\n", grouped(float64(s.Responses)))
 }
 
