@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
@@ -95,4 +94,3 @@ func (c watchCmd) print(s streams, e *rapportv1.Event) error {
 		e.GetTime().AsTime().Format(time.DateTime), e.GetType(), e.GetSubject(), what)
 	return err
 }
-

@@ -78,6 +78,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	now := c.Now
+	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
 		s.openAuth, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openRooms, s.openGRPC, s.openHTTP,
@@ -179,8 +181,8 @@ func (s *Server) Sweep(ctx context.Context) (int, error) { return s.scheduler.Sw
 
 // listenForCommits rings the watch log for the commits of other servers.
 func (s *Server) listenForCommits(ctx context.Context) {
-	if err := s.log.Listen(ctx, s.store); err != nil && ctx.Err() == nil {
-		s.config.Log.Error("the doorbell broke", "error", err)
+	if err := s.log.Run(ctx); err != nil && ctx.Err() == nil {
+		s.config.Log.Error("listening for commits of other servers ended", "error", err)
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 
 // The limits of Validate.
 const (
-	MaxPatients = 10_000_000
+	MaxPatients = 1_000_000
 	MaxWeeks    = 260
 )
 
@@ -88,7 +88,7 @@ func (c Clinic) Validate() error {
 }
 
 // Events streams all that the clinic sends, in order of sending. Memory stays bounded however many patients there
-// are: time is cut into windows that hold some hundred thousand sendings, and each window lives through all courses again.
+// are: time is cut into windows that hold a million sendings, and each window lives through all courses again.
 // An invalid clinic sends nothing.
 func (c Clinic) Events() iter.Seq[Event] {
 	return func(yield func(Event) bool) {
@@ -114,8 +114,8 @@ func (c Clinic) Events() iter.Seq[Event] {
 	}
 }
 
-// windowSize is about how many sendings are held at once; each takes some 50 bytes.
-const windowSize = 1 << 18
+// windowSize is about how many sendings are held at once; each takes 44 bytes.
+const windowSize = 1 << 20
 
 // window is a half-open stretch of time.
 type window struct{ from, to moment }
@@ -123,11 +123,11 @@ type window struct{ from, to moment }
 // windows cuts the weeks into equal stretches that each hold about windowSize sendings.
 func (c Clinic) windows() iter.Seq[window] {
 	return func(yield func(window) bool) {
-		expected := c.Patients * (13*c.Weeks + 24)
-		n := moment(expected/windowSize + 1)
-		end := c.end()
+		expected := int64(c.Patients) * int64(11*c.Weeks+10)
+		n := expected/windowSize + 1
+		end := int64(c.end())
 		for i := range n {
-			if !yield(window{end * i / n, end * (i + 1) / n}) {
+			if !yield(window{moment(end * i / n), moment(end * (i + 1) / n)}) {
 				return
 			}
 		}
@@ -151,7 +151,7 @@ func (c Clinic) collect(touches []touch, win window) []touch {
 }
 
 // moment is a time in seconds after midnight of the day on which the clinic opens.
-type moment int64
+type moment int32
 
 const (
 	minute moment = 60

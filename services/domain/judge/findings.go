@@ -25,7 +25,8 @@ func Judge(rules []Rule, before, after *episode.State, f fact.Fact) []Finding {
 	if before == nil {
 		before = episode.New(after.Patient)
 	}
-	now, was := View{before, after, &f}, View{before, before, &f}
+	memo := &Memo{}
+	now, was := View{before, after, &f, memo}, View{before, before, &f, memo}
 	var findings []Finding
 	for i := range rules {
 		if r := &rules[i]; r.concerns(&f) {
@@ -105,7 +106,7 @@ func (r *Rule) broken(v View, err error) Finding {
 		ID: r.ID, Version: r.Version, Title: "Rule " + r.ID + " could not be evaluated", Severity: max(r.Severity, High),
 		Roles: r.Roles, Safety: r.Safety, Each: true, CoolDown: brokenCoolDown, Evidence: "service design",
 	}
-	finding := failed.finding(v, "")
+	finding := failed.finding(v, "not-evaluated")
 	finding.Err = err
 	finding.Wording = Wording{
 		Seen:     "The rule " + r.ID + " could not be evaluated for this record. Nothing is said about the patient: what the rule watches for is unknown.",

@@ -46,7 +46,13 @@ type View struct {
 	Before, After *episode.State
 	// Fact is what happened.
 	Fact *fact.Fact
+	// Memo is scratch room for one judgement: what a condition derives from the view it may keep there, so that the
+	// next rule need not derive it again. Nil in a view that stands alone.
+	Memo *Memo
 }
+
+// Memo holds whatever conditions of one kind agree to keep in it.
+type Memo struct{ Value any }
 
 // Condition says whether a rule holds. It is pure.
 type Condition func(View) (bool, error)
