@@ -94,7 +94,7 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 	v := s.Visits
 	all.visits = Visits{v.Attended, v.Missed, v.CancelledByPatient, v.CancelledByClinic}
 	all.Episode = Episode{
-		Now: s.Now, Begun: s.Begun, Tier: string(s.View().Tier), Teams: len(s.Teams),
+		Now: s.Now, Begun: s.Begun, Teams: len(s.Teams),
 		HEP: &all.hep, Silence: &all.silence, Visits: &all.visits, source: source{s},
 	}
 	for _, d := range s.Dyads {
@@ -221,6 +221,14 @@ func (e *Episode) score(instrument, code string) *Score {
 		}
 	}
 	return v
+}
+
+// tier of the fused view.
+func (e *Episode) tier() string {
+	if e.state == nil {
+		return string(episode.Steady)
+	}
+	return string(e.state.View().Tier)
 }
 
 // part of the distress profile.
