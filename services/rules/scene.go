@@ -109,14 +109,19 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 }
 
 func viewSheet(s *episode.State, sheet *fact.Scores) *Sheet {
+	v := &Sheet{}
 	if d := s.Dyad(sheet); d != nil {
-		return &Sheet{true, d.Instrument, sheet.Construct, d.Rater, d.Sessions, viewTracks(d.Instrument, d.Tracks)}
+		*v = Sheet{true, d.Instrument, sheet.Construct, d.Rater, d.Sessions, viewTracks(d.Instrument, d.Tracks), nil}
+	} else if i := s.Instrument(sheet.Instrument, sheet.Respondent); i != nil {
+		*v = Sheet{true, i.ID, i.Construct, i.Respondent, i.Sheets, viewTracks(i.ID, i.Tracks), nil}
 	}
-	i := s.Instrument(sheet.Instrument, sheet.Respondent)
-	if i == nil {
-		return &Sheet{}
+	for i := range v.Scores {
+		if since := v.Scores[i].SinceFirst; since != nil && since.Worse {
+			v.Worsened = &v.Scores[i]
+			break
+		}
 	}
-	return &Sheet{true, i.ID, i.Construct, i.Respondent, i.Sheets, viewTracks(i.ID, i.Tracks)}
+	return v
 }
 
 func viewDyad(d *alliance.Dyad) *Dyad {

@@ -42,6 +42,8 @@ type Sheet struct {
 	Count int `cel:"count"`
 	// Scores that were scorable at least once, in the instrument's order.
 	Scores []Score `cel:"scores"`
+	// Worsened is the first of them that is worse than at the start beyond measurement error; else not known.
+	Worsened *Score `cel:"worsened"`
 }
 
 // Score is one score with its baseline and the reading before the last.
