@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func (w *work) draft(named, status string) {
 		w.warn("required", w.root, "questionnaire is missing: without it no instrument can be told")
 	}
 	d := response.Draft{Questionnaire: named, Status: status, Authored: w.out.From}
-	d.Items = w.items(w.root.Child("item"), w.definedCodes(named))
+	d.Items = w.items(w.root.Child("item"), w.root.Path(), w.definedCodes(named))
 	w.out.Draft = &d
 }
 
@@ -131,20 +132,20 @@ func define(codes map[string][]string, items tree.Node) {
 	}
 }
 
-// items reads one level of items.
-func (w *work) items(n tree.Node, defined map[string][]string) []response.Item {
+// items reads one level of items below the element at path.
+func (w *work) items(n tree.Node, path string, defined map[string][]string) []response.Item {
 	if !n.Exists() {
 		return nil
 	}
 	out := make([]response.Item, 0, n.Len())
 	for item := n.First(); item.Exists(); item = item.Next() {
-		read := response.Item{LinkID: item.Child("linkId").Text(), Path: item.Path()}
+		read := response.Item{LinkID: item.Child("linkId").Text(), Path: indexed(path, ".item[", len(out))}
 		read.Codes = append(itemCodes(item), defined[read.LinkID]...)
 		if m := item.Child("modifierExtension"); m.Exists() {
 			w.unused(m, "modifierExtension is not understood and may change the meaning: the item counts as unanswered")
 		} else {
-			read.Answers = w.answers(item.Child("answer"), defined)
-			read.Items = w.items(item.Child("item"), defined)
+			read.Answers = w.answers(item.Child("answer"), read.Path, defined)
+			read.Items = w.items(item.Child("item"), read.Path, defined)
 		}
 		out = append(out, read)
 	}
@@ -169,14 +170,17 @@ func itemCodes(item tree.Node) []string {
 	return codes
 }
 
-// answers reads the answers of one item.
-func (w *work) answers(n tree.Node, defined map[string][]string) []response.Answer {
+// indexed is the path of the element i of a repeating member. It is tree.Node.Path, built from the parent's.
+func indexed(path, member string, i int) string { return path + member + strconv.Itoa(i) + "]" }
+
+// answers reads the answers of the item at path.
+func (w *work) answers(n tree.Node, path string, defined map[string][]string) []response.Answer {
 	if !n.Exists() {
 		return nil
 	}
 	out := make([]response.Answer, 0, n.Len())
 	for answer := n.First(); answer.Exists(); answer = answer.Next() {
-		read := response.Answer{Path: answer.Path()}
+		read := response.Answer{Path: indexed(path, ".answer[", len(out))}
 		if m := answer.Child("modifierExtension"); m.Exists() {
 			w.unused(m, "modifierExtension is not understood and may change the meaning: the answer does not count")
 			out = append(out, read)
@@ -187,7 +191,7 @@ func (w *work) answers(n tree.Node, defined map[string][]string) []response.Answ
 		if read.Weight == "" {
 			read.Weight = weight(answer)
 		}
-		read.Items = w.items(answer.Child("item"), defined)
+		read.Items = w.items(answer.Child("item"), read.Path, defined)
 		out = append(out, read)
 	}
 	return out

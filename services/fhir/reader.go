@@ -215,6 +215,9 @@ func (w *work) patient() {
 			w.out.Identifiers = append(w.out.Identifiers, id)
 		}
 	}
+	if len(w.out.Identifiers) > 0 {
+		w.out.Subject.Identifier = w.out.Identifiers[0]
+	}
 	for n := w.root.Child("link").First(); n.Exists(); n = n.Next() {
 		w.link(n.Child("type").Text(), n.Child("other"), "Patient")
 	}
