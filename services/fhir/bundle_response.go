@@ -87,10 +87,9 @@ const (
 )
 
 // ResponseBundle answers a Bundle, entry for entry in the same order. Type is TransactionResponse or BatchResponse.
-func ResponseBundle(typ, self string, answers []Answer) []byte {
+func ResponseBundle(typ string, answers []Answer) []byte {
 	b := make([]byte, 0, 256+256*len(answers))
 	b = appendMember(append(b, `{"resourceType":"Bundle"`...), "type", typ)
-	b = append(appendMember(append(b, `,"link":[{"relation":"self"`...), "url", self), `}]`...)
 	for i, a := range answers {
 		b = append(b, entryOpening(i)...)
 		b = append(b, '{')

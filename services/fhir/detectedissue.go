@@ -22,11 +22,8 @@ const (
 	SystemAlert       = Canonical + "/sid/alert"
 )
 
-// The reasons of a step that change what FHIR calls the status of a DetectedIssue.
-const (
-	reasonAmended        = "amended"
-	reasonEnteredInError = "entered-in-error"
-)
+// reasonEnteredInError is the reason of a retraction that FHIR tells apart from other corrections.
+const reasonEnteredInError = "entered-in-error"
 
 // DetectedIssue is an alert as FHIR tells it. An alert that was suppressed was never raised: ask IssueStatus first.
 func DetectedIssue(a alert.Alert) []byte {
@@ -57,19 +54,21 @@ func DetectedIssue(a alert.Alert) []byte {
 	}{"DetectedIssue", samply.OtherDetectedIssue(out)})
 }
 
-// IssueStatus is the FHIR status of an alert; false when the alert was suppressed and is no DetectedIssue at all.
+// IssueStatus is the FHIR status of an alert; false when the alert was suppressed: then it was never raised and is no
+// DetectedIssue, even if it was retracted later.
 func IssueStatus(a alert.Alert) (samply.ObservationStatus, bool) {
-	switch a.Status {
-	case alert.Suppressed:
+	if a.Status == alert.Suppressed || a.SuppressedBecause != "" {
 		return samply.ObservationStatusCancelled, false
-	case alert.Retracted:
+	}
+	if a.Status == alert.Retracted {
 		if n := len(a.History); n > 0 && a.History[n-1].Reason == reasonEnteredInError {
 			return samply.ObservationStatusEnteredInError, true
 		}
 		return samply.ObservationStatusCancelled, true
 	}
-	for _, step := range a.History {
-		if step.Reason == reasonAmended {
+	for i := 1; i < len(a.History); i++ {
+		// A step that leaves the status as it was is a correction of the facts behind.
+		if a.History[i].Status == a.History[i-1].Status {
 			return samply.ObservationStatusAmended, true
 		}
 	}
@@ -118,17 +117,21 @@ func concept(system, code, text string) *samply.CodeableConcept {
 	return out
 }
 
-// narrative says what the clinician reads: seen, asked, said, and on what ground.
+// narrative says what the clinician reads: seen, asked, said, and on what ground; nil when there is no word, since FHIR
+// forbids an empty one.
 func narrative(a alert.Alert) *samply.Narrative {
-	var b strings.Builder
-	b.WriteString(`<div xmlns="http://www.w3.org/1999/xhtml">`)
+	var lines string
 	for _, line := range []string{a.Title, a.Seen, a.Question, a.Phrase, a.Evidence} {
 		if line != "" {
-			b.WriteString("<p>" + html.EscapeString(line) + "</p>")
+			lines += "<p>" + html.EscapeString(line) + "</p>"
 		}
 	}
-	b.WriteString("</div>")
-	return &samply.Narrative{Status: samply.NarrativeStatusGenerated, Div: b.String()}
+	if lines == "" {
+		return nil
+	}
+	return &samply.Narrative{
+		Status: samply.NarrativeStatusGenerated, Div: `<div xmlns="http://www.w3.org/1999/xhtml">` + lines + `</div>`,
+	}
 }
 
 // implicated is what triggered the alert: the last of its sources.

@@ -75,7 +75,7 @@ type Discrepancy struct {
 }
 
 // Result of a score code; nil when the instrument has none.
-func (s *Sheet) Result(code string) *Result {
+func (s Sheet) Result(code string) *Result {
 	for i := range s.Scores {
 		if s.Scores[i].Key.Code == code {
 			return &s.Scores[i]
