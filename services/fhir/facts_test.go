@@ -190,8 +190,10 @@ func TestExercisePrescriptionsSayHowOften(t *testing.T) {
 		{"ten over a period", `"status":"active","occurrencePeriod":{"start":"2026-02-01","end":"2026-02-10"},"quantityQuantity":{"value":10}}`, at + rx + `"periodDays":10,"sessions":10,"status":"active","until":"2026-02-11T00:00:00Z"}`, ""},
 		{"once", `"status":"active","occurrenceDateTime":"2026-02-05"}`, `2026-02-05T00:00:00Z prescription  {"from":"2026-02-05T00:00:00Z","id":"ServiceRequest/rx","periodDays":1,"sessions":1,"status":"active","until":"2026-02-06T00:00:00Z"}`, ""},
 		{"revoked, nobody knows when", `"status":"revoked","occurrenceTiming":{"repeat":{"frequency":1,"period":1,"periodUnit":"d"}}}`, at + `prescription status {"from":"2026-02-01T00:00:00Z","id":"ServiceRequest/rx","periodDays":1,"sessions":1,"status":"revoked"}`, ""},
-		{"put on hold later", `"meta":{"lastUpdated":"2026-02-20T08:00:00Z"},"status":"on-hold","occurrenceTiming":{"repeat":{"frequency":1,"period":1,"periodUnit":"d"}}}`,
-			at + rx + `"periodDays":1,"sessions":1,"status":"active"}` + "\n" + `2026-02-20T08:00:00Z prescription status {"from":"2026-02-01T00:00:00Z","id":"ServiceRequest/rx","periodDays":1,"sessions":1,"status":"on-hold"}`, ""},
+		{
+			"put on hold later", `"meta":{"lastUpdated":"2026-02-20T08:00:00Z"},"status":"on-hold","occurrenceTiming":{"repeat":{"frequency":1,"period":1,"periodUnit":"d"}}}`,
+			at + rx + `"periodDays":1,"sessions":1,"status":"active"}` + "\n" + `2026-02-20T08:00:00Z prescription status {"from":"2026-02-01T00:00:00Z","id":"ServiceRequest/rx","periodDays":1,"sessions":1,"status":"on-hold"}`, "",
+		},
 		{"a draft", `"status":"draft","occurrenceTiming":{"repeat":{"frequency":1}}}`, "", "information informational ServiceRequest.status"},
 		{"what not to do", `"status":"active","doNotPerform":true,"occurrenceTiming":{"repeat":{"frequency":1}}}`, "", "information informational ServiceRequest.doNotPerform"},
 	} {
@@ -256,8 +258,10 @@ func TestVisitsAreAttendedMissedOrCancelled(t *testing.T) {
 func TestEncountersAreVisits(t *testing.T) {
 	const head = `{"resourceType":"Encounter","id":"e","class":{"code":"AMB"},"subject":{"reference":"Patient/1"},"period":{"start":"2026-02-03T10:00:00Z","end":"2026-02-03T10:30:00Z"},`
 	for _, s := range []story{
-		{"finished", `"status":"finished","appointment":[{"reference":"Appointment/a"}],"participant":[{"individual":{"reference":"Practitioner/x"}},{"individual":{"reference":"Practitioner/att"},"type":[{"coding":[{"code":"ATND"}]}]},{"individual":{"reference":"PractitionerRole/pt"},"type":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ParticipationType","code":"PPRF"}]}]},{"individual":{"reference":"RelatedPerson/r"},"type":[{"coding":[{"code":"PPRF"}]}]}]}`,
-			`2026-02-03T10:00:00Z visit  {"appointment":"Appointment/a","clinician":"PractitionerRole/pt","id":"Encounter/e","status":"attended"}`, ""},
+		{
+			"finished", `"status":"finished","appointment":[{"reference":"Appointment/a"}],"participant":[{"individual":{"reference":"Practitioner/x"}},{"individual":{"reference":"Practitioner/att"},"type":[{"coding":[{"code":"ATND"}]}]},{"individual":{"reference":"PractitionerRole/pt"},"type":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ParticipationType","code":"PPRF"}]}]},{"individual":{"reference":"RelatedPerson/r"},"type":[{"coding":[{"code":"PPRF"}]}]}]}`,
+			`2026-02-03T10:00:00Z visit  {"appointment":"Appointment/a","clinician":"PractitionerRole/pt","id":"Encounter/e","status":"attended"}`, "",
+		},
 		{"planned", `"status":"planned"}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","status":"planned"}`, ""},
 		{"cancelled", `"status":"cancelled"}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","status":"cancelled-clinic"}`, "information informational Encounter.status"},
 		{"entered in error", `"status":"entered-in-error"}`, "", "information informational Encounter.status"},
@@ -318,10 +322,14 @@ func TestTeamsOfOtherSourcesHaveTheirOwnIDs(t *testing.T) {
 func TestGoalsAreMilestones(t *testing.T) {
 	const head = `{"resourceType":"Goal","id":"g","subject":{"reference":"Patient/1"},"description":{"text":"walk"},`
 	for _, s := range []story{
-		{"achieved", `"lifecycleStatus":"completed","achievementStatus":{"coding":[{"system":"urn:x","code":"?"},{"system":"http://terminology.hl7.org/CodeSystem/goal-achievement","code":"achieved"}]},"startDate":"2026-01-01","statusDate":"2026-02-10","target":[{"dueDate":"2026-03-01"},{"dueDate":"2026-02-15"}]}`,
-			`2026-02-10T00:00:00Z goal  {"achievement":"achieved","due":"2026-02-16T00:00:00Z","id":"Goal/g","lifecycle":"completed"}`, ""},
-		{"begun", `"lifecycleStatus":"active","startDate":"2026-01-01","target":[{"measure":{"text":"x"},"dueDuration":{"value":2,"code":"wk"}}]}`,
-			`2026-01-01T00:00:00Z goal  {"due":"2026-01-15T00:00:00Z","id":"Goal/g","lifecycle":"active"}`, ""},
+		{
+			"achieved", `"lifecycleStatus":"completed","achievementStatus":{"coding":[{"system":"urn:x","code":"?"},{"system":"http://terminology.hl7.org/CodeSystem/goal-achievement","code":"achieved"}]},"startDate":"2026-01-01","statusDate":"2026-02-10","target":[{"dueDate":"2026-03-01"},{"dueDate":"2026-02-15"}]}`,
+			`2026-02-10T00:00:00Z goal  {"achievement":"achieved","due":"2026-02-16T00:00:00Z","id":"Goal/g","lifecycle":"completed"}`, "",
+		},
+		{
+			"begun", `"lifecycleStatus":"active","startDate":"2026-01-01","target":[{"measure":{"text":"x"},"dueDuration":{"value":2,"code":"wk"}}]}`,
+			`2026-01-01T00:00:00Z goal  {"due":"2026-01-15T00:00:00Z","id":"Goal/g","lifecycle":"active"}`, "",
+		},
 		{"undated", `"lifecycleStatus":"active"}`, `- goal  {"id":"Goal/g","lifecycle":"active"}`, ""},
 		{"entered in error", `"lifecycleStatus":"entered-in-error"}`, "", "information informational Goal.lifecycleStatus"},
 	} {

@@ -3,7 +3,6 @@ package fhir
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/response"
@@ -15,36 +14,26 @@ func (w *work) response() {
 	w.subject(w.root.Child("subject"))
 	named := w.root.Child("questionnaire").Text()
 	w.responseCodes(named)
-	w.effective(w.authored())
+	from, to, _ := Interval(w.root.Child("authored"), w.zone)
+	w.effective(from, to)
 	w.rated()
 	if to := w.reference(w.root.Child("encounter"), "Encounter"); to.typ == "Encounter" {
 		w.out.Encounter = to.String()
 	}
 	w.out.Respondent = w.answeredBy()
-	switch status := w.root.Child("status").Text(); status {
-	case "completed", "amended":
-		w.draft(named, status)
-	case "entered-in-error":
+	if status := w.root.Child("status"); status.Is("entered-in-error") {
 		w.out.Void = true
-		w.inform(w.root.Child("status"), "entered in error: earlier results of it are withdrawn")
-	default:
-		w.out.Void = true
-		w.inform(w.root.Child("status"), "only completed and amended responses are scored: stored and not scored")
+		w.inform(status, "entered in error: what was taken from it is withdrawn")
+	}
+	w.out.Draft = &response.Draft{
+		Questionnaire: named, Status: w.root.Child("status").Text(), Authored: w.out.From,
+		Items: w.items(w.root.Child("item"), w.root.Path(), w.definedCodes(named)),
 	}
 }
 
 func (w *work) responseCodes(named string) {
 	url, version, _ := strings.Cut(named, "|")
 	w.canonical(url, version)
-}
-
-// authored is the interval in which the answers were given.
-func (w *work) authored() (from, to time.Time) {
-	from, to, ok := Interval(w.root.Child("authored"), w.zone)
-	if !ok {
-		w.warn("value", w.root, "authored is missing: the time of receipt stands in for it")
-	}
-	return from, to
 }
 
 // answeredBy is who gave the answers: the source, else the author.
@@ -92,16 +81,6 @@ func (w *work) answeredClinician(items tree.Node) ref.Clinician {
 		}
 	}
 	return ""
-}
-
-// draft enters the answers.
-func (w *work) draft(named, status string) {
-	if named == "" {
-		w.warn("required", w.root, "questionnaire is missing: without it no instrument can be told")
-	}
-	d := response.Draft{Questionnaire: named, Status: status, Authored: w.out.From}
-	d.Items = w.items(w.root.Child("item"), w.root.Path(), w.definedCodes(named))
-	w.out.Draft = &d
 }
 
 // definedCodes are the codes that a contained Questionnaire gives its items, by linkId.

@@ -210,18 +210,25 @@ c [] Coding n= t= c=|b|B w=1 sub=1`
 	}
 }
 
-func TestAResponseThatIsNotFinishedIsStoredAndNotScored(t *testing.T) {
-	for _, status := range []string{"in-progress", "stopped", "entered-in-error"} {
-		got := mustRead(t, `{"resourceType":"QuestionnaireResponse","status":"`+status+`","questionnaire":"x","authored":"2026-01-05","subject":{"reference":"Patient/1"}}`)
-		if got.Draft != nil || !got.Void || len(got.Issues) != 1 {
-			t.Errorf("%s: draft %v, void %v, %v", status, got.Draft, got.Void, got.Issues)
+func TestAnUnfinishedResponseKeepsItsDraftForItsCriticalItems(t *testing.T) {
+	for _, status := range []string{"in-progress", "stopped"} {
+		got := mustRead(t, `{"resourceType":"QuestionnaireResponse","status":"`+status+`","questionnaire":"x","authored":"2026-01-05","subject":{"reference":"Patient/1"},"item":[{"linkId":"9","answer":[{"valueInteger":2}]}]}`)
+		if got.Draft == nil || got.Draft.Status != status || len(got.Draft.Items) != 1 || got.Void {
+			t.Errorf("%s: draft %+v, void %v, %v", status, got.Draft, got.Void, got.Issues)
 		}
 	}
 }
 
-func TestMissingAuthoredAndQuestionnaireAreWarnedOf(t *testing.T) {
+func TestAResponseEnteredInErrorIsVoid(t *testing.T) {
+	got := mustRead(t, `{"resourceType":"QuestionnaireResponse","status":"entered-in-error","questionnaire":"x","authored":"2026-01-05","subject":{"reference":"Patient/1"}}`)
+	if got.Draft == nil || !got.Void || issues(got.Issues) != "information informational QuestionnaireResponse.status" {
+		t.Errorf("draft %v, void %v, %v", got.Draft, got.Void, got.Issues)
+	}
+}
+
+func TestAResponseWithoutDateOrQuestionnaireIsLeftToTheRoomThatScores(t *testing.T) {
 	got := mustRead(t, `{"resourceType":"QuestionnaireResponse","status":"completed","subject":{"reference":"Patient/1"}}`)
-	if got.Draft == nil || !got.Draft.Authored.IsZero() || issues(got.Issues) != "warning value QuestionnaireResponse\nwarning required QuestionnaireResponse" {
+	if got.Draft == nil || !got.Draft.Authored.IsZero() || got.Draft.Questionnaire != "" || len(got.Issues) != 0 {
 		t.Errorf("%+v\n%s", got.Draft, issues(got.Issues))
 	}
 }
