@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -72,7 +73,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) error {
 	defer os.RemoveAll(folder)
 	clock := &simulated{}
 	clock.set(clinic.Start)
-	running, err := startDemo(ctx, folder, clock)
+	running, err := startDemo(ctx, folder, clock, s.err)
 	if err != nil {
 		return err
 	}
@@ -117,12 +118,12 @@ func interrupted(ctx context.Context, err error) error {
 }
 
 // startDemo takes the usual ports, or free ones when they are taken.
-func startDemo(ctx context.Context, folder string, clock *simulated) (*server.Server, error) {
+func startDemo(ctx context.Context, folder string, clock *simulated, warnings io.Writer) (*server.Server, error) {
 	config := server.Default()
 	config.Store = "sqlite:" + filepath.Join(folder, "demo.db")
 	config.Redis = "embedded:7403"
 	config.Now, config.Version, config.Retention = clock.Now, version, 0
-	config.Log = slog.New(slog.DiscardHandler)
+	config.Log = slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	for _, address := range []string{config.Listen, config.HTTPListen, "127.0.0.1:7403"} {
 		if !free(address) {
 			config.Listen, config.HTTPListen, config.Redis = "127.0.0.1:0", "127.0.0.1:0", "embedded"

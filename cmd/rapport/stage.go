@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -120,6 +119,7 @@ func wrap(text string, n int) []string {
 type team struct {
 	stop    func()
 	arrived chan struct{}
+	failed  chan error
 	mu      sync.Mutex
 	seen    map[string]bool
 }
@@ -127,13 +127,16 @@ type team struct {
 // follow reads the streams as a consumer group does, and shows each opened alert once, however many feeds it stands in.
 func follow(ctx context.Context, address string, feeds []string, show func(string, *rapportv1.Alert)) *team {
 	ctx, cancel := context.WithCancel(ctx)
-	t := &team{arrived: make(chan struct{}, 1), seen: map[string]bool{}}
+	t := &team{arrived: make(chan struct{}, 1), failed: make(chan error, 1), seen: map[string]bool{}}
 	rdb := redis.NewClient(&redis.Options{Addr: address})
 	ended := make(chan struct{})
 	group := client.Group{Tenant: "default", Feeds: feeds, Name: "demo", Consumer: "screen", Block: 50 * time.Millisecond}
 	go func() {
 		defer close(ended)
-		_ = group.Consume(ctx, rdb, func(e client.Entry) error { return t.handle(e, show) })
+		err := group.Consume(ctx, rdb, func(e client.Entry) error { return t.handle(e, show) })
+		if ctx.Err() == nil {
+			t.failed <- fmt.Errorf("reading the streams: %w", err)
+		}
 	}()
 	t.stop = func() {
 		cancel()
@@ -178,10 +181,12 @@ func (t *team) waitFor(ctx context.Context, n int) error {
 		}
 		select {
 		case <-t.arrived:
+		case err := <-t.failed:
+			return err
 		case <-patience.C:
 			return fmt.Errorf("only %d of %d alerts reached the care team within 10 s", have, n)
 		case <-ctx.Done():
-			return errors.Join(ctx.Err())
+			return ctx.Err()
 		}
 	}
 }

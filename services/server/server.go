@@ -78,6 +78,8 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	now := c.Now
+	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
 		s.openAuth, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openRooms, s.openGRPC, s.openHTTP,

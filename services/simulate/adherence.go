@@ -45,20 +45,24 @@ func (co *course) adherence(at int) float64 {
 }
 
 // exercise reports the prescribed sessions: most that are done are logged, few that are not done are.
-// Quiet people who leave one out do the next six.
+// Quiet people do the first six, and the next six whenever they leave one out.
 func (co *course) exercise(d dice, c Clinic) {
 	if co.archetype == NeverLogs {
 		return
 	}
 	in, sure := 0, 0
-	for at := dayOf(co.doses[0].at) + 1; at < co.end && co.present(at); at++ {
+	if co.archetype.Quiet() {
+		sure = 6
+	}
+	for at := dayOf(co.doses[0].at); at < co.end && co.present(at); at++ {
 		if in+1 < len(co.doses) && at > dayOf(co.doses[in+1].at) {
 			in++
 		}
 		if !prescribed(co.doses[in].perWeek, c.weekday(at)) {
 			continue
 		}
-		when := moment(at)*day + 17*hour + d.within(0, 4*hour)/minute*minute
+		when := moment(at)*day + 15*hour + d.within(0, 230*minute)/minute*minute
+		when = max(when, co.doses[0].at+2*hour) // on the first day, after the visit
 		done := d.chance(co.adherence(at)) || sure > 0
 		logged := d.chance(pick(done, 0.97, 0.3)) || sure > 0
 		if sure--; co.archetype.Quiet() && (!done || !logged) {

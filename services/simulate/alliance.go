@@ -32,6 +32,8 @@ func (co *course) therapy(d dice) rapport {
 		r.weight = [3]float64{1.45, 0.25, 1.3}
 	}
 	switch co.archetype {
+	case Steady:
+		r.wobble = 0.03
 	case SteadyAtCeiling:
 		r.base, r.wobble = 5, 0
 	case RuptureRepaired, RuptureUnrepaired:
@@ -48,7 +50,7 @@ func (co *course) therapy(d dice) rapport {
 // rate lets the patient rate the attended visits from the second on.
 func (co *course) rate(d dice) {
 	main, other := co.therapy(d), usual(d)
-	if co.archetype == SteadyAtCeiling {
+	if co.archetype.Quiet() {
 		other = main
 	}
 	number := 0
