@@ -97,7 +97,7 @@ var law = []room{
 	{name: "rules", may: "domain/... cel yaml"},
 	{name: "wire", may: "domain/... api/rapport/v1 protobuf grpc/codes grpc/status"},
 	{name: "store", may: "domain/..."},
-	{name: "testbed", may: "domain/... store pgx go-redis", testOnly: true},
+	{name: "testbed", may: "domain/... store pgx go-redis"},
 	{name: "store/storetest", may: "domain/... store cmp rapid", testOnly: true},
 	{name: "store/rows", may: "domain/... store"},
 	{name: "store/postgres", may: "domain/... store store/rows goose pgx"},
@@ -124,7 +124,7 @@ var law = []room{
 	{name: "simulate", may: "domain/... fhir fhir/tree fhir/path"},
 	{name: "server", may: "services/... api/... protobuf grpc otelgrpc go-redis"},
 	{name: "server/servertest", may: "services/... api/... protobuf grpc go-redis cmp", testOnly: true},
-	{name: "bench", may: "domain/... simulate api/rapport/v1 api/client protobuf grpc pgx go-redis"},
+	{name: "bench", may: "domain/... simulate testbed api/rapport/v1 api/client protobuf grpc pgx modernc go-redis"},
 	{name: "cmd/rapport", may: "server bench simulate rules fhir fhir/tree fhir/path wire domain/... api/... protobuf grpc prometheus kong yaml"},
 }
 
