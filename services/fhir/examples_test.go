@@ -3,6 +3,7 @@
 package fhir
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
@@ -119,6 +121,105 @@ func outcome(t *testing.T, r *Reader, name string, raw []byte) string {
 	default:
 		return "stored"
 	}
+}
+
+func TestEveryOfficialBundleIsTakenApart(t *testing.T) {
+	folder := fetched(t, "hl7.fhir.r4.examples", "4.0.1")
+	files, err := filepath.Glob(filepath.Join(folder, "Bundle-*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no Bundles: %v", err)
+	}
+	bundles, entries, read, other := 0, 0, 0, 0
+	r := Reader{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := tree.Parse(raw, tree.Limits{Bytes: 64 << 20})
+		if err != nil {
+			t.Errorf("%s: %v", filepath.Base(file), err)
+			continue
+		}
+		b, err := ReadBundle(doc)
+		if fault.Of(err) == fault.NotSupported && strings.HasSuffix(doc.Root().Child("type").Text(), "-response") {
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", filepath.Base(file), err)
+			continue
+		}
+		bundles++
+		targets := b.Targets()
+		for _, e := range b.Entries {
+			entries++
+			if fault.Any(e.Issues) {
+				t.Logf("%s: %v", filepath.Base(file), e.Issues)
+			}
+			if e.Resource == nil {
+				continue
+			}
+			switch _, err := r.ReadIn(e.Resource, "ehr", targets); {
+			case err == nil:
+				read++
+			case fault.Of(err) == fault.NotSupported:
+				other++
+			default:
+				t.Logf("%s: %v", filepath.Base(file), err)
+			}
+		}
+	}
+	t.Logf("%d Bundles with %d entries: %d resources read, %d of types that are not used", bundles, entries, read, other)
+}
+
+func TestEveryOfficialExampleKeepsItsBytes(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(fetched(t, "hl7.fhir.r4.examples", "4.0.1"), "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := tree.Parse(raw, tree.Limits{Bytes: 64 << 20})
+		if err != nil {
+			t.Logf("%s: %v", filepath.Base(file), fault.IssuesOf(err)[0])
+			continue
+		}
+		parsed++
+		if !bytes.Equal(bytes.TrimSpace(raw), doc.Raw()) || !bytes.Equal(doc.Raw(), tree.Rewrite(doc, nil)) {
+			t.Errorf("%s: the bytes changed", filepath.Base(file))
+		}
+		served := tree.Splice(raw, "new", "2", time.Unix(1_800_000_000, 0))
+		again, err := tree.Parse(served, tree.Limits{Bytes: 64 << 20})
+		if err != nil || again.Root().Child("id").Text() != "new" || again.Root().Child("meta").Child("versionId").Text() != "2" {
+			t.Errorf("%s: spliced: %v", filepath.Base(file), err)
+			continue
+		}
+		if before, after := others(doc), others(again); before != after {
+			t.Errorf("%s: splicing changed other members", filepath.Base(file))
+		}
+	}
+	t.Logf("%d of %d files are strict JSON", parsed, len(files))
+}
+
+// others is the text of all members but those that the server sets.
+func others(doc *tree.Doc) string {
+	var b strings.Builder
+	for n := range doc.Root().Children() {
+		if key := n.Key(); key != "id" && key != "meta" {
+			b.WriteString(key + ":" + string(n.Raw()) + ",")
+			continue
+		}
+		for m := range n.Children() {
+			if key := m.Key(); key != "versionId" && key != "lastUpdated" {
+				b.WriteString(key + ":" + string(m.Raw()) + ",")
+			}
+		}
+	}
+	return b.String()
 }
 
 func TestSchemaMatchesTheStructureDefinitions(t *testing.T) {

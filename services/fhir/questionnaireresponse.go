@@ -1,8 +1,8 @@
 package fhir
 
 import (
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/response"
@@ -14,36 +14,26 @@ func (w *work) response() {
 	w.subject(w.root.Child("subject"))
 	named := w.root.Child("questionnaire").Text()
 	w.responseCodes(named)
-	w.effective(w.authored())
+	from, to, _ := Interval(w.root.Child("authored"), w.zone)
+	w.effective(from, to)
 	w.rated()
 	if to := w.reference(w.root.Child("encounter"), "Encounter"); to.typ == "Encounter" {
 		w.out.Encounter = to.String()
 	}
 	w.out.Respondent = w.answeredBy()
-	switch status := w.root.Child("status").Text(); status {
-	case "completed", "amended":
-		w.draft(named, status)
-	case "entered-in-error":
+	if status := w.root.Child("status"); status.Is("entered-in-error") {
 		w.out.Void = true
-		w.inform(w.root.Child("status"), "entered in error: earlier results of it are withdrawn")
-	default:
-		w.out.Void = true
-		w.inform(w.root.Child("status"), "only completed and amended responses are scored: stored and not scored")
+		w.inform(status, "entered in error: what was taken from it is withdrawn")
+	}
+	w.out.Draft = &response.Draft{
+		Questionnaire: named, Status: w.root.Child("status").Text(), Authored: w.out.From,
+		Items: w.items(w.root.Child("item"), w.root.Path(), w.definedCodes(named)),
 	}
 }
 
 func (w *work) responseCodes(named string) {
 	url, version, _ := strings.Cut(named, "|")
 	w.canonical(url, version)
-}
-
-// authored is the interval in which the answers were given.
-func (w *work) authored() (from, to time.Time) {
-	from, to, ok := Interval(w.root.Child("authored"), w.zone)
-	if !ok {
-		w.warn("value", w.root, "authored is missing: the time of receipt stands in for it")
-	}
-	return from, to
 }
 
 // answeredBy is who gave the answers: the source, else the author.
@@ -93,16 +83,6 @@ func (w *work) answeredClinician(items tree.Node) ref.Clinician {
 	return ""
 }
 
-// draft enters the answers.
-func (w *work) draft(named, status string) {
-	if named == "" {
-		w.warn("required", w.root, "questionnaire is missing: without it no instrument can be told")
-	}
-	d := response.Draft{Questionnaire: named, Status: status, Authored: w.out.From}
-	d.Items = w.items(w.root.Child("item"), w.definedCodes(named))
-	w.out.Draft = &d
-}
-
 // definedCodes are the codes that a contained Questionnaire gives its items, by linkId.
 func (w *work) definedCodes(named string) map[string][]string {
 	id, ok := strings.CutPrefix(named, "#")
@@ -131,20 +111,20 @@ func define(codes map[string][]string, items tree.Node) {
 	}
 }
 
-// items reads one level of items.
-func (w *work) items(n tree.Node, defined map[string][]string) []response.Item {
+// items reads one level of items below the element at path.
+func (w *work) items(n tree.Node, path string, defined map[string][]string) []response.Item {
 	if !n.Exists() {
 		return nil
 	}
 	out := make([]response.Item, 0, n.Len())
 	for item := n.First(); item.Exists(); item = item.Next() {
-		read := response.Item{LinkID: item.Child("linkId").Text(), Path: item.Path()}
+		read := response.Item{LinkID: item.Child("linkId").Text(), Path: indexed(path, ".item[", len(out))}
 		read.Codes = append(itemCodes(item), defined[read.LinkID]...)
 		if m := item.Child("modifierExtension"); m.Exists() {
 			w.unused(m, "modifierExtension is not understood and may change the meaning: the item counts as unanswered")
 		} else {
-			read.Answers = w.answers(item.Child("answer"), defined)
-			read.Items = w.items(item.Child("item"), defined)
+			read.Answers = w.answers(item.Child("answer"), read.Path, defined)
+			read.Items = w.items(item.Child("item"), read.Path, defined)
 		}
 		out = append(out, read)
 	}
@@ -169,14 +149,17 @@ func itemCodes(item tree.Node) []string {
 	return codes
 }
 
-// answers reads the answers of one item.
-func (w *work) answers(n tree.Node, defined map[string][]string) []response.Answer {
+// indexed is the path of the element i of a repeating member. It is tree.Node.Path, built from the parent's.
+func indexed(path, member string, i int) string { return path + member + strconv.Itoa(i) + "]" }
+
+// answers reads the answers of the item at path.
+func (w *work) answers(n tree.Node, path string, defined map[string][]string) []response.Answer {
 	if !n.Exists() {
 		return nil
 	}
 	out := make([]response.Answer, 0, n.Len())
 	for answer := n.First(); answer.Exists(); answer = answer.Next() {
-		read := response.Answer{Path: answer.Path()}
+		read := response.Answer{Path: indexed(path, ".answer[", len(out))}
 		if m := answer.Child("modifierExtension"); m.Exists() {
 			w.unused(m, "modifierExtension is not understood and may change the meaning: the answer does not count")
 			out = append(out, read)
@@ -187,7 +170,7 @@ func (w *work) answers(n tree.Node, defined map[string][]string) []response.Answ
 		if read.Weight == "" {
 			read.Weight = weight(answer)
 		}
-		read.Items = w.items(answer.Child("item"), defined)
+		read.Items = w.items(answer.Child("item"), read.Path, defined)
 		out = append(out, read)
 	}
 	return out

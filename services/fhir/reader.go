@@ -46,7 +46,9 @@ type Reading struct {
 	// and At is zero where the resource says no time: the time of receipt stands in then, also for a zero
 	// Prescription.From.
 	Facts []fact.Fact
-	// Draft of a QuestionnaireResponse that can be scored by its status; its Authored may be zero.
+	// Draft of a QuestionnaireResponse of any status; also an unfinished one has critical items that count. It is nil
+	// where a modifier that is not understood, or a patient who cannot be told, forbids to use it. Its Authored is zero
+	// when not sent: the time of receipt stands in for it.
 	Draft *response.Draft
 	// Clinician whom a rating is about; empty when not named.
 	Clinician ref.Clinician
@@ -214,6 +216,9 @@ func (w *work) patient() {
 		if id := identifier(n); id != "" {
 			w.out.Identifiers = append(w.out.Identifiers, id)
 		}
+	}
+	if len(w.out.Identifiers) > 0 {
+		w.out.Subject.Identifier = w.out.Identifiers[0]
 	}
 	for n := w.root.Child("link").First(); n.Exists(); n = n.Next() {
 		w.link(n.Child("type").Text(), n.Child("other"), "Patient")

@@ -42,8 +42,8 @@ func temporalFault(text []byte, p primitive) string {
 // says why not.
 func parseTemporal(text []byte) (temporal, string) {
 	var t temporal
-	rest, ok := text, true
-	if t.year, rest, ok = digits(rest, 4); !ok || t.year == 0 {
+	year, rest, ok := digits(text, 4)
+	if t.year = year; !ok || year == 0 {
 		return t, notATime
 	}
 	for _, part := range [2]*int{&t.month, &t.day} {

@@ -88,7 +88,7 @@ func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string, ta
 func (i *Ingest) input(
 	s decision.Submission, doc *tree.Doc, reading fhir.Reading, logicalID string, targets map[string]string,
 ) decision.Input {
-	hash := contentHash(doc, reading)
+	hash := doc.Content()
 	sourceID := cmp.Or(reading.LogicalID, logicalID)
 	id := i.Namer.ID(s.Source, sourceID)
 	if sourceID == "" {
@@ -122,18 +122,6 @@ func sourceVersion(r fhir.Reading) string {
 	return r.Version
 }
 
-// contentHash leaves out what a sender changes without changing what is said: meta.versionId and meta.lastUpdated.
-func contentHash(doc *tree.Doc, r fhir.Reading) [32]byte {
-	if r.Version == "" && r.Updated.IsZero() {
-		return doc.Hash()
-	}
-	level, err := tree.Parse(tree.Splice(doc.Raw(), cmp.Or(r.LogicalID, "none"), "0", time.Unix(0, 0)), tree.Limits{Bytes: MaxBundle})
-	if err != nil {
-		return doc.Hash() // what was valid stays valid, so this does not happen
-	}
-	return level.Hash()
-}
-
 // date keeps facts from lying in the future: what is planned counts from when it was heard of, and what claims to have
 // happened later than now is not believed.
 func (i *Ingest) date(in *decision.Input) {
@@ -148,6 +136,8 @@ func (i *Ingest) date(in *decision.Input) {
 				dated.From = now
 				f.Prescription = &dated
 			}
+		case f.At.After(now) && f.Team != nil && !f.Team.Active:
+			continue // the team's end lies ahead, so it cares still
 		case f.At.After(now) && planned(f.Kind):
 			f.At = now
 		case f.At.After(now.Add(MaxAhead)):

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -24,7 +23,6 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/sqlite"
-	"github.com/rapport-health/rapport/services/testbed"
 	"github.com/rapport-health/rapport/services/watch"
 )
 
@@ -48,11 +46,9 @@ type bench struct {
 	made atomic.Int64
 }
 
-// onBoth runs a test on an in-process Redis in a bubble of false time, and on a real redis-server.
+// onBoth runs a test on an in-process Redis and on a real redis-server.
 func onBoth(t *testing.T, test func(*bench)) {
-	t.Run("miniredis", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { test(onMiniredis(t)) })
-	})
+	t.Run("miniredis", func(t *testing.T) { test(onMiniredis(t)) })
 	t.Run("redis-server", func(t *testing.T) { test(onServer(t)) })
 }
 
@@ -70,44 +66,55 @@ func newBench(t *testing.T) *bench {
 	config := relay.Default()
 	config.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	config.Random = func() float64 { return 0.5 }
+	config.Poll = 20 * time.Millisecond
+	config.Patience, config.MaxPatience = time.Millisecond, 20*time.Millisecond
 	return &bench{T: t, store: s, log: watch.New(s, watch.Default()), config: config}
 }
 
 func onMiniredis(t *testing.T) *bench {
 	b := newBench(t)
-	m := miniredis.NewMiniRedis()
-	var down atomic.Bool
-	dial := func(context.Context, string, string) (net.Conn, error) {
-		if down.Load() {
-			return nil, errors.New("connection refused")
-		}
-		return m.Dial()
-	}
-	b.redis = redis.NewClient(&redis.Options{Dialer: dial, MaxRetries: 1})
-	b.away = func() { down.Store(true); m.Close() }
+	m := miniredis.RunT(t)
+	b.connect("redis://" + m.Addr())
+	b.away = m.Close
 	b.back = func(emptied bool) {
 		if emptied {
 			m.FlushAll()
 		}
-		down.Store(false)
+		if err := m.Restart(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(func() { b.redis.Close(); m.Close() })
 	return b
+}
+
+func (b *bench) connect(url string) {
+	b.Helper()
+	client, err := relay.Dial(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { client.Close() })
+	b.redis = client
 }
 
 func onServer(t *testing.T) *bench {
 	b := newBench(t)
-	b.config.Poll = 20 * time.Millisecond
-	b.config.Patience, b.config.MaxPatience = time.Millisecond, 20*time.Millisecond
-	server := testbed.StartRedis(t)
-	client, err := relay.Dial(server.URL())
-	if err != nil {
-		t.Fatal(err)
+	server := startServer(t)
+	b.connect(server.url())
+	b.away = func() {
+		if err := b.redis.Save(context.Background()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		server.kill()
 	}
-	t.Cleanup(func() { client.Close() })
-	b.redis = client
-	b.away = func() { server.Kill(t) }
-	b.back = func(emptied bool) { server.Restart(t, emptied) }
+	b.back = func(emptied bool) {
+		if emptied {
+			if err := os.Remove(filepath.Join(server.folder, "dump.rdb")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		server.start(t)
+	}
 	return b
 }
 

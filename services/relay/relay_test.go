@@ -186,7 +186,10 @@ func TestARedisThatGoesAwayIsWaitedForWhileTheDatabaseGoesOn(t *testing.T) {
 				b.await(feed.All, 510)
 				b.wantEqual(north, 1)
 				b.wantEqual(feed.All, 1)
-				b.until(func() bool { l := r.Lag(); return l.Connected && l.Tenants[0].Entries == 0 && l.Tenants[0].Oldest.IsZero() })
+				b.until(func() bool {
+					l := r.Lag()
+					return l.Connected && l.Tenants[0].Entries == 0 && l.Tenants[0].Oldest.IsZero()
+				})
 				if got := metric(t, registry, "rapport_relay_entries_written_total"); got < 1020 {
 					t.Errorf("%v entries were counted, want 1020 or more", got)
 				}

@@ -103,9 +103,14 @@ func TestATransactionWithOneBadEntryStoresNothing(t *testing.T) {
 	} {
 		a := h.do("POST", "", bundleOf("transaction", good, test.bad))
 		o := h.outcome(a.body)
-		if a.status != test.status || o.Issue[0].Code != test.code {
+		if a.status != test.status || o.Issue[0].Code != test.code || len(o.Issue) != 1 {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
+	}
+	h.door.terse = true
+	o := h.outcome(h.must(422, "POST", "", bundleOf("transaction", good, entry("POST", "Observation", `{"resourceType":"Observation"}`))).body)
+	if len(o.Issue) != 1 || o.Issue[0].Code != "required" {
+		t.Errorf("%+v", o)
 	}
 	h.must(404, "GET", "/Observation/good", "")
 }

@@ -69,12 +69,15 @@ func (c *call) created(receipt decision.Receipt) error {
 	return nil
 }
 
-// rejected is the fault of a receipt, with the issues of the entries that caused it. A receipt that leaves the kind to
-// its entries gets that of the first.
+// rejected is the fault of a receipt. One that does not say itself what is wrong speaks through the entries that were
+// at fault; those that fell with them have no error of their own.
 func rejected(receipt decision.Receipt) error {
+	if fault.Any(receipt.Issues) {
+		return fault.New(receipt.Kind, receipt.Issues...)
+	}
 	kind, issues := receipt.Kind, slices.Clip(receipt.Issues)
 	for _, entry := range receipt.Entries {
-		if entry.Outcome != record.Rejected {
+		if entry.Outcome != record.Rejected || !fault.Any(entry.Issues) {
 			continue
 		}
 		if kind == fault.Internal {

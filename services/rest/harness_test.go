@@ -213,6 +213,8 @@ type door struct {
 	seen  []decision.Submission
 	// fails, when set, is the error of every call.
 	fails error
+	// terse leaves it to the entries to say why a transaction was refused.
+	terse bool
 	// panics, when set, is what every call panics with.
 	panics any
 }
@@ -260,9 +262,14 @@ func (d *door) Accept(ctx context.Context, s decision.Submission) (decision.Rece
 	for _, r := range receipts {
 		if r.Outcome == record.Rejected {
 			whole.Outcome, whole.Kind = record.Rejected, r.Kind
-			if atomic {
+			if atomic && !d.terse {
 				whole.Issues = append(whole.Issues, r.Issues...)
 			}
+		}
+	}
+	for i := range receipts {
+		if atomic && whole.Outcome == record.Rejected && receipts[i].Outcome != record.Rejected {
+			receipts[i] = decision.Receipt{Outcome: record.Rejected, Issues: []fault.Issue{fault.Infof("suppressed", "", "fell with another")}}
 		}
 	}
 	return whole, err

@@ -222,6 +222,41 @@ func TestAPageIsBoundedByItsBytes(t *testing.T) {
 	if ids, pages := follow(h, "/Observation", ""); len(ids) != 8 || pages < 2 {
 		t.Errorf("%v on %d pages", ids, pages)
 	}
+	// The small ones of another patient are older than where the first page ends: they must wait for their turn.
+	for i := range 3 {
+		h.must(201, "POST", "/Observation", observation("p"+itoa(i), "b", "x", "2025"))
+	}
+	want := []string{"o0", "o1", "o2", "o3", "o4", "o5", "o6", "o7", "p0", "p1", "p2"}
+	if ids, _ := follow(h, "/Observation?patient=a,b", ""); !slices.Equal(ids, want) {
+		t.Errorf("%v", ids)
+	}
+}
+
+func TestADateStandsForTheIntervalOfItsPrecision(t *testing.T) {
+	for written, want := range map[string]string{
+		"2024":                           "2024-01-01T00:00:00Z 8784h0m0s",
+		"2024-02":                        "2024-02-01T00:00:00Z 696h0m0s",
+		"2024-02-29":                     "2024-02-29T00:00:00Z 24h0m0s",
+		"2024-02-29T23:59":               "2024-02-29T23:59:00Z 1m0s",
+		"2024-02-29T23:59+02:00":         "2024-02-29T21:59:00Z 1m0s",
+		"2024-02-29T23:59:59":            "2024-02-29T23:59:59Z 1s",
+		"2024-02-29T23:59:59-05:30":      "2024-03-01T05:29:59Z 1s",
+		"2024-02-29T23:59:59.5Z":         "2024-02-29T23:59:59.5Z 100ms",
+		"2024-02-29T23:59:59.123Z":       "2024-02-29T23:59:59.123Z 1ms",
+		"2024-02-29T23:59:59.123 01:00":  "2024-02-29T22:59:59.123Z 1ms",
+		"2024-02-29T23:59:59.123456789Z": "2024-02-29T23:59:59.123456789Z 1ns",
+		"":                               "", "24": "", "2023-02-29": "", "2024-13": "", "2024-1-1": "", "2024-02-29T": "", "2024-02-29T24:00Z": "",
+		"0000": "", "2024-02-29 23:59": "", "ge2024": "", "2024-02-29Z": "", "12024": "",
+	} {
+		from, to, ok := dateInterval(written, time.UTC)
+		got := ""
+		if ok {
+			got = from.Format(time.RFC3339Nano) + " " + to.Sub(from).String()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", written, got, want)
+		}
+	}
 }
 
 func issueOf(id string, patient ref.Patient, severity judge.Severity, status alert.Status, rule string, opened time.Time) alert.Alert {

@@ -27,10 +27,13 @@ func BenchmarkJudge(b *testing.B) {
 	for day := range 60 {
 		before = episode.Fold(before, sheet(day, []string{"phq-9", "gad-7", "pseq", "ears"}[day%4], "distress", "total"))
 	}
+	quiet := sheet(70, "phq-9", "distress", "total")
+	quiet.Scores.Scores[0].Value = new(9.0)
 	critical := sheet(70, "phq-9", "distress", "total")
 	critical.Scores.Critical = []fact.Critical{{Item: 9, Value: 1, Severity: "safety"}}
 	for name, f := range map[string]fact.Fact{
-		"phq-9":                sheet(70, "phq-9", "distress", "total"),
+		"phq-9":                quiet,
+		"phq-9 worse":          sheet(70, "phq-9", "distress", "total"),
 		"phq-9 with a finding": critical,
 		"pcs":                  sheet(70, "pcs", "beliefs", "total", "rumination", "magnification", "helplessness"),
 		"wai-sr":               sheet(70, "wai-sr", "alliance", "total", "task", "bond", "goal", "total-mean"),

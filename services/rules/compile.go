@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/ext"
@@ -18,8 +19,12 @@ import (
 	"github.com/rapport-health/rapport/services/domain/judge"
 )
 
-// maxCost bounds one evaluation, in units of CEL's own cost model. The default rules need less than a hundredth.
-const maxCost = 50_000
+const (
+	// maxCost bounds one evaluation, in units of CEL's own cost model. The default rules need less than a tenth.
+	maxCost = 50_000
+	// maxSize is the longest list or word of the vocabulary that the estimate reckons with.
+	maxSize = 64
+)
 
 // viewTypes are the types that conditions may name.
 var viewTypes = []reflect.Type{
@@ -37,7 +42,7 @@ type compiler struct {
 
 func newCompiler() (*compiler, error) {
 	args := []any{ext.ParseStructTags(true)}
-	names := []string{varBefore, varAfter, varFact, "score", "part", "show", "has", "all", "exists", "exists_one", "filter", "map", "size"}
+	names := []string{varBefore, varAfter, varFact, "score", "part", "tier", "show", "has", "all", "exists", "exists_one", "filter", "map", "size"}
 	for _, t := range viewTypes {
 		args = append(args, t)
 		for _, field := range reflect.VisibleFields(t) {
@@ -72,6 +77,7 @@ func functions(adapt types.Adapter) []cel.EnvOption {
 		return adapt.NativeToValue(find(as[Dyad](dyad).Scores, word(code)))
 	}
 	part := func(e, name ref.Val) ref.Val { return adapt.NativeToValue(as[Episode](e).part(word(name))) }
+	tier := func(e ref.Val) ref.Val { return types.String(as[Episode](e).tier()) }
 	return []cel.EnvOption{
 		cel.Function("score",
 			cel.MemberOverload("episode_score", []*cel.Type{object[Episode](), cel.StringType, cel.StringType}, object[Score](), cel.FunctionBinding(ofEpisode)),
@@ -79,6 +85,8 @@ func functions(adapt types.Adapter) []cel.EnvOption {
 			cel.MemberOverload("dyad_score", []*cel.Type{object[Dyad](), cel.StringType}, object[Score](), cel.BinaryBinding(ofDyad))),
 		cel.Function("part",
 			cel.MemberOverload("episode_part", []*cel.Type{object[Episode](), cel.StringType}, object[Part](), cel.BinaryBinding(part))),
+		cel.Function("tier",
+			cel.MemberOverload("episode_tier", []*cel.Type{object[Episode]()}, cel.StringType, cel.UnaryBinding(tier))),
 		cel.Function("show",
 			cel.Overload("show_double", []*cel.Type{cel.DoubleType}, cel.StringType, cel.UnaryBinding(showValue)),
 			cel.Overload("show_int", []*cel.Type{cel.IntType}, cel.StringType, cel.UnaryBinding(showValue))),
@@ -150,7 +158,7 @@ func (c *compiler) compile(text, place string, want ...*cel.Type) (*expression, 
 	if !slices.ContainsFunc(want, ast.OutputType().IsExactType) {
 		return nil, []problem{{1, 0, fmt.Sprintf("the expression gives %s, want %s", ast.OutputType(), want[0])}}
 	}
-	program, err := c.env.Program(ast, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	program, err := c.env.Program(ast, c.limits(ast)...)
 	if err != nil {
 		return nil, []problem{{1, 0, err.Error()}}
 	}
@@ -159,6 +167,33 @@ func (c *compiler) compile(text, place string, want ...*cel.Type) (*expression, 
 		e.after = e.after || r.Name == varAfter
 	}
 	return e, nil
+}
+
+// limits bound what evaluation may cost. Counting slows it by half, so a condition whose cost is bounded by its own
+// form is spared the counting.
+func (c *compiler) limits(ast *cel.Ast) []cel.ProgramOption {
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if cost, err := c.env.EstimateCost(ast, sizes{}); err != nil || cost.Max > maxCost {
+		options = append(options, cel.CostLimit(maxCost))
+	}
+	return options
+}
+
+// sizes estimates what conditions look at.
+type sizes struct{}
+
+// EstimateSize is the same for everything: the state is bounded.
+func (sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate {
+	return &checker.SizeEstimate{Max: maxSize}
+}
+
+// EstimateCallCost leaves CEL's own functions to CEL; ours search a short list.
+func (sizes) EstimateCallCost(function, _ string, _ *checker.AstNode, _ []checker.AstNode) *checker.CallEstimate {
+	switch function {
+	case "score", "part", "tier":
+		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: maxSize}}
+	}
+	return nil
 }
 
 var misspelt = regexp.MustCompile(`(?:undefined field|undeclared reference to|unexpected failed resolution of) '([^']*)'`)

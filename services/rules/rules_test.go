@@ -267,3 +267,56 @@ func TestAnExpensiveConditionIsStopped(t *testing.T) {
 		t.Errorf("findings %+v", findings)
 	}
 }
+
+func TestTheDefaultConditionsAreCheapByTheirForm(t *testing.T) {
+	c, err := newCompiler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for condition, counted := range map[string]bool{
+		`fact.critical.exists(c, c.item == 9)`:                                                                          false,
+		`after.sheet.scores.exists(s, s.since_first.worse)`:                                                             false,
+		`after.tier() == "act-now" && after.part("anxiety").level == "severe"`:                                          false,
+		`after.dyad.scores.all(a, after.dyad.scores.all(b, after.dyad.scores.all(c, after.sheet.scores.all(d, true))))`: true,
+	} {
+		ast, issues := c.env.Compile(condition)
+		if issues.Err() != nil {
+			t.Fatal(issues.Err())
+		}
+		if got := len(c.limits(ast)) > 1; got != counted {
+			t.Errorf("%s: counted %v", condition, got)
+		}
+	}
+}
+
+func TestConditionsMayLookAtTheWholeEpisode(t *testing.T) {
+	facts := []fact.Fact{
+		sheet(0, "phq-9", "distress", "total"), sheet(1, "wai-sr", "alliance", "total", "total-mean"),
+		{ID: "v", Kind: fact.KindVisit, At: dayZero.AddDate(0, 0, 2), Visit: &fact.Visit{ID: "Encounter/e", Status: "attended", Clinician: "Practitioner/p"}},
+		sheet(3, "phq-9", "distress", "total"),
+	}
+	facts[3].Scores.Encounter = "Encounter/e"
+	facts[3].Scores.Scores[0].Part, facts[3].Scores.Scores[0].Level = "depression", "moderate"
+	facts[3].Scores.Critical = []fact.Critical{{Item: 9, Value: 2, Severity: "safety"}}
+	for _, condition := range []string{
+		`after.tier() == "act-now" && before.tier() == "steady"`,
+		`after.score("phq-9", "total").value == 11.0 && after.score("phq-9", "total").first == 8.0`,
+		`!after.score("phq-9", "sum").known && !after.score("isi", "total").known && !after.sheet.score("none").known`,
+		`after.score("phq-9", "total").since_first.direction == "unchanged" && !after.score("isi", "total").since_first.known`,
+		`after.part("depression").level == "moderate" && after.part("depression").score.value == 11.0`,
+		`after.part("anxiety").level == "missing" && !after.part("anxiety").score.known && after.part("x").level == "missing"`,
+		`after.visits.attended == 1 && after.visits.missed == 0 && after.teams == 0 && after.open_ruptures == 0`,
+		`fact.clinician == "Practitioner/p" && fact.kind == "scores" && fact.at == after.now && after.begun < before.now`,
+		`!after.dyad.known && after.dyad.clinician == "" && after.sheet.count == 2 && before.sheet.count == 1`,
+		`fact.critical[0].value == 2.0 && fact.critical[0].severity == "safety" && size(fact.safety_unknown) == 0`,
+		`after.silence.days == 0 && !after.silence.silent && !after.hep.closed && after.hep.running_due == 0.0`,
+		`show(1.0 / 3.0) == "0.33" && show(7) == "7" && show(2.50) == "2.5"`,
+	} {
+		text := strings.NewReplacer(`after.sheet.score("total").value >= 15.0`, "|\n      after.now == after.now && "+condition, "[sleep]", "[distress]").Replace(small)
+		rules := load(t, strings.Replace(text, "    cooldown", "    each: true\n    cooldown", 1))
+		findings := play(rules, facts)
+		if len(findings) == 0 || findings[len(findings)-1].Err != nil || findings[len(findings)-1].Fact != facts[3].ID {
+			t.Errorf("%s: findings %+v", condition, findings)
+		}
+	}
+}

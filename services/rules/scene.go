@@ -94,7 +94,7 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 	v := s.Visits
 	all.visits = Visits{v.Attended, v.Missed, v.CancelledByPatient, v.CancelledByClinic}
 	all.Episode = Episode{
-		Now: s.Now, Begun: s.Begun, Tier: string(s.View().Tier), Teams: len(s.Teams),
+		Now: s.Now, Begun: s.Begun, Teams: len(s.Teams),
 		HEP: &all.hep, Silence: &all.silence, Visits: &all.visits, source: source{s},
 	}
 	for _, d := range s.Dyads {
@@ -109,14 +109,19 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 }
 
 func viewSheet(s *episode.State, sheet *fact.Scores) *Sheet {
+	v := &Sheet{}
 	if d := s.Dyad(sheet); d != nil {
-		return &Sheet{true, d.Instrument, sheet.Construct, d.Rater, d.Sessions, viewTracks(d.Instrument, d.Tracks)}
+		*v = Sheet{true, d.Instrument, sheet.Construct, d.Rater, d.Sessions, viewTracks(d.Instrument, d.Tracks), nil}
+	} else if i := s.Instrument(sheet.Instrument, sheet.Respondent); i != nil {
+		*v = Sheet{true, i.ID, i.Construct, i.Respondent, i.Sheets, viewTracks(i.ID, i.Tracks), nil}
 	}
-	i := s.Instrument(sheet.Instrument, sheet.Respondent)
-	if i == nil {
-		return &Sheet{}
+	for i := range v.Scores {
+		if since := v.Scores[i].SinceFirst; since != nil && since.Worse {
+			v.Worsened = &v.Scores[i]
+			break
+		}
 	}
-	return &Sheet{true, i.ID, i.Construct, i.Respondent, i.Sheets, viewTracks(i.ID, i.Tracks)}
+	return v
 }
 
 func viewDyad(d *alliance.Dyad) *Dyad {
@@ -221,6 +226,14 @@ func (e *Episode) score(instrument, code string) *Score {
 		}
 	}
 	return v
+}
+
+// tier of the fused view.
+func (e *Episode) tier() string {
+	if e.state == nil {
+		return string(episode.Steady)
+	}
+	return string(e.state.View().Tier)
 }
 
 // part of the distress profile.

@@ -5,13 +5,13 @@ import "time"
 // The types below are the vocabulary of conditions. They are declared here, apart from the state, so that a clinic's
 // rules keep their meaning when the state is laid out anew. What is not known is zero, and says so by `known`.
 
-// Episode is an episode as a condition sees it: as `before` and `after`.
+// Episode is an episode as a condition sees it: as `before` and `after`. Besides its fields it has the functions
+// score(instrument, code), for any score the patient gave; part(name), of the distress profile; and tier(), the
+// fused view: `steady`, `watch`, `discuss`, `act-now`.
 type Episode struct {
 	// Now is the moment up to which time has passed; Begun that of the first fact.
 	Now   time.Time `cel:"now"`
 	Begun time.Time `cel:"begun"`
-	// Tier of the fused view: `steady`, `watch`, `discuss`, `act-now`.
-	Tier string `cel:"tier"`
 	// Sheet is what is known of the form that the fact brings, as that respondent answered it so far.
 	Sheet *Sheet `cel:"sheet"`
 	// Dyad is the one that the fact rates.
@@ -42,6 +42,8 @@ type Sheet struct {
 	Count int `cel:"count"`
 	// Scores that were scorable at least once, in the instrument's order.
 	Scores []Score `cel:"scores"`
+	// Worsened is the first of them that is worse than at the start beyond measurement error; else not known.
+	Worsened *Score `cel:"worsened"`
 }
 
 // Score is one score with its baseline and the reading before the last.

@@ -102,6 +102,9 @@ func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
 	if err != nil {
 		return nil, err
 	}
+	if reading.Draft == nil {
+		return nil, fault.New(fault.Unprocessable, reading.Issues...)
+	}
 	definition, err := s.Instruments.Lookup(reading.Draft.Questionnaire)
 	if err != nil {
 		return nil, err

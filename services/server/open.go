@@ -78,7 +78,7 @@ func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) 
 		}
 		return opened, nil
 	}
-	opened, err := postgres.Open(ctx, place, postgres.Options{Migrate: true, MaxConns: maxConns})
+	opened, err := postgres.Open(ctx, place, postgres.Options{Migrate: true, Connections: maxConns})
 	if err != nil {
 		return nil, fmt.Errorf("--store postgres: %w", err)
 	}

@@ -106,9 +106,12 @@ func (d *Desk) HasEpisode(e ref.Episode) bool {
 	return ok
 }
 
-// PutHistory lays down all stored facts of an episode; what this group decided on it is kept on top.
+// PutHistory lays down all stored facts of an episode; what this group decided on it is kept on top. Once is enough.
 func (d *Desk) PutHistory(e ref.Episode, stored []fact.Fact) {
 	known, _ := d.episode(e)
+	if known.Complete {
+		return
+	}
 	kept := without(stored, known.Superseded)
 	known.Facts = merge(kept, known.Facts)
 	known.Complete = true

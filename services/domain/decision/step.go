@@ -121,11 +121,12 @@ func (d *Desk) History(in *Input) []ref.Episode {
 	}
 	if p := d.patientOf(in); p != "" && len(in.Facts) > 0 {
 		e := ref.EpisodeOf(p)
-		if k, _ := d.episode(e); !k.Complete && k.late(in.Facts) {
+		if k, _ := d.episode(e); k.late(in.Facts) {
 			needed = append(needed, e)
 		}
 	}
-	return slices.DeleteFunc(needed, func(e ref.Episode) bool { k, _ := d.episode(e); return k.Complete })
+	slices.Sort(needed)
+	return slices.DeleteFunc(slices.Compact(needed), func(e ref.Episode) bool { k, _ := d.episode(e); return k.Complete })
 }
 
 // Decide judges one input. A rejected input leaves the desk as it was.

@@ -77,14 +77,12 @@ func BenchmarkReplay10000(b *testing.B) {
 
 func BenchmarkStored(b *testing.B) {
 	s := Replay("p1", course(200))
-	raw, err := json.Marshal(s)
-	if err != nil {
-		b.Fatal(err)
-	}
+	raw := must(s.AppendJSON(nil))
 	b.Run("write", func(b *testing.B) {
 		b.ReportAllocs()
+		buf := make([]byte, 0, 2*len(raw))
 		for b.Loop() {
-			if _, err := json.Marshal(s); err != nil {
+			if _, err := s.AppendJSON(buf); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -93,8 +91,21 @@ func BenchmarkStored(b *testing.B) {
 	b.Run("read", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			var back State
-			if err := json.Unmarshal(raw, &back); err != nil {
+			if _, err := Read(raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("write by encoding json", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := json.Marshal(s); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("read by encoding json", func(b *testing.B) {
+		for b.Loop() {
+			if err := json.Unmarshal(raw, &State{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -85,7 +85,7 @@ func (p *parser) twins(object int, array Node) {
 	twin := (Node{&p.doc, object}).Child(other)
 	if twin.Kind() != Array || twin.Len() != array.Len() {
 		p.report(int(nodes[array.at].start), array.at, "structure",
-			"null may stand only in an array of primitives beside an array of the same length called `"+pathName(other)+"`")
+			"null may stand only in an array of primitives beside an array of the same length called `"+string(pathName([]byte(other)))+"`")
 		return
 	}
 	i, j := array.at+1, twin.at+1

@@ -3,7 +3,6 @@ package tree
 import (
 	"iter"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -224,28 +223,27 @@ func (n Node) Path() string {
 	if n.doc == nil {
 		return ""
 	}
-	var steps [][2]string // member name or index, innermost first
-	at := n.at
-	for at != 0 {
-		m := &n.doc.nodes[at]
-		if m.keyStart == m.keyEnd {
-			steps = append(steps, [2]string{"[" + strconv.FormatUint(uint64(m.ord), 10) + "]"})
-		} else {
-			steps = append(steps, [2]string{".", pathName(Node{n.doc, at}.Key())})
-		}
-		at -= int(m.up)
+	var held [24]int
+	steps := held[:0] // the values on the way, innermost first
+	for at := n.at; at != 0; at -= int(n.doc.nodes[at].up) {
+		steps = append(steps, at)
 	}
-	var b strings.Builder
-	b.WriteString(n.doc.rootPath())
+	b := make([]byte, 0, 96)
+	b = append(b, n.doc.rootPath()...)
 	for i := len(steps) - 1; i >= 0; i-- {
-		if b.Len() == 0 && steps[i][0] == "." {
-			b.WriteString(steps[i][1])
+		m := &n.doc.nodes[steps[i]]
+		if m.keyStart == m.keyEnd {
+			b = append(b, '[')
+			b = strconv.AppendUint(b, uint64(m.ord), 10)
+			b = append(b, ']')
 			continue
 		}
-		b.WriteString(steps[i][0])
-		b.WriteString(steps[i][1])
+		if len(b) > 0 {
+			b = append(b, '.')
+		}
+		b = append(b, pathName(Node{n.doc, steps[i]}.KeyBytes())...)
 	}
-	return b.String()
+	return string(b)
 }
 
 // rootPath is the path of the root.
@@ -253,28 +251,29 @@ func (d *Doc) rootPath() string {
 	if d.prefix != "" {
 		return d.prefix
 	}
-	if t := d.Root().Child("resourceType").Text(); isName(t) {
-		return t
+	if t := d.Root().Child("resourceType").TextBytes(); isName(t) {
+		return string(t)
 	}
 	return ""
 }
 
-// pathName is a member name as it may stand in a message: names that no FHIR element could have are masked, since
-// they may hold anything.
-func pathName(key string) string {
+// masked stands for a member name that no FHIR element could have, since such a name may hold anything.
+var masked = []byte("`?`")
+
+// pathName is a member name as it may stand in a message.
+func pathName(key []byte) []byte {
 	if isName(key) {
 		return key
 	}
-	return "`?`"
+	return masked
 }
 
 // isName says whether s could name a FHIR element or type.
-func isName(s string) bool {
-	if s == "" || len(s) > 64 {
+func isName(s []byte) bool {
+	if len(s) == 0 || len(s) > 64 {
 		return false
 	}
-	for i := range len(s) {
-		c := s[i]
+	for i, c := range s {
 		if c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' || i > 0 && c >= '0' && c <= '9' {
 			continue
 		}

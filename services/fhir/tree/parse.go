@@ -249,7 +249,7 @@ func (p *parser) broken(err error) {
 	}
 	p.report(at, p.top, "structure", text)
 	if p.named {
-		p.problems[len(p.problems)-1].member = pathName(string(p.doc.raw[p.keyStart:p.keyEnd]))
+		p.problems[len(p.problems)-1].member = string(pathName(p.doc.raw[p.keyStart:p.keyEnd]))
 	}
 }
 

@@ -241,6 +241,45 @@ func TestTheHashIgnoresOnlyInsignificantWhiteSpace(t *testing.T) {
 	}
 }
 
+func TestTheContentIgnoresTheStampsOfTheSendersStore(t *testing.T) {
+	base := parse(t, `{"resourceType":"Patient","id":"1","active":true}`).Hash()
+	for _, same := range []string{
+		`{"resourceType":"Patient","id":"1","active":true}`,
+		`{"resourceType":"Patient","id":"1","meta":{"versionId":"1"},"active":true}`,
+		`{"meta":{"versionId":"1","lastUpdated":"2026-01-01T00:00:00Z"},"resourceType":"Patient","id":"1","active":true}`,
+		`{"resourceType":"Patient","id":"1","active":true,"meta":{"lastUpdated":"2026-01-01T00:00:00Z"}}`,
+		"{\n \"resourceType\": \"Patient\",\n \"id\": \"1\",\n \"active\": true,\n \"meta\": { \"versionId\": \"1\" } }",
+	} {
+		if parse(t, same).Content() != base {
+			t.Errorf("%s says something else", same)
+		}
+	}
+	withProfile := parse(t, `{"resourceType":"Patient","meta":{"profile":["p"],"source":"s"}}`).Hash()
+	for _, same := range []string{
+		`{"resourceType":"Patient","meta":{"versionId":"1","lastUpdated":"x","profile":["p"],"source":"s"}}`,
+		`{"resourceType":"Patient","meta":{"profile":["p"],"versionId":"1","lastUpdated":"x","source":"s"}}`,
+		`{"resourceType":"Patient","meta":{"profile":["p"],"source":"s","lastUpdated":"x","versionId":"1"}}`,
+		`{"resourceType":"Patient","meta":{"versionId":"1", "profile":["p"] , "lastUpdated" : "x", "source":"s"}}`,
+		`{"resourceType":"Patient","meta":{"versionId":"1","profile":["p"],"source":"s" , "lastUpdated":"x"}}`,
+	} {
+		if parse(t, same).Content() != withProfile {
+			t.Errorf("%s says something else", same)
+		}
+	}
+	for _, other := range []string{
+		`{"resourceType":"Patient","id":"2","active":true}`, `{"resourceType":"Patient","id":"1","active":false,"meta":{"versionId":"1"}}`,
+		`{"resourceType":"Patient","id":"1","meta":{"source":"s","versionId":"1"},"active":true}`,
+	} {
+		if parse(t, other).Content() == base {
+			t.Errorf("%s says the same", other)
+		}
+	}
+	bundle := parse(t, `{"entry":[{"resource": {"resourceType":"Patient","id":"1","meta":{"versionId":"9"},"active":true}}]}`)
+	if bundle.Sub(bundle.Root().Child("entry").At(0).Child("resource")).Content() != base {
+		t.Error("a part of a Bundle says something else")
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	phq9, err := os.ReadFile("testdata/phq9.json")
 	if err != nil {
@@ -265,6 +304,11 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("the bytes did not survive: %q", doc.Raw())
 		}
 		walk(t, doc.Root())
+		stamped, err := tree.Parse(tree.Splice(raw, doc.Root().Child("id").Text(), "9", time.Unix(1_700_000_000, 0)), tree.Limits{})
+		meta := doc.Root().Child("meta").Kind()
+		if err == nil && doc.Root().Child("id").Kind() == tree.String && (meta == tree.Object || meta == tree.Absent) && stamped.Content() != doc.Content() {
+			t.Fatal("stamps change the content")
+		}
 		if again, err := tree.Parse(doc.Detach().Raw(), tree.Limits{}); err != nil || again.Hash() != doc.Hash() {
 			t.Fatalf("read again it differs: %v", err)
 		}
@@ -323,6 +367,20 @@ func BenchmarkParse(b *testing.B) {
 		if _, err := tree.Parse(raw, tree.Limits{}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkContent(b *testing.B) {
+	raw, err := os.ReadFile("testdata/phq9.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	doc, err := tree.Parse(raw, tree.Limits{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		doc.Content()
 	}
 }
 

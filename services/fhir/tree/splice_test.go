@@ -11,19 +11,27 @@ func TestSpliceSetsThreeMembersAndLeavesAllOtherBytesAlone(t *testing.T) {
 	at := time.Date(2026, 3, 1, 10, 30, 0, 5_000_000, time.FixedZone("", 3600))
 	const meta = `{"versionId":"7","lastUpdated":"2026-03-01T09:30:00.005Z"}`
 	for _, c := range []struct{ name, body, want string }{
-		{"both there", `{"resourceType":"Patient", "id" : "old","meta":{"versionId":"1" ,"lastUpdated":"2020-01-01T00:00:00Z","profile":["p"]},"x":1.00}`,
-			`{"resourceType":"Patient", "id" : "new","meta":{"versionId":"7" ,"lastUpdated":"2026-03-01T09:30:00.005Z","profile":["p"]},"x":1.00}`},
+		{
+			"both there", `{"resourceType":"Patient", "id" : "old","meta":{"versionId":"1" ,"lastUpdated":"2020-01-01T00:00:00Z","profile":["p"]},"x":1.00}`,
+			`{"resourceType":"Patient", "id" : "new","meta":{"versionId":"7" ,"lastUpdated":"2026-03-01T09:30:00.005Z","profile":["p"]},"x":1.00}`,
+		},
 		{"neither there", `{"resourceType":"Patient","x":1.00}`, `{"resourceType":"Patient","id":"new","meta":` + meta + `,"x":1.00}`},
 		{"nothing but a type", `{"resourceType":"Patient"}`, `{"resourceType":"Patient","id":"new","meta":` + meta + `}`},
-		{"no id", `{"resourceType":"Patient","meta":{"profile":["p"]}}`,
-			`{"resourceType":"Patient","id":"new","meta":{"versionId":"7","lastUpdated":"2026-03-01T09:30:00.005Z","profile":["p"]}}`},
+		{
+			"no id", `{"resourceType":"Patient","meta":{"profile":["p"]}}`,
+			`{"resourceType":"Patient","id":"new","meta":{"versionId":"7","lastUpdated":"2026-03-01T09:30:00.005Z","profile":["p"]}}`,
+		},
 		{"no meta, id last", `{"x":[{"id":"inner"}],"id":"old"}`, `{"x":[{"id":"inner"}],"id":"new","meta":` + meta + `}`},
-		{"meta before id", `{"meta":{"lastUpdated":"2020-01-01T00:00:00Z"},"id":"old","resourceType":"Patient"}`,
-			`{"meta":{"versionId":"7","lastUpdated":"2026-03-01T09:30:00.005Z"},"id":"new","resourceType":"Patient"}`},
+		{
+			"meta before id", `{"meta":{"lastUpdated":"2020-01-01T00:00:00Z"},"id":"old","resourceType":"Patient"}`,
+			`{"meta":{"versionId":"7","lastUpdated":"2026-03-01T09:30:00.005Z"},"id":"new","resourceType":"Patient"}`,
+		},
 		{"no type", `{"x":1}`, `{"id":"new","meta":` + meta + `,"x":1}`},
 		{"escaped name", `{"resourceType":"Patient","\u0069d":"old"}`, `{"resourceType":"Patient","\u0069d":"new","meta":` + meta + `}`},
-		{"nested look-alikes", `{"resourceType":"Patient","contained":[{"id":"a","meta":{"versionId":"1"}}],"text":{"div":"<div>\"id\":\"z\"</div>"},"id":"old"}`,
-			`{"resourceType":"Patient","contained":[{"id":"a","meta":{"versionId":"1"}}],"text":{"div":"<div>\"id\":\"z\"</div>"},"id":"new","meta":` + meta + `}`},
+		{
+			"nested look-alikes", `{"resourceType":"Patient","contained":[{"id":"a","meta":{"versionId":"1"}}],"text":{"div":"<div>\"id\":\"z\"</div>"},"id":"old"}`,
+			`{"resourceType":"Patient","contained":[{"id":"a","meta":{"versionId":"1"}}],"text":{"div":"<div>\"id\":\"z\"</div>"},"id":"new","meta":` + meta + `}`,
+		},
 		{"empty meta", `{"resourceType":"Patient","id":"old","meta":{}}`, `{"resourceType":"Patient","id":"new","meta":` + meta + `}`},
 		{"not JSON", `{"resourceType":`, `{"resourceType":`},
 		{"empty", `{}`, `{}`},
