@@ -8,6 +8,8 @@ import (
 	"net"
 	"os/exec"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -215,4 +217,9 @@ func (t *tail) String() string {
 		return "it printed nothing"
 	}
 	return string(bytes.TrimSpace(t.text))
+}
+
+// Environment is an environment without the settings of a server, so that a server under test has its defaults.
+func Environment(of []string) []string {
+	return slices.DeleteFunc(slices.Clone(of), func(setting string) bool { return strings.HasPrefix(setting, "RAPPORT_") })
 }
