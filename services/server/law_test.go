@@ -42,6 +42,7 @@ var libraries = map[string]string{
 	"parquet":     "github.com/parquet-go/parquet-go",
 	"pgx":         "github.com/jackc/pgx/v5",
 	"plot":        "gonum.org/v1/plot",
+	"puddle":      "github.com/jackc/puddle/v2",
 	"prometheus":  "github.com/prometheus/client_golang",
 	"protobuf":    "google.golang.org/protobuf",
 	"rapid":       "pgregory.net/rapid",
@@ -56,6 +57,8 @@ type room struct {
 	name string
 	// may holds words: a room, a room with all rooms below it ("domain/..."), or a library.
 	may string
+	// tests holds the libraries that only its tests may import.
+	tests string
 	// testOnly rooms are imported by tests and by each other alone.
 	testOnly bool
 }
@@ -100,14 +103,14 @@ var law = []room{
 	{name: "testbed", may: "domain/... store pgx go-redis"},
 	{name: "store/storetest", may: "domain/... store cmp rapid", testOnly: true},
 	{name: "store/rows", may: "domain/... store"},
-	{name: "store/postgres", may: "domain/... store store/rows goose pgx"},
+	{name: "store/postgres", may: "domain/... store store/rows goose pgx puddle"},
 	{name: "store/sqlite", may: "domain/... store store/rows goose modernc x/sys"},
 	{name: "auth", may: "domain/... store grpc go-oidc go-jose"},
 	{name: "commit", may: "domain/... store"},
 	{name: "watch", may: "domain/... store"},
 	{name: "watch/watchtest", may: "domain/... store watch cmp rapid", testOnly: true},
 	{name: "relay/embedded", may: "miniredis"},
-	{name: "relay", may: "domain/... store watch go-redis"},
+	{name: "relay", may: "domain/... store watch go-redis", tests: "miniredis"},
 	{name: "deadlines", may: "domain/... store commit"},
 	{name: "ingest", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path commit"},
 	{name: "scoring", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path"},
@@ -125,7 +128,7 @@ var law = []room{
 	{name: "server", may: "services/... api/... protobuf grpc otelgrpc go-redis"},
 	{name: "server/servertest", may: "services/... api/... protobuf grpc go-redis cmp", testOnly: true},
 	{name: "bench", may: "domain/... simulate testbed api/rapport/v1 api/client protobuf grpc pgx modernc go-redis"},
-	{name: "cmd/rapport", may: "server bench simulate rules fhir fhir/tree fhir/path wire domain/... api/... protobuf grpc prometheus kong yaml"},
+	{name: "cmd/rapport", may: "server auth bench simulate rules fhir fhir/tree fhir/path wire domain/... api/... protobuf grpc go-redis prometheus kong yaml"},
 }
 
 // Tests may use these beside what their room may import.
@@ -342,7 +345,7 @@ func allowedInTest(at int, importPath string) bool {
 	if to := rowOf(importPath); to >= 0 {
 		return !inCore(at) || inCore(to)
 	}
-	return allowed(at, importPath) || inLibraries(testLibraries, importPath)
+	return allowed(at, importPath) || inLibraries(testLibraries+" "+law[at].tests, importPath)
 }
 
 // inTree says whether a room lies in a tree; services holds all rooms that are in neither api nor cmd.
