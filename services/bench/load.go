@@ -107,6 +107,22 @@ func ingest(ctx context.Context, service rapportv1.IngestServiceClient, request 
 	return nil
 }
 
+// sendTeams sends the care teams of the first n patients.
+func (s *site) sendTeams(ctx context.Context, n int) error {
+	service := rapportv1.NewIngestServiceClient(s.server.conn)
+	const most = 500
+	for from := 0; from < n; from += most {
+		request := &rapportv1.IngestRequest{Source: source}
+		for i := from; i < min(from+most, n); i++ {
+			request.Items = append(request.Items, &rapportv1.Item{Body: s.panel.teamOf(i)})
+		}
+		if err := ingest(ctx, service, request); err != nil {
+			return fmt.Errorf("sending care teams: %w", err)
+		}
+	}
+	return nil
+}
+
 // scored wants a response to have been stored and scored.
 func scored(result *rapportv1.Result) error {
 	if result.GetOutcome() == rapportv1.Outcome_OUTCOME_SCORED {
