@@ -322,36 +322,43 @@ func (t *trial) progress(ctx context.Context) error {
 	return nil
 }
 
-// deed does what is due before kill k: Redis is emptied once, killed once, and PostgreSQL is killed once in a long run.
+// longRun is how many kills make a run long enough to kill PostgreSQL as well.
+const longRun = 10
+
+// deed does what is due before kill k, while the server is at work: Redis is emptied once and killed once, and in a
+// long run PostgreSQL is killed once.
 func (t *trial) deed(ctx context.Context, k int) error {
-	did := func(what string) {
-		t.ordeal.Deeds = append(t.ordeal.Deeds, what)
-		t.say("%s: %s", t.engine, what)
-	}
-	if t.redis != nil && k == t.Kills/3 {
-		if err := t.reader.FlushAll(ctx).Err(); err != nil {
-			return fmt.Errorf("emptying Redis: %w", err)
+	for _, d := range []struct {
+		due  bool
+		what string
+		do   func(context.Context) error
+	}{
+		{t.redis != nil && k == t.Kills/3, "Redis emptied", func(ctx context.Context) error { return t.reader.FlushAll(ctx).Err() }},
+		{t.postgres != nil && t.Kills >= longRun && k == t.Kills/2, "PostgreSQL killed and started again", t.fellPostgres},
+		{t.redis != nil && k == 2*t.Kills/3, "Redis killed and started empty", func(context.Context) error { return t.redis.Restart() }},
+	} {
+		if !d.due {
+			continue
 		}
-		did("Redis emptied")
-	}
-	if t.redis != nil && k == 2*t.Kills/3 {
-		if err := t.redis.Restart(); err != nil {
+		if err := t.untilTheMoment(ctx, false); err != nil {
 			return err
 		}
-		did("Redis killed and started empty")
-	}
-	const long = 10
-	if t.postgres != nil && t.Kills >= long && k == t.Kills/2 {
-		t.postgres.Kill()
-		if err := sleepUntil(ctx, time.Now().Add(300*time.Millisecond)); err != nil {
-			return err
+		if err := d.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", d.what, err)
 		}
-		if err := t.postgres.Restart(); err != nil {
-			return err
-		}
-		did("PostgreSQL killed and started again")
+		t.ordeal.Deeds = append(t.ordeal.Deeds, d.what)
+		t.say("%s: %s", t.engine, d.what)
 	}
 	return nil
+}
+
+// fellPostgres kills PostgreSQL and leaves it dead for a moment.
+func (t *trial) fellPostgres(ctx context.Context) error {
+	t.postgres.Kill()
+	if err := sleepUntil(ctx, time.Now().Add(300*time.Millisecond)); err != nil {
+		return err
+	}
+	return t.postgres.Restart()
 }
 
 // settleWithin bounds how long followers may take to catch up.
