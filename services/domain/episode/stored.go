@@ -49,7 +49,7 @@ func stateMembers(c *coder, s *State) {
 	text(c, "episode", &s.Episode, keep)
 	text(c, "patient", &s.Patient, keep)
 	whole(c, "facts", &s.Facts, keep)
-	inner(c, "last", &s.Last, keyMembers)
+	inner(c, "last", &s.Last, objects(keyMembers))
 	c.moment("deadline", &s.Deadline, omit)
 	c.moment("begun", &s.Begun, omit)
 	c.moment("now", &s.Now, omit)
@@ -60,11 +60,11 @@ func stateMembers(c *coder, s *State) {
 	list(c, "dyads", &s.Dyads, refs(dyadMembers))
 	list(c, "critical", &s.Critical, objects(criticalMembers))
 	if !c.writing || !idle(s.Programme) {
-		inner(c, "programme", &s.Programme, programmeMembers)
+		inner(c, "programme", &s.Programme, objects(programmeMembers))
 	}
 	list(c, "teams", &s.Teams, objects(teamMembers))
 	if v := s.Visits; !c.writing || v.Recent != nil || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
-		inner(c, "visits", &s.Visits, visitsMembers)
+		inner(c, "visits", &s.Visits, objects(visitsMembers))
 	}
 	list(c, "goals", &s.Goals, objects(goalMembers))
 	list(c, "measures", &s.Measures, objects(measureMembers))
@@ -93,11 +93,11 @@ func trackMembers(c *coder, t *trend.Track) {
 	c.optional("important", &t.Important)
 	text(c, "part", &t.Part, omit)
 	text(c, "level", &t.Level, omit)
-	inner(c, "first", &t.First, readingMembers)
+	inner(c, "first", &t.First, objects(readingMembers))
 	if !c.writing || t.Previous != (trend.Reading{}) {
-		inner(c, "previous", &t.Previous, readingMembers)
+		inner(c, "previous", &t.Previous, objects(readingMembers))
 	}
-	inner(c, "last", &t.Last, readingMembers)
+	inner(c, "last", &t.Last, objects(readingMembers))
 }
 
 func readingMembers(c *coder, r *trend.Reading) {
@@ -116,17 +116,14 @@ func dyadMembers(c *coder, d *alliance.Dyad) {
 	text(c, "event", &d.Event, keep)
 	list(c, "tracks", &d.Tracks, objects(trackMembers))
 	if !c.writing || d.Chart.Base != nil || d.Chart.Rupture != nil || d.Chart.Usual != nil {
-		inner(c, "chart", &d.Chart, chartMembers)
+		inner(c, "chart", &d.Chart, objects(chartMembers))
 	}
 }
 
 func chartMembers(c *coder, ch *alliance.Chart) {
 	list(c, "base", &ch.Base, value)
-	if c.writing && ch.Rupture != nil || !c.writing && c.member("rupture") {
-		if !c.writing {
-			ch.Rupture = &alliance.Rupture{}
-		}
-		inner(c, "rupture", ch.Rupture, ruptureMembers)
+	if !c.writing || ch.Rupture != nil {
+		inner(c, "rupture", &ch.Rupture, refs(ruptureMembers))
 	}
 	c.optional("usual", &ch.Usual)
 }
@@ -159,7 +156,7 @@ func programmeMembers(c *coder, p *adherence.Programme) {
 	list(c, "prescriptions", &p.Prescriptions, objects(prescriptionMembers))
 	list(c, "days", &p.Days, objects(dayMembers))
 	if !c.writing || p.Closed != (adherence.Window{}) {
-		inner(c, "closed", &p.Closed, windowMembers)
+		inner(c, "closed", &p.Closed, objects(windowMembers))
 	}
 	c.moment("lastLog", &p.LastLog, omit)
 }
@@ -222,8 +219,8 @@ func goalMembers(c *coder, g *Goal) {
 func measureMembers(c *coder, m *Measure) {
 	text(c, "code", &m.Code, keep)
 	text(c, "unit", &m.Unit, omit)
-	inner(c, "first", &m.First, readingMembers)
-	inner(c, "last", &m.Last, readingMembers)
+	inner(c, "first", &m.First, objects(readingMembers))
+	inner(c, "last", &m.Last, objects(readingMembers))
 }
 
 // number, value and word are list entries.
