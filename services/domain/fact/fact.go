@@ -134,6 +134,16 @@ func (s *Scores) Band(code string) string {
 	return ""
 }
 
+// Any says whether at least one score has a value.
+func (s *Scores) Any() bool {
+	for i := range s.Scores {
+		if s.Scores[i].Value != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Critical is an item answered at or beyond its alert threshold.
 type Critical struct {
 	Item     int     `json:"item"`

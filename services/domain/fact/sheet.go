@@ -1,6 +1,12 @@
 package fact
 
-import "github.com/rapport-health/rapport/services/domain/score"
+import (
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/score"
+)
+
+// VersionExternal is the Version of scores that arrived ready-made.
+const VersionExternal = "external"
 
 // FromSheet is what a score sheet says, as a fact keeps it. Who the scores are about, in which encounter, is added by
 // those who know the resource.
@@ -26,6 +32,22 @@ func FromSheet(sheet score.Sheet) *Scores {
 		s.Discrepancy = new(sheet.Submitted[0].Submitted)
 	}
 	return s
+}
+
+// External is a ready-made score, as an Observation brings it. It is false for a code that the instrument does not
+// have and for a value outside the score's range: nothing is clamped.
+func External(def *instrument.Definition, code string, value float64) (*Scores, bool) {
+	key := def.Score(code)
+	if key == nil || !(value >= key.Min && value <= key.Max) {
+		return nil, false
+	}
+	band := key.Band(value)
+	ready := score.Result{Key: key, Value: value, Band: band, Level: key.Level(band), Unconfirmed: key.Unconfirmed()}
+	return &Scores{
+		Instrument: def.ID, Version: VersionExternal,
+		Construct: def.Construct, Respondent: def.Respondent,
+		Scores: []Score{fromScore(&ready)},
+	}, true
 }
 
 func fromScore(from *score.Result) Score {

@@ -12,6 +12,9 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
+// maxSteps of a range scale: a line of 100 mm in tenths has a hundredth of them.
+const maxSteps = 100_000
+
 // checker collects everything that is wrong with one definition.
 type checker struct {
 	*Definition
@@ -120,7 +123,7 @@ func (c *checker) rangeScale(place string, s *Scale) {
 		s.Step = 1
 	}
 	steps := (s.To - s.From) / s.Step
-	if s.Step < 0 || steps < 1 || math.Abs(steps-math.Round(steps)) > 1e-6 {
+	if s.Step < 0 || steps < 1 || steps > maxSteps || math.Abs(steps-math.Round(steps)) > 1e-6 {
 		c.say(place, "needs options, or a range from < to in whole steps")
 	}
 }
@@ -155,6 +158,7 @@ func (c *checker) optionCode(place string, s *Scale, systemCode string, ordinal 
 	for _, key := range []coding{{system, code}, {"", code}} {
 		if other, taken := s.codes[key]; taken && other != ordinal {
 			c.say(place, "stands for two ordinals")
+			return
 		}
 		s.codes[key] = ordinal
 	}

@@ -3,6 +3,7 @@ package score_test
 import (
 	"testing"
 
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/response"
 	"github.com/rapport-health/rapport/services/domain/score"
 )
@@ -101,6 +102,45 @@ func TestASubmittedTotalBesideAMissingOneIsADiscrepancy(t *testing.T) {
 	}
 }
 
+func TestAnUnfinishedFormIsNotComparedWithItsTotal(t *testing.T) {
+	def := lookup(t, registry(t), "phq-9")
+	d := draftOf(def, zerosWith(1, 1))
+	d.Status = "in-progress"
+	d.Items = append(d.Items, item(9, "14372", decimal(3)))
+	if sheet, _ := scored(t, def, d); sheet.Submitted != nil {
+		t.Errorf("%+v", sheet.Submitted)
+	}
+}
+
+func TestDecimalsAddUpExactly(t *testing.T) {
+	def := lookup(t, registry(t), "srs")
+	sheet := sheetOf(t, def, []*float64{new(0.1), new(0.2), new(0.0), new(0.0)})
+	if got := sheet.Result("total").Value; got != 0.3 {
+		t.Errorf("0.1 + 0.2 is %v", got)
+	}
+}
+
+func TestAlertsLookAtThePrintedAnswerNotAtTheReversedOne(t *testing.T) {
+	def, issues := instrument.Parse("mirror.json", []byte(`{
+		"id": "mirror", "version": "1.0.0", "title": "Mirror", "construct": "distress", "respondent": "patient", "status": "ready",
+		"licence": {"wording": false, "notice": "ours", "evidence": "design"},
+		"recall": {"text": "now", "evidence": "design"}, "cadence": {"text": "daily", "evidence": "design"},
+		"scales": {"s": {"from": 0, "to": 3, "evidence": "design"}},
+		"items": [{"number": 1, "concept": "one", "scale": "s", "reverse": 3}], "itemEvidence": "design",
+		"scores": [{"code": "total", "kind": "sum", "items": [1], "min": 0, "max": 3, "direction": "higher-worse",
+			"missing": {"rule": "all", "evidence": "design"}, "evidence": "design"}],
+		"alerts": [{"items": [1], "when": ">=", "value": 2, "severity": "safety", "evidence": "design"}]}`))
+	if issues != nil {
+		t.Fatal(issues)
+	}
+	if got := sheetOf(t, def, []*float64{new(3.0)}).Critical; len(got) != 1 || got[0].Value != 3 {
+		t.Errorf("3 is printed, and beyond 2: %+v", got)
+	}
+	if got := sheetOf(t, def, []*float64{new(0.0)}).Critical; got != nil {
+		t.Errorf("0 is printed: %+v", got)
+	}
+}
+
 func TestAProxyAnswerHasNoBandsNorChangeStatistics(t *testing.T) {
 	def := lookup(t, registry(t), "phq-9")
 	original := sheetOf(t, def, zerosWith(9, 3))
@@ -119,9 +159,15 @@ func TestLevelsOnTheCommonLadder(t *testing.T) {
 	for _, c := range []struct {
 		instrument, band, level string
 	}{
-		{"phq-9", "minimal", "none"}, {"phq-9", "moderately-severe", "severe"}, {"phq-2", "positive", "moderate"},
-		{"phq-2", "negative", "none"}, {"gad-7", "severe", "severe"}, {"pcs", "high", "moderate"},
-		{"tsk-11", "low", "mild"}, {"pseq", "minimal", "none"}, {"pseq", "severe", "severe"},
+		{"phq-9", "minimal", "none"},
+		{"phq-9", "moderately-severe", "severe"},
+		{"phq-2", "positive", "moderate"},
+		{"phq-2", "negative", "none"},
+		{"gad-7", "severe", "severe"},
+		{"pcs", "high", "moderate"},
+		{"tsk-11", "low", "mild"},
+		{"pseq", "minimal", "none"},
+		{"pseq", "severe", "severe"},
 	} {
 		if got := lookup(t, r, c.instrument).Score("total").Level(c.band); got != c.level {
 			t.Errorf("%s %s is %q on the ladder, not %q", c.instrument, c.band, got, c.level)

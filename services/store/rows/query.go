@@ -1,0 +1,179 @@
+package rows
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Columns of a record, in the order in which both engines scan them.
+const Columns = `r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient,
+	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw`
+
+// Mark is how an engine names its n-th parameter: Mark followed by n.
+type Mark byte
+
+// The marks.
+const (
+	Postgres Mark = '$'
+	SQLite   Mark = '?'
+)
+
+type query struct {
+	mark Mark
+	sql  strings.Builder
+	args []any
+}
+
+func (q *query) add(parts ...string) {
+	for _, p := range parts {
+		q.sql.WriteString(p)
+	}
+}
+
+func (q *query) arg(v any) string {
+	q.args = append(q.args, v)
+	return string(q.mark) + strconv.Itoa(len(q.args))
+}
+
+// any writes (one OR another …).
+func (q *query) any(alternatives []string) {
+	q.add(" AND (", strings.Join(alternatives, " OR "), ")")
+}
+
+// Search is the statement for a page of current records, with its arguments.
+func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
+	q := &query{mark: m}
+	// A single code of no single patient is read in the order of its own index; everything else is filtered by it.
+	byCode := len(s.Codes) == 1 && s.Patient == ""
+	tenant := q.arg(string(t))
+	q.add("SELECT ", Columns, " FROM ")
+	if byCode {
+		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
+		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))
+	} else {
+		q.add("resource r WHERE r.tenant = ", tenant, " AND r.current")
+		if s.Type != "" {
+			q.add(" AND r.type = ", q.arg(s.Type))
+		}
+	}
+	if s.Patient != "" {
+		q.add(" AND r.patient = ", q.arg(string(s.Patient)))
+	}
+	if s.Unused {
+		q.add(" AND r.outcome = ", strconv.Itoa(int(record.Stored)), " AND r.issues IS NOT NULL")
+	}
+	if len(s.Codes) > 0 && !byCode {
+		q.codes(s.Codes)
+	}
+	for _, d := range s.Dates {
+		q.date(d)
+	}
+	table := "r"
+	if byCode {
+		table = "c"
+	}
+	if (s.After != record.Place{}) {
+		from, typ, id := q.arg(lower(s.After.From)), q.arg(s.After.Resource.Type), q.arg(s.After.Resource.ID)
+		q.add(" AND ", table, ".from_us <= ", from, " AND (", table, ".from_us < ", from,
+			" OR (", table, ".type, ", table, ".id) > (", typ, ", ", id, "))")
+	}
+	q.add(" ORDER BY ", table, ".from_us DESC, ", table, ".type, ", table, ".id LIMIT ", q.arg(max(s.Max, 1)))
+	return q.sql.String(), q.args
+}
+
+// code is the condition that row c of resource_code bears the token. A resource that bears the code in several
+// systems counts once.
+func (q *query) code(token string, once bool) string {
+	system, code := SplitCode(token)
+	cond := "c.code = " + q.arg(code)
+	if system != "" || !strings.HasPrefix(token, "|") {
+		return cond + " AND c.system = " + q.arg(system)
+	}
+	if once {
+		cond += ` AND NOT EXISTS (SELECT 1 FROM resource_code d WHERE d.tenant = c.tenant AND d.type = c.type
+			AND d.code = c.code AND d.from_us = c.from_us AND d.id = c.id AND d.system < c.system)`
+	}
+	return cond
+}
+
+func (q *query) codes(tokens []string) {
+	var alternatives []string
+	for _, token := range tokens {
+		alternatives = append(alternatives, `EXISTS (SELECT 1 FROM resource_code c WHERE c.tenant = r.tenant AND c.type = r.type
+			AND c.from_us = r.from_us AND c.id = r.id AND `+q.code(token, false)+")")
+	}
+	q.any(alternatives)
+}
+
+// date adds one condition by the FHIR R4 rules for ranges: eq and ne ask for containment, gt lt ge le for overlap
+// beyond the bound, sa and eb for no overlap. A record without any date never matches.
+func (q *query) date(d record.DateBound) {
+	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ")
+	from := func() string { return q.arg(lower(d.From)) }
+	to := func() string { return q.arg(upper(d.To)) }
+	within := func() string { return "(r.from_us >= " + from() + " AND r.to_us <= " + to() + ")" }
+	switch d.Op {
+	case "ne":
+		q.add("NOT ", within())
+	case "gt":
+		q.add("r.to_us > ", to())
+	case "lt":
+		q.add("r.from_us < ", from())
+	case "ge":
+		q.add("(r.to_us > ", to(), " OR ", within(), ")")
+	case "le":
+		q.add("(r.from_us < ", from(), " OR ", within(), ")")
+	case "sa":
+		q.add("r.from_us >= ", to())
+	case "eb":
+		q.add("r.to_us <= ", from())
+	default:
+		q.add(within())
+	}
+}
+
+// ListAlerts is the statement for a page of alerts (their JSON), with its arguments.
+func ListAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
+	q := &query{mark: m}
+	q.add("SELECT data FROM alert WHERE tenant = ", q.arg(string(t)))
+	if s.Patient != "" {
+		q.add(" AND patient = ", q.arg(string(s.Patient)))
+	}
+	if s.Rule != "" {
+		q.add(" AND rule = ", q.arg(s.Rule))
+	}
+	if len(s.Statuses) > 0 {
+		q.statuses(s.Statuses)
+	}
+	if !s.From.IsZero() {
+		q.add(" AND effective_us >= ", q.arg(s.From.UnixMicro()))
+	}
+	if !s.To.IsZero() {
+		q.add(" AND effective_us < ", q.arg(s.To.UnixMicro()))
+	}
+	if (s.After != alert.Place{}) {
+		severity, effective := q.arg(int64(s.After.Severity)), q.arg(s.After.Effective.UnixMicro())
+		q.add(" AND severity <= ", severity, " AND (severity < ", severity, " OR effective_us < ", effective,
+			" OR (effective_us = ", effective, " AND id > ", q.arg(s.After.ID), "))")
+	}
+	q.add(" ORDER BY severity DESC, effective_us DESC, id LIMIT ", q.arg(max(s.Max, 1)))
+	return q.sql.String(), q.args
+}
+
+func (q *query) statuses(statuses []alert.Status) {
+	live := true
+	var alternatives []string
+	for _, s := range statuses {
+		live = live && alert.Alert{Status: s}.Live()
+		alternatives = append(alternatives, "status = "+q.arg(string(s)))
+	}
+	if live {
+		// Said once more as the index of live alerts says it, so that it can be used.
+		q.add(" AND status IN ('open', 'acknowledged')")
+	}
+	q.any(alternatives)
+}

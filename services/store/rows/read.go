@@ -1,0 +1,60 @@
+package rows
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
+)
+
+// Parse reads a column of JSON; an empty one is nothing. Errors: Internal, without the text.
+func Parse(column []byte, into any) error {
+	if len(column) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(column, into); err != nil {
+		return fault.Newf(fault.Internal, "exception", "a stored row cannot be read back")
+	}
+	return nil
+}
+
+// Record is the resource as it was given to the store, from its columns.
+func (r Resource) Restore() (record.Record, error) {
+	out := r.Record
+	out.From, out.To = Time(r.From), Time(r.To)
+	if err := Parse(r.Codes, &out.Codes); err != nil {
+		return out, err
+	}
+	return out, Parse(r.Issues, &out.Issues)
+}
+
+// SortFacts puts facts into the order of fact.Key, which is finer than the columns.
+func SortFacts(facts []fact.Fact) {
+	slices.SortFunc(facts, func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
+}
+
+// SortOpened puts alerts into the order in which they were opened, then by id.
+func SortOpened(alerts []alert.Alert) {
+	slices.SortFunc(alerts, func(a, b alert.Alert) int {
+		return fact.Key{At: a.Opened, ID: a.ID}.Compare(fact.Key{At: b.Opened, ID: b.ID})
+	})
+}
+
+// Window says whether events may be read after a cursor, given the extent of its feed; the zero Extent when there is
+// no such feed. Errors: TooOld, naming the earliest cursor that works; Invalid beyond the last event or below 0.
+func Window(after feed.Cursor, kept feed.Extent) error {
+	switch {
+	case after.After < 0 || after.After > kept.Last:
+		return fault.Newf(fault.Invalid, "value", "the cursor is not a number from 0 to %d, the feed's last event", kept.Last)
+	case after.After+1 < kept.First:
+		f := fault.Newf(fault.TooOld, "too-old", "events before %d are no longer kept; the earliest cursor is %d",
+			kept.First, kept.First-1)
+		f.Earliest = kept.First - 1
+		return f
+	}
+	return nil
+}

@@ -1,0 +1,277 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/store/rows"
+)
+
+// Update writes under the file's one write lock, so writers of all tenants come one after another.
+func (s *Store) Update(ctx context.Context, t ref.Tenant, write func(store.Tx) error) ([]feed.Cursor, error) {
+	if s.writer == nil {
+		return nil, errReadOnly()
+	}
+	if !rows.Storable(string(t)) {
+		return nil, fault.Newf(fault.Unprocessable, "value", "the tenant's name cannot be stored")
+	}
+	c, err := s.take(ctx, s.writer, writePragmas)
+	if err != nil {
+		return nil, err
+	}
+	defer give(s.writer, c)
+	if err := c.begin(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, err
+	}
+	x := &tx{reader: reader{ctx: ctx, c: c, tenant: t}}
+	if err := write(x); err != nil {
+		return nil, err
+	}
+	if x.batch == nil || x.batch.Empty() {
+		return nil, nil
+	}
+	x.ended = true
+	w := &writing{ctx: ctx, c: c, tenant: string(t), batch: x.batch}
+	moved, err := w.all(t)
+	if err != nil {
+		return nil, broken(err, "writing")
+	}
+	if err := c.commit(ctx); err != nil {
+		return nil, err
+	}
+	s.wal.add(w.bytes)
+	s.bell.ring(t)
+	return moved, nil
+}
+
+// tx holds what is to be written until write has returned without an error.
+type tx struct {
+	reader
+	batch *rows.Batch
+}
+
+// Commit takes the decisions. They are written when the function given to Update returns nil; reading afterwards
+// fails with Precondition.
+func (x *tx) Commit(decisions ...*decision.Decision) error {
+	if x.batch != nil {
+		return fault.Newf(fault.Precondition, "invalid", "a Tx commits once")
+	}
+	batch, err := rows.Gather(decisions)
+	if err != nil {
+		return err
+	}
+	x.batch, x.ended = batch, true
+	return nil
+}
+
+var (
+	intoResource = table{head: `resource (tenant, type, id, version, current, source, source_id, source_version, hash,
+		patient, from_us, to_us, outcome, stub, received_us, codes, issues, raw)`, columns: 18}
+	intoCode  = table{head: "resource_code (tenant, type, code, from_us, id, system)", columns: 6}
+	intoAlias = table{head: "patient_alias (tenant, name, patient, source)", columns: 4, tail: ` ON CONFLICT (tenant, name)
+		DO UPDATE SET patient = excluded.patient, source = excluded.source`}
+	intoKey  = table{head: "idempotency_key (tenant, source, name, hash, type, id, version)", columns: 7}
+	intoFact = table{head: `fact (tenant, episode, id, source, version, kind, at_us, recorded_us, superseded, data)`,
+		columns: 10}
+	intoEpisode = table{head: "episode (tenant, id, patient, deadline_us, slot, state)", columns: 6,
+		tail: ` ON CONFLICT (tenant, id) DO UPDATE SET patient = excluded.patient, deadline_us = excluded.deadline_us,
+			slot = excluded.slot, state = excluded.state`}
+	intoAlert = table{head: `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)`,
+		columns: 10, tail: ` ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode,
+			patient = excluded.patient, rule = excluded.rule, status = excluded.status, severity = excluded.severity,
+			effective_us = excluded.effective_us, version = excluded.version, data = excluded.data`}
+	intoEvent = table{head: "event (tenant, feed, seq, tenant_seq, id, type, time_us, subject, data)", columns: 9}
+	intoFeed  = table{head: "feed (tenant, name, first, last)", columns: 4,
+		tail: " ON CONFLICT (tenant, name) DO UPDATE SET last = excluded.last"}
+)
+
+// writing is one batch on its way into the file.
+type writing struct {
+	ctx    context.Context
+	c      *conn
+	tenant string
+	batch  *rows.Batch
+	// bytes written, about.
+	bytes int64
+}
+
+func (w *writing) all(t ref.Tenant) ([]feed.Cursor, error) {
+	for _, step := range []func() error{
+		w.replaced, w.resources, w.codes, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return w.events(t)
+}
+
+// replaced takes the flag, and the codes, from versions that are no longer the current ones.
+func (w *writing) replaced() error {
+	byType := map[string][]string{}
+	for _, r := range w.batch.Replaced {
+		byType[r.Type] = append(byType[r.Type], r.ID)
+	}
+	for typ, ids := range byType {
+		names := array(ids)
+		err := w.c.exec(w.ctx, `DELETE FROM resource_code WHERE (tenant, type, code, from_us, id, system) IN (
+			SELECT r.tenant, r.type, substr(k.value, instr(k.value, '|') + 1), r.from_us, r.id,
+				substr(k.value, 1, max(instr(k.value, '|') - 1, 0))
+			FROM json_each(?3) w CROSS JOIN resource r ON r.tenant = ?1 AND r.type = ?2 AND r.id = w.value AND r.current
+			CROSS JOIN json_each(r.codes) k)`, w.tenant, typ, names)
+		if err != nil {
+			return err
+		}
+		err = w.c.exec(w.ctx, `UPDATE resource SET current = 0
+			WHERE tenant = ?1 AND type = ?2 AND id IN (SELECT value FROM json_each(?3)) AND current`, w.tenant, typ, names)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writing) resources() error {
+	return w.c.insert(w.ctx, intoResource, len(w.batch.Resources), func(i int) []any {
+		r := &w.batch.Resources[i]
+		w.bytes += int64(len(r.Raw)) + 512
+		return []any{
+			w.tenant, r.Type, r.ID, r.Version, r.Current, string(r.Source), r.SourceID, r.SourceVersion, r.Hash[:],
+			string(r.Patient), r.From, r.To, int64(r.Outcome), r.Stub, r.Received.UnixMicro(), r.Codes, r.Issues, blob(r.Raw),
+		}
+	})
+}
+
+func (w *writing) codes() error {
+	return w.c.insert(w.ctx, intoCode, len(w.batch.Codes), func(i int) []any {
+		k := &w.batch.Codes[i]
+		return []any{w.tenant, k.Type, k.Code, k.From, k.ID, k.System}
+	})
+}
+
+func (w *writing) aliases() error {
+	return w.c.insert(w.ctx, intoAlias, len(w.batch.Aliases), func(i int) []any {
+		a := &w.batch.Aliases[i]
+		return []any{w.tenant, a.Name, string(a.Patient), string(a.Source)}
+	})
+}
+
+func (w *writing) keys() error {
+	return w.c.insert(w.ctx, intoKey, len(w.batch.Keys), func(i int) []any {
+		k := &w.batch.Keys[i]
+		return []any{w.tenant, string(k.Source), k.Name, k.Hash[:], k.Resource.Type, k.Resource.ID, k.Resource.Version}
+	})
+}
+
+func (w *writing) superseded() error {
+	if len(w.batch.Superseded) == 0 {
+		return nil
+	}
+	return w.c.exec(w.ctx, `UPDATE fact SET superseded = 1
+		WHERE tenant = ?1 AND source IN (SELECT value FROM json_each(?2)) AND NOT superseded`,
+		w.tenant, array(w.batch.Superseded))
+}
+
+func (w *writing) facts() error {
+	return w.c.insert(w.ctx, intoFact, len(w.batch.Facts), func(i int) []any {
+		f := &w.batch.Facts[i]
+		w.bytes += int64(len(f.Data)) + 256
+		return []any{w.tenant, f.Episode, f.ID, f.Source, f.Version, f.Kind, f.At, f.Recorded, f.Superseded, f.Data}
+	})
+}
+
+func (w *writing) episodes() error {
+	return w.c.insert(w.ctx, intoEpisode, len(w.batch.Episodes), func(i int) []any {
+		e := &w.batch.Episodes[i]
+		w.bytes += int64(len(e.State)) + 256
+		return []any{w.tenant, e.ID, e.Patient, e.Deadline, e.Slot, e.State}
+	})
+}
+
+func (w *writing) alerts() error {
+	return w.c.insert(w.ctx, intoAlert, len(w.batch.Alerts), func(i int) []any {
+		a := &w.batch.Alerts[i]
+		w.bytes += int64(len(a.Data)) + 512
+		return []any{
+			w.tenant, a.ID, a.Episode, a.Patient, a.Rule, a.Status, a.Severity, a.Effective, a.Version, a.Data,
+		}
+	})
+}
+
+// events numbers the events and writes them; the tenant's own feed exists from its first commit on.
+func (w *writing) events(t ref.Tenant) ([]feed.Cursor, error) {
+	names := w.batch.Feeds()
+	if len(names) == 0 {
+		names = []feed.Name{feed.All}
+	}
+	last, err := w.lastOf(names)
+	if err != nil {
+		return nil, err
+	}
+	events, moved := w.batch.Number(t, last)
+	err = w.c.insert(w.ctx, intoEvent, len(events), func(i int) []any {
+		e := &events[i]
+		w.bytes += int64(len(e.Data)) + 128
+		return []any{
+			w.tenant, string(e.Feed), e.Seq, e.TenantSeq, e.ID, string(e.Type), e.Time.UnixMicro(), e.Subject, []byte(e.Data),
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return moved, w.c.insert(w.ctx, intoFeed, len(names), func(i int) []any {
+		return []any{w.tenant, string(names[i]), int64(1), last[names[i]]}
+	})
+}
+
+func (w *writing) lastOf(names []feed.Name) (map[feed.Name]int64, error) {
+	last := make(map[feed.Name]int64, len(names))
+	err := w.c.query(w.ctx, func(r *sql.Rows) error {
+		var name feed.Name
+		var n int64
+		err := r.Scan(&name, &n)
+		last[name] = n
+		return err
+	}, "SELECT name, last FROM feed WHERE tenant = ?1 AND name IN (SELECT value FROM json_each(?2))", w.tenant, array(names))
+	return last, err
+}
+
+// array is a JSON array of names, to be unfolded by json_each. Names that cannot be stored are left out.
+func array[T ~string](of []T) string {
+	kept := make([]T, 0, len(of))
+	for _, name := range of {
+		if rows.Storable(string(name)) {
+			kept = append(kept, name)
+		}
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return "[]" // Strings always marshal.
+	}
+	return string(text)
+}
+
+// blob is never NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+func errReadOnly() error {
+	return fault.Newf(fault.Precondition, "not-supported", "the store was opened for reading only")
+}
+
+var _ interface {
+	store.Store
+	store.Directory
+	store.Retention
+	store.Doorbell
+} = (*Store)(nil)

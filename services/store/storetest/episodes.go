@@ -1,0 +1,129 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+func states(t testing.TB, s store.Store, tenant ref.Tenant, of ...ref.Episode) map[ref.Episode]*episode.State {
+	t.Helper()
+	return ask(t, s, tenant, func(r store.Reader) (map[ref.Episode]*episode.State, error) { return r.States(of) })
+}
+
+func facts(t testing.TB, s store.Store, tenant ref.Tenant, of ...ref.Episode) map[ref.Episode][]fact.Fact {
+	t.Helper()
+	return ask(t, s, tenant, func(r store.Reader) (map[ref.Episode][]fact.Fact, error) { return r.Facts(of) })
+}
+
+var episodePromises = []promise{
+	{"states come back as they were written, and only those that exist", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		one, two := state("p1", 3, monday.Add(time.Nanosecond)), state("p2", 1, time.Time{})
+		one.Last = fact.Key{At: monday.Add(7 * time.Nanosecond), ID: "f"}
+		commit(t, s, clinic, &decision.Decision{Episodes: []*episode.State{one, two}})
+		same(t, "states", states(t, s, clinic, "p1", "p2", "p3", "p1"), map[ref.Episode]*episode.State{"p1": one, "p2": two})
+		same(t, "states of none", states(t, s, clinic), map[ref.Episode]*episode.State{})
+	}},
+	{"of several states of one episode the last counts", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		commit(t, s, clinic,
+			&decision.Decision{Episodes: []*episode.State{state("p1", 1, monday)}},
+			&decision.Decision{Episodes: []*episode.State{state("p2", 1, monday), state("p1", 2, time.Time{})}})
+		same(t, "p1", states(t, s, clinic, "p1")["p1"], state("p1", 2, time.Time{}))
+		same(t, "due", due(t, s, monday, 9), []ref.Episode{"p2"})
+		commit(t, s, clinic, &decision.Decision{Episodes: []*episode.State{state("p1", 3, monday)}})
+		same(t, "p1 later", states(t, s, clinic, "p1")["p1"], state("p1", 3, monday))
+	}},
+	{"facts come in the order of their keys whatever the order of arrival", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		late, early, tie := response("late", 1, "p1", monday.Add(time.Nanosecond)), response("early", 1, "p1", monday), response("tie", 1, "p1", monday)
+		a, b, c := scored("fa", late, 1), scored("fb", early, 2), scored("fc", tie, 3)
+		clock := decision.Fact{Episode: "p1", Fact: fact.Fact{ID: "clock", Kind: fact.KindClock, At: monday.AddDate(0, 0, 7), Recorded: monday, Clock: &fact.Clock{}}}
+		other := scored("fd", response("other", 1, "p2", monday), 4)
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{clock, a, c}})
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{other, b}})
+		same(t, "facts", facts(t, s, clinic, "p1", "p2", "p3", "p1"), map[ref.Episode][]fact.Fact{
+			"p1": {b.Fact, c.Fact, a.Fact, clock.Fact}, "p2": {other.Fact},
+		})
+	}},
+	{"superseded facts no longer count, also within one commit", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		first, second, third := response("r1", 1, "p1", monday), response("r1", 2, "p1", monday), response("r1", 3, "p1", monday)
+		bystander := scored("fx", response("r10", 1, "p1", monday), 9)
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{scored("f", first, 1), scored("g", first, 1), bystander}})
+		commit(t, s, clinic, &decision.Decision{Superseded: []ref.Resource{first.Unversioned()}, Facts: []decision.Fact{scored("f", second, 2)}})
+		same(t, "after a correction", facts(t, s, clinic, "p1")["p1"], []fact.Fact{scored("f", second, 2).Fact, bystander.Fact})
+		moved := response("r1", 4, "p2", monday)
+		commit(t, s, clinic,
+			&decision.Decision{Superseded: []ref.Resource{third.Resource}, Facts: []decision.Fact{scored("f", third, 3)}},
+			&decision.Decision{Superseded: []ref.Resource{moved.Resource}, Facts: []decision.Fact{scored("f", moved, 4)}})
+		same(t, "after it moved to another patient", facts(t, s, clinic, "p1", "p2"), map[ref.Episode][]fact.Fact{
+			"p1": {bystander.Fact}, "p2": {scored("f", moved, 4).Fact},
+		})
+	}},
+	{"due episodes come earliest first and none before its time", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var all []*episode.State
+		for i, after := range []time.Duration{0, 3 * time.Minute, -time.Hour, time.Microsecond, 20 * time.Minute, -3 * time.Minute} {
+			all = append(all, state(ref.Patient(fmt.Sprintf("p%d", i)), 1, monday.Add(after)))
+		}
+		all = append(all, state("undated", 1, time.Time{}), state("a", 1, monday), state("old", 1, time.Date(1969, 7, 20, 20, 17, 0, 0, time.UTC)))
+		commit(t, s, clinic, &decision.Decision{Episodes: all})
+		same(t, "now", due(t, s, monday, 99), []ref.Episode{"old", "p2", "p5", "a", "p0"})
+		same(t, "the first two", due(t, s, monday, 2), []ref.Episode{"old", "p2"})
+		same(t, "a moment later", due(t, s, monday.Add(time.Microsecond), 99), []ref.Episode{"old", "p2", "p5", "a", "p0", "p3"})
+		same(t, "long ago", due(t, s, time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), 9), []ref.Episode{})
+		same(t, "much later", due(t, s, monday.AddDate(1, 0, 0), 99), []ref.Episode{"old", "p2", "p5", "a", "p0", "p3", "p1", "p4"})
+	}},
+	{"episodes can be walked through in order", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var want []ref.Episode
+		d := &decision.Decision{}
+		for _, p := range []ref.Patient{"B", "a", "a.1", "a-1", "b", "zz"} {
+			d.Episodes = append(d.Episodes, state(p, 1, time.Time{}))
+		}
+		commit(t, s, clinic, d)
+		want = []ref.Episode{"B", "a", "a-1", "a.1", "b", "zz"}
+		var got []ref.Episode
+		for after := ref.Episode(""); ; {
+			page := ask(t, s, clinic, func(r store.Reader) ([]ref.Episode, error) { return r.EpisodesAfter(after, 4) })
+			if len(page) == 0 {
+				break
+			}
+			got = append(got, page...)
+			after = page[len(page)-1]
+		}
+		same(t, "episodes in byte order", got, want)
+	}},
+	{"a fact that is there already is refused", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		r := response("r1", 1, "p1", monday)
+		d := &decision.Decision{Facts: []decision.Fact{scored("f", r, 1)}}
+		commit(t, s, clinic, d)
+		refused(t, s, d)
+		same(t, "facts", len(facts(t, s, clinic, "p1")["p1"]), 1)
+	}},
+	{"records, facts and states of one submission are written together", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		d := Submission(1, 10)
+		commit(t, s, clinic, d)
+		same(t, "record", ask(t, s, clinic, func(r store.Reader) (record.Record, error) {
+			return r.Record(d.Records[0].Resource)
+		}), d.Records[0])
+		same(t, "state", states(t, s, clinic, d.Episodes[0].Episode)[d.Episodes[0].Episode], d.Episodes[0])
+		same(t, "facts", facts(t, s, clinic, d.Episodes[0].Episode)[d.Episodes[0].Episode], []fact.Fact{d.Facts[0].Fact})
+	}},
+}
+
+func due(t testing.TB, s store.Store, at time.Time, max int) []ref.Episode {
+	t.Helper()
+	return ask(t, s, clinic, func(r store.Reader) ([]ref.Episode, error) { return r.Due(at, max) })
+}
