@@ -26,7 +26,7 @@ type coder struct {
 	key []byte
 }
 
-var errStored = errors.New("not a stored state")
+var errStored = errors.New("a value that has no stored form, or bytes that are none")
 
 func (c *coder) fail() {
 	if c.err == nil {
@@ -318,6 +318,9 @@ func (c *coder) moment(name string, t *time.Time, omit bool) {
 		return
 	}
 	if c.writing {
+		if year := t.Year(); year < 0 || year > 9999 {
+			c.fail() // it has no text
+		}
 		c.buf = append(t.AppendFormat(append(c.buf, '"'), time.RFC3339Nano), '"')
 		return
 	}

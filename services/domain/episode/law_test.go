@@ -114,6 +114,9 @@ func TestFactsMayArriveInAnyOrder(t *testing.T) {
 		if diff := cmp.Diff(scratch, b.state, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("folded one by one and from scratch (-scratch +one by one):\n%s", diff)
 		}
+		if a, b := stored(t, scratch), stored(t, b.state); a != b {
+			t.Fatalf("stored from scratch and one by one:\n%s\n%s", a, b)
+		}
 		if twice := Replay("p1", inOrder(append(b.facts, b.facts...))); stored(t, twice) != stored(t, scratch) {
 			t.Fatal("facts told twice count twice")
 		}

@@ -1,6 +1,8 @@
 package episode
 
 import (
+	"slices"
+
 	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -10,12 +12,15 @@ import (
 )
 
 // AppendJSON appends the stored form, which is what encoding/json makes of the struct tags, and several times faster
-// than by json.Marshal.
+// than by json.Marshal. Numbers that are not finite and years beyond 9999 have none: the error is fault.Internal.
 func (s *State) AppendJSON(to []byte) ([]byte, error) {
-	c := coder{buf: to, writing: true}
+	c := coder{buf: slices.Grow(to, usualBytes), writing: true}
 	object(&c, s, stateMembers)
 	return c.buf, fault.Wrap(fault.Internal, c.err, "write an episode state")
 }
+
+// usualBytes is room for a young state; an old one needs it two times over.
+const usualBytes = 2 << 10
 
 // MarshalJSON is AppendJSON for encoding/json.
 func (s *State) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
@@ -63,7 +68,7 @@ func stateMembers(c *coder, s *State) {
 		inner(c, "programme", &s.Programme, objects(programmeMembers))
 	}
 	list(c, "teams", &s.Teams, objects(teamMembers))
-	if v := s.Visits; !c.writing || v.Recent != nil || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
+	if v := s.Visits; !c.writing || len(v.Recent) > 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
 		inner(c, "visits", &s.Visits, objects(visitsMembers))
 	}
 	list(c, "goals", &s.Goals, objects(goalMembers))
@@ -115,7 +120,7 @@ func dyadMembers(c *coder, d *alliance.Dyad) {
 	c.moment("rated", &d.Rated, keep)
 	text(c, "event", &d.Event, keep)
 	list(c, "tracks", &d.Tracks, objects(trackMembers))
-	if !c.writing || d.Chart.Base != nil || d.Chart.Rupture != nil || d.Chart.Usual != nil {
+	if !c.writing || len(d.Chart.Base) > 0 || d.Chart.Rupture != nil || d.Chart.Usual != nil {
 		inner(c, "chart", &d.Chart, objects(chartMembers))
 	}
 }
@@ -148,7 +153,7 @@ func criticalMembers(c *coder, x *Critical) {
 }
 
 func idle(p adherence.Programme) bool {
-	return p.Since == 0 && p.Prescriptions == nil && p.Days == nil && p.Closed == adherence.Window{} && p.LastLog.IsZero()
+	return p.Since == 0 && len(p.Prescriptions) == 0 && len(p.Days) == 0 && p.Closed == adherence.Window{} && p.LastLog.IsZero()
 }
 
 func programmeMembers(c *coder, p *adherence.Programme) {
