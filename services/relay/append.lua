@@ -4,7 +4,7 @@ if redis.call('EXISTS', key) == 1 then
   local info = redis.call('XINFO', 'STREAM', key)
   for i = 1, #info, 2 do
     if info[i] == 'last-generated-id' then
-      last = tonumber(string.match(info[i + 1], '^%d+')) or 0
+      last = tonumber(string.match(info[i + 1], '^%d+') or '0')
     end
   end
 end
