@@ -309,8 +309,14 @@ func marshal(what string, v any) ([]byte, error) {
 	return data, nil
 }
 
+// longest is how many bytes a name or code may have: one index row of PostgreSQL holds 2,700 bytes of them together.
+const longest = 1000
+
 func storable(what string, texts ...string) error {
 	for _, s := range texts {
+		if len(s) > longest {
+			return fault.Newf(fault.Unprocessable, "too-long", "a name or code of the %s is longer than %d bytes", what, longest)
+		}
 		if !Storable(s) {
 			return fault.Newf(fault.Unprocessable, "value",
 				"a name or code of the %s holds a NUL character or is not valid UTF-8", what)

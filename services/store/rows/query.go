@@ -112,23 +112,28 @@ func (q *query) codes(tokens []string) {
 // date adds one condition by the FHIR R4 rules for ranges: eq and ne ask for containment, gt lt ge le for overlap
 // beyond the bound, sa and eb for no overlap. A record without any date never matches.
 func (q *query) date(d record.DateBound) {
-	from, to := q.arg(lower(d.From)), q.arg(upper(d.To))
-	within := "(r.from_us >= " + from + " AND r.to_us <= " + to + ")"
-	conditions := map[string]string{
-		"eq": within,
-		"ne": "NOT " + within,
-		"gt": "r.to_us > " + to,
-		"lt": "r.from_us < " + from,
-		"ge": "(r.to_us > " + to + " OR " + within + ")",
-		"le": "(r.from_us < " + from + " OR " + within + ")",
-		"sa": "r.from_us >= " + to,
-		"eb": "r.to_us <= " + from,
+	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ")
+	from := func() string { return q.arg(lower(d.From)) }
+	to := func() string { return q.arg(upper(d.To)) }
+	within := func() string { return "(r.from_us >= " + from() + " AND r.to_us <= " + to() + ")" }
+	switch d.Op {
+	case "ne":
+		q.add("NOT ", within())
+	case "gt":
+		q.add("r.to_us > ", to())
+	case "lt":
+		q.add("r.from_us < ", from())
+	case "ge":
+		q.add("(r.to_us > ", to(), " OR ", within(), ")")
+	case "le":
+		q.add("(r.from_us < ", from(), " OR ", within(), ")")
+	case "sa":
+		q.add("r.from_us >= ", to())
+	case "eb":
+		q.add("r.to_us <= ", from())
+	default:
+		q.add(within())
 	}
-	condition, known := conditions[d.Op]
-	if !known {
-		condition = within
-	}
-	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ", condition)
 }
 
 // ListAlerts is the statement for a page of alerts (their JSON), with its arguments.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,29 @@ var oddPromises = []promise{
 			}
 		}
 		nothing(t, s, clinic)
+	}},
+	{"names too long for an index are refused, and the longest that fit are kept", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		for _, n := range []int{1000, 1001} {
+			// Not compressible, so that the index has to take all of it.
+			long := filler(n, 12*n)
+			long = strings.Map(func(r rune) rune {
+				if r == ' ' || strings.ContainsRune("linkanswer", r) {
+					return -1
+				}
+				return r
+			}, long)[:n]
+			d := full()
+			d.Records[0].Codes = []string{long[:500] + "|" + long[501:]}
+			d.Records[0].ID, d.Records[0].Patient = long, ref.Patient(long)
+			d.Aliases[0].Name, d.Keys[0].Name, d.Facts[0].Episode, d.Alerts[0].Patient = long, long, ref.Episode(long), ref.Patient(long)
+			if n > 1000 {
+				refused(t, s, d)
+				continue
+			}
+			commit(t, s, clinic, d)
+			same(t, "found", len(found(t, s, record.Query{Type: d.Records[0].Type, Codes: d.Records[0].Codes, Max: 3})), 1)
+		}
 	}},
 	{"asking for names that cannot exist finds nothing and does not fail", func(t *testing.T, e Engine) {
 		s := e.Open(t)

@@ -1,0 +1,248 @@
+package postgres
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store/rows"
+)
+
+func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) {
+	var types, ids []string
+	for _, name := range of {
+		if rows.Storable(name.Type) && rows.Storable(name.ID) {
+			types, ids = append(types, name.Type), append(ids, name.ID)
+		}
+	}
+	heads := make(map[ref.Resource]record.Head, len(ids))
+	return heads, r.query("reading heads", func(row pgx.Rows) error {
+		var h record.Head
+		var hash, issues []byte
+		err := row.Scan(&h.Type, &h.ID, &h.Version, &h.Source, &h.SourceID, &h.SourceVersion, &hash, &h.Patient, &h.Outcome,
+			&h.Stub, &issues)
+		if err != nil {
+			return err
+		}
+		copy(h.Hash[:], hash)
+		err = rows.Parse(issues, &h.Issues)
+		heads[h.Unversioned()] = h
+		return err
+	}, `SELECT r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient, r.outcome, r.stub, r.issues
+		FROM unnest($2::text[], $3::text[]) AS w (type, id)
+		JOIN resource r ON r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current`, types, ids)
+}
+
+func (r *reader) Record(of ref.Resource) (record.Record, error) {
+	version := "r.version = $4"
+	if of.Version == 0 {
+		version = "r.current AND $4 = 0"
+	}
+	found, err := r.records("reading a record", question{
+		text: "SELECT " + rows.Columns + " FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.id = $3 AND " + version,
+		args: []any{string(r.tenant), of.Type, of.ID, of.Version},
+	})
+	if err == nil && len(found) == 0 {
+		err = fault.Newf(fault.NotFound, "not-found", "there is no such resource, or no such version of it")
+	}
+	if err != nil {
+		return record.Record{}, err
+	}
+	return found[0], nil
+}
+
+func (r *reader) Search(q record.Query) ([]record.Record, error) {
+	text, args := rows.Search(rows.Postgres, r.tenant, q)
+	return r.records("searching", question{text: text, args: args})
+}
+
+func (r *reader) records(doing string, q question) ([]record.Record, error) {
+	var found []record.Record
+	q.row = func(row pgx.Rows) error {
+		var x rows.Resource
+		var hash []byte
+		var received int64
+		err := row.Scan(&x.Type, &x.ID, &x.Version, &x.Source, &x.SourceID, &x.SourceVersion, &hash, &x.Patient,
+			&x.From, &x.To, &x.Outcome, &x.Stub, &received, &x.Codes, &x.Issues, &x.Raw)
+		if err != nil {
+			return err
+		}
+		copy(x.Hash[:], hash)
+		x.Received = rows.Time(received)
+		restored, err := x.Restore()
+		found = append(found, restored)
+		return err
+	}
+	return found, r.ask(doing, q)
+}
+
+func (r *reader) Patients(names []string) (map[string]record.Alias, error) {
+	found := make(map[string]record.Alias, len(names))
+	return found, r.query("resolving patients", func(row pgx.Rows) error {
+		var a record.Alias
+		err := row.Scan(&a.Name, &a.Patient, &a.Source)
+		found[a.Name] = a
+		return err
+	}, `SELECT a.name, a.patient, a.source FROM unnest($2::text[]) AS w (name)
+		JOIN patient_alias a ON a.tenant = $1 AND a.name = w.name`, array(names))
+}
+
+func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key, error) {
+	found := make(map[string]record.Key, len(names))
+	return found, r.query("reading idempotency keys", func(row pgx.Rows) error {
+		k := record.Key{Source: source}
+		var hash []byte
+		err := row.Scan(&k.Name, &hash, &k.Resource.Type, &k.Resource.ID, &k.Resource.Version)
+		copy(k.Hash[:], hash)
+		found[k.Name] = k
+		return err
+	}, `SELECT k.name, k.hash, k.type, k.id, k.version FROM unnest($3::text[]) AS w (name)
+		JOIN idempotency_key k ON k.tenant = $1 AND k.source = $2 AND k.name = w.name`, string(source), array(names))
+}
+
+func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error) {
+	found := make(map[ref.Episode]*episode.State, len(of))
+	return found, r.query("reading episode states", func(row pgx.Rows) error {
+		var data []byte
+		state := new(episode.State)
+		if err := row.Scan(&data); err != nil {
+			return err
+		}
+		err := rows.Parse(data, state)
+		found[state.Episode] = state
+		return err
+	}, `SELECT e.state FROM unnest($2::text[]) AS w (id) JOIN episode e ON e.tenant = $1 AND e.id = w.id`, array(of))
+}
+
+func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
+	found := make(map[ref.Episode][]fact.Fact, len(of))
+	err := r.query("reading facts", func(row pgx.Rows) error {
+		var id ref.Episode
+		var data []byte
+		var f fact.Fact
+		if err := row.Scan(&id, &data); err != nil {
+			return err
+		}
+		err := rows.Parse(data, &f)
+		found[id] = append(found[id], f)
+		return err
+	}, `SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) w
+		JOIN fact f ON f.tenant = $1 AND f.episode = w.id AND NOT f.superseded`, array(of))
+	for _, facts := range found {
+		rows.SortFacts(facts)
+	}
+	return found, err
+}
+
+func (r *reader) Due(at time.Time, max int) ([]ref.Episode, error) {
+	now := at.UnixMicro()
+	return r.names("looking for passed deadlines", `SELECT id FROM episode
+		WHERE tenant = $1 AND slot IS NOT NULL AND slot <= $2 AND deadline_us <= $3
+		ORDER BY slot, deadline_us, id LIMIT $4`, rows.Slot(now), now, limit(max))
+}
+
+func (r *reader) EpisodesAfter(after ref.Episode, max int) ([]ref.Episode, error) {
+	return r.names("listing episodes", `SELECT id FROM episode WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3`,
+		string(after), limit(max))
+}
+
+func (r *reader) names(doing, text string, args ...any) ([]ref.Episode, error) {
+	var found []ref.Episode
+	err := r.query(doing, func(row pgx.Rows) error {
+		var id ref.Episode
+		err := row.Scan(&id)
+		found = append(found, id)
+		return err
+	}, text, args...)
+	return found, err
+}
+
+func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, error) {
+	all, err := r.alerts("reading alerts", question{
+		text: `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) w
+			JOIN alert a ON a.tenant = $1 AND a.episode = w.id`,
+		args: []any{string(r.tenant), array(of)},
+	})
+	found := make(map[ref.Episode][]alert.Alert, len(of))
+	for _, a := range all {
+		found[a.Episode] = append(found[a.Episode], a)
+	}
+	for _, alerts := range found {
+		rows.SortOpened(alerts)
+	}
+	return found, err
+}
+
+func (r *reader) Alert(id string) (alert.Alert, error) {
+	found, err := r.alerts("reading an alert", question{
+		text: "SELECT data FROM alert WHERE tenant = $1 AND id = $2", args: []any{string(r.tenant), id},
+	})
+	if err == nil && len(found) == 0 {
+		err = fault.Newf(fault.NotFound, "not-found", "there is no such alert")
+	}
+	if err != nil {
+		return alert.Alert{}, err
+	}
+	return found[0], nil
+}
+
+func (r *reader) ListAlerts(q alert.Query) ([]alert.Alert, error) {
+	text, args := rows.ListAlerts(rows.Postgres, r.tenant, q)
+	return r.alerts("listing alerts", question{text: text, args: args})
+}
+
+func (r *reader) alerts(doing string, q question) ([]alert.Alert, error) {
+	var found []alert.Alert
+	q.row = func(row pgx.Rows) error {
+		var data []byte
+		var a alert.Alert
+		if err := row.Scan(&data); err != nil {
+			return err
+		}
+		err := rows.Parse(data, &a)
+		found = append(found, a)
+		return err
+	}
+	return found, r.ask(doing, q)
+}
+
+func (r *reader) Extents(of ...feed.Name) ([]feed.Extent, error) {
+	text, args := "SELECT name, first, last FROM feed WHERE tenant = $1", []any{}
+	if len(of) > 0 {
+		text += " AND name = ANY ($2::text[])"
+		args = append(args, array(of))
+	}
+	var found []feed.Extent
+	err := r.query("reading the extents of feeds", func(row pgx.Rows) error {
+		var e feed.Extent
+		err := row.Scan(&e.Feed, &e.First, &e.Last)
+		found = append(found, e)
+		return err
+	}, text+" ORDER BY name", args...)
+	return found, err
+}
+
+// array leaves out names that cannot be stored, and so are not there.
+func array[T ~string](of []T) []string {
+	names := make([]string, 0, len(of))
+	for _, name := range of {
+		if rows.Storable(string(name)) {
+			names = append(names, string(name))
+		}
+	}
+	return names
+}
+
+func limit(max int) int64 {
+	if max < 0 {
+		return 0
+	}
+	return int64(max)
+}

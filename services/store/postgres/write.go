@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store/rows"
+)
+
+// writing is one batch as statements, each of which takes all rows of a table as arrays, one per column.
+type writing struct {
+	tenant    string
+	questions []question
+}
+
+func (w *writing) add(text string, args ...any) {
+	w.questions = append(w.questions, question{text: text, args: append([]any{w.tenant}, args...)})
+}
+
+// all ends with the commit and the doorbell, so that they share the round trip of the rows. The server rings when
+// the commit is done.
+func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int64) {
+	w.replaced(b.Replaced)
+	w.resources(b.Resources)
+	w.codes(b.Codes)
+	w.names(b)
+	w.superseded(b.Superseded)
+	w.facts(b.Facts)
+	w.episodes(b.Episodes)
+	w.alerts(b.Alerts)
+	w.events(events)
+	w.feeds(b.Feeds(), last)
+	w.add("SELECT pg_notify('rapport', $1)")
+	w.questions = append(w.questions, question{text: "COMMIT"})
+}
+
+// replaced takes the flag, and the codes, from versions that are no longer the current ones.
+func (w *writing) replaced(names []ref.Resource) {
+	if len(names) == 0 {
+		return
+	}
+	types, ids := column(names, func(r *ref.Resource) string { return r.Type }), column(names, func(r *ref.Resource) string { return r.ID })
+	w.add(`WITH old AS (
+			UPDATE resource r SET current = false FROM unnest($2::text[], $3::text[]) AS w (type, id)
+			WHERE r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current
+			RETURNING r.type, r.id, r.from_us, r.codes
+		), gone AS (
+			SELECT old.type, old.id, old.from_us, k.code
+			FROM old CROSS JOIN json_array_elements_text(convert_from(old.codes, 'UTF8')::json) AS k (code)
+		)
+		DELETE FROM resource_code c USING gone
+		WHERE c.tenant = $1 AND c.type = gone.type AND c.id = gone.id AND c.from_us = gone.from_us
+			AND c.code = substr(gone.code, strpos(gone.code, '|') + 1)
+			AND c.system = substr(gone.code, 1, greatest(strpos(gone.code, '|') - 1, 0))`, types, ids)
+}
+
+func (w *writing) resources(rs []rows.Resource) {
+	if len(rs) == 0 {
+		return
+	}
+	w.add(`INSERT INTO resource (tenant, type, id, version, from_us, to_us, received_us, outcome, current, stub, source,
+			source_id, source_version, hash, patient, codes, issues, raw)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+			$8::smallint[], $9::boolean[], $10::boolean[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::text[],
+			$16::bytea[], $17::bytea[], $18::bytea[])`,
+		column(rs, func(r *rows.Resource) string { return r.Type }),
+		column(rs, func(r *rows.Resource) string { return r.ID }),
+		column(rs, func(r *rows.Resource) int64 { return r.Version }),
+		column(rs, func(r *rows.Resource) int64 { return r.From }),
+		column(rs, func(r *rows.Resource) int64 { return r.To }),
+		column(rs, func(r *rows.Resource) int64 { return r.Received.UnixMicro() }),
+		column(rs, func(r *rows.Resource) int16 { return int16(r.Outcome) }),
+		column(rs, func(r *rows.Resource) bool { return r.Current }),
+		column(rs, func(r *rows.Resource) bool { return r.Stub }),
+		column(rs, func(r *rows.Resource) string { return string(r.Source) }),
+		column(rs, func(r *rows.Resource) string { return r.SourceID }),
+		column(rs, func(r *rows.Resource) string { return r.SourceVersion }),
+		column(rs, func(r *rows.Resource) []byte { return r.Hash[:] }),
+		column(rs, func(r *rows.Resource) string { return string(r.Patient) }),
+		column(rs, func(r *rows.Resource) []byte { return r.Codes }),
+		column(rs, func(r *rows.Resource) []byte { return r.Issues }),
+		column(rs, func(r *rows.Resource) []byte { return blob(r.Raw) }))
+}
+
+func (w *writing) codes(ks []rows.Code) {
+	if len(ks) == 0 {
+		return
+	}
+	w.add(`INSERT INTO resource_code (tenant, type, code, from_us, id, system)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])`,
+		column(ks, func(k *rows.Code) string { return k.Type }),
+		column(ks, func(k *rows.Code) string { return k.Code }),
+		column(ks, func(k *rows.Code) int64 { return k.From }),
+		column(ks, func(k *rows.Code) string { return k.ID }),
+		column(ks, func(k *rows.Code) string { return k.System }))
+}
+
+// column gathers one value of every row.
+func column[R, V any](of []R, value func(*R) V) []V {
+	values := make([]V, len(of))
+	for i := range of {
+		values[i] = value(&of[i])
+	}
+	return values
+}
+
+// blob is never NULL.
+func blob(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/store/rows"
+)
+
+func (w *writing) names(b *rows.Batch) {
+	if as := b.Aliases; len(as) > 0 {
+		w.add(`INSERT INTO patient_alias (tenant, name, patient, source)
+			SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[])
+			ON CONFLICT (tenant, name) DO UPDATE SET patient = excluded.patient, source = excluded.source`,
+			column(as, func(a *record.Alias) string { return a.Name }),
+			column(as, func(a *record.Alias) string { return string(a.Patient) }),
+			column(as, func(a *record.Alias) string { return string(a.Source) }))
+	}
+	if ks := b.Keys; len(ks) > 0 {
+		w.add(`INSERT INTO idempotency_key (tenant, source, name, hash, type, id, version)
+			SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[])`,
+			column(ks, func(k *record.Key) string { return string(k.Source) }),
+			column(ks, func(k *record.Key) string { return k.Name }),
+			column(ks, func(k *record.Key) []byte { return k.Hash[:] }),
+			column(ks, func(k *record.Key) string { return k.Resource.Type }),
+			column(ks, func(k *record.Key) string { return k.Resource.ID }),
+			column(ks, func(k *record.Key) int64 { return k.Resource.Version }))
+	}
+}
+
+func (w *writing) superseded(sources []string) {
+	if len(sources) == 0 {
+		return
+	}
+	w.add(`UPDATE fact SET superseded = true WHERE tenant = $1 AND source = ANY ($2::text[]) AND NOT superseded`, sources)
+}
+
+func (w *writing) facts(fs []rows.Fact) {
+	if len(fs) == 0 {
+		return
+	}
+	w.add(`INSERT INTO fact (tenant, episode, id, source, version, at_us, recorded_us, superseded, kind, data)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[],
+			$9::text[], $10::bytea[])`,
+		column(fs, func(f *rows.Fact) string { return f.Episode }),
+		column(fs, func(f *rows.Fact) string { return f.ID }),
+		column(fs, func(f *rows.Fact) string { return f.Source }),
+		column(fs, func(f *rows.Fact) int64 { return f.Version }),
+		column(fs, func(f *rows.Fact) int64 { return f.At }),
+		column(fs, func(f *rows.Fact) int64 { return f.Recorded }),
+		column(fs, func(f *rows.Fact) bool { return f.Superseded }),
+		column(fs, func(f *rows.Fact) string { return f.Kind }),
+		column(fs, func(f *rows.Fact) []byte { return f.Data }))
+}
+
+func (w *writing) episodes(es []rows.Episode) {
+	if len(es) == 0 {
+		return
+	}
+	w.add(`INSERT INTO episode (tenant, id, patient, deadline_us, slot, state)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bytea[])
+		ON CONFLICT (tenant, id) DO UPDATE SET patient = excluded.patient, deadline_us = excluded.deadline_us,
+			slot = excluded.slot, state = excluded.state`,
+		column(es, func(e *rows.Episode) string { return e.ID }),
+		column(es, func(e *rows.Episode) string { return e.Patient }),
+		column(es, func(e *rows.Episode) *int64 { return e.Deadline }),
+		column(es, func(e *rows.Episode) *int64 { return e.Slot }),
+		column(es, func(e *rows.Episode) []byte { return e.State }))
+}
+
+func (w *writing) alerts(as []rows.Alert) {
+	if len(as) == 0 {
+		return
+	}
+	w.add(`INSERT INTO alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::bigint[],
+			$9::bigint[], $10::bytea[])
+		ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode, patient = excluded.patient, rule = excluded.rule,
+			status = excluded.status, severity = excluded.severity, effective_us = excluded.effective_us,
+			version = excluded.version, data = excluded.data`,
+		column(as, func(a *rows.Alert) string { return a.ID }),
+		column(as, func(a *rows.Alert) string { return a.Episode }),
+		column(as, func(a *rows.Alert) string { return a.Patient }),
+		column(as, func(a *rows.Alert) string { return a.Rule }),
+		column(as, func(a *rows.Alert) string { return a.Status }),
+		column(as, func(a *rows.Alert) int16 { return int16(a.Severity) }),
+		column(as, func(a *rows.Alert) int64 { return a.Effective }),
+		column(as, func(a *rows.Alert) int64 { return a.Version }),
+		column(as, func(a *rows.Alert) []byte { return a.Data }))
+}
+
+func (w *writing) events(es []feed.Event) {
+	if len(es) == 0 {
+		return
+	}
+	w.add(`INSERT INTO event (tenant, feed, seq, tenant_seq, time_us, id, type, subject, data)
+		SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+			$9::bytea[])`,
+		column(es, func(e *feed.Event) string { return string(e.Feed) }),
+		column(es, func(e *feed.Event) int64 { return e.Seq }),
+		column(es, func(e *feed.Event) int64 { return e.TenantSeq }),
+		column(es, func(e *feed.Event) int64 { return e.Time.UnixMicro() }),
+		column(es, func(e *feed.Event) string { return e.ID }),
+		column(es, func(e *feed.Event) string { return string(e.Type) }),
+		column(es, func(e *feed.Event) string { return e.Subject }),
+		column(es, func(e *feed.Event) []byte { return e.Data }))
+}
+
+func (w *writing) feeds(names []feed.Name, last map[feed.Name]int64) {
+	if len(names) == 0 {
+		return
+	}
+	w.add(`INSERT INTO feed (tenant, name, first, last) SELECT $1, name, 1, last FROM unnest($2::text[], $3::bigint[]) AS w (name, last)
+		ON CONFLICT (tenant, name) DO UPDATE SET last = excluded.last`,
+		column(names, func(n *feed.Name) string { return string(*n) }),
+		column(names, func(n *feed.Name) int64 { return last[*n] }))
+}
