@@ -1,4 +1,4 @@
-package watch_test
+package watchtest_test
 
 import (
 	"context"
@@ -48,7 +48,17 @@ func openSQLite(t testing.TB, config watch.Config) *onSQLite {
 func (s *onSQLite) Tenant() ref.Tenant { return clinic }
 
 func (s *onSQLite) Follow(ctx context.Context, cursors []feed.Cursor, every time.Duration) iter.Seq2[watchtest.Message, error] {
-	return follow(s.log, ctx, cursors, every)
+	return func(yield func(watchtest.Message, error) bool) {
+		for m, err := range s.log.Follow(ctx, cursors, every) {
+			out := watchtest.Message{HighWater: m.HighWater}
+			if m.Entry != nil {
+				out.Event = &m.Entry.Event
+			}
+			if !yield(out, err) {
+				return
+			}
+		}
+	}
 }
 
 func (s *onSQLite) write(t testing.TB, name feed.Name, n int) ([]feed.Cursor, []feed.Draft) {
