@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,15 +25,16 @@ type Command func(args ...string) *exec.Cmd
 
 // child is a server under test in a process of its own, at addresses that stay the same when it is started again.
 type child struct {
-	command            Command
-	flags              []string
-	grpc, http, pprof  string
-	mu                 sync.Mutex
-	cmd                *exec.Cmd
-	output             *tail
-	exited             chan struct{}
-	conn               *grpc.ClientConn
-	started, readyTook time.Duration
+	command Command
+	flags   []string
+	// Addresses: gRPC, HTTP, and profiles when they are asked for.
+	grpc, http, pprof string
+	conn              *grpc.ClientConn
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	output *tail
+	exited chan struct{}
 }
 
 // newChild takes free addresses for a server with the given flags. It starts nothing yet.
@@ -72,11 +73,11 @@ func freeAddresses(n int) ([]string, error) {
 }
 
 // start runs the server. It is not ready yet.
-func (c *child) start(more ...string) error {
+func (c *child) start() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	args := append([]string{"serve", "--listen", c.grpc, "--http-listen", c.http, "--log-level", "warn"}, c.flags...)
-	cmd := c.command(append(args, more...)...)
+	cmd := c.command(args...)
 	output := &tail{}
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = output, output, alone()
 	exited, started := make(chan struct{}), make(chan error)
@@ -218,13 +219,7 @@ func (t *tail) String() string {
 	return string(bytes.TrimSpace(t.text))
 }
 
-// binarySize is the size of the binary under test in bytes.
-func binarySize(command Command) (int64, error) {
-	info, err := os.Stat(command().Path)
-	if err != nil {
-		return 0, fmt.Errorf("the binary under test: %w", err)
-	}
-	return info.Size(), nil
+// Environment is an environment without the settings of a server, so that a server under test has its defaults.
+func Environment(of []string) []string {
+	return slices.DeleteFunc(slices.Clone(of), func(setting string) bool { return strings.HasPrefix(setting, "RAPPORT_") })
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

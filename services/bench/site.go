@@ -44,7 +44,8 @@ type siteOptions struct {
 	// realRedis wants a redis-server; otherwise the server embeds its own.
 	realRedis bool
 	patients  int
-	flags     []string
+	// profiled lets the server answer for profiles.
+	profiled bool
 }
 
 // newSite starts the databases and the server. Nothing is left behind when it fails.
@@ -72,9 +73,11 @@ func (s *site) open(ctx context.Context, command Command, o siteOptions) (err er
 		}
 		redis = s.redis.URL()
 	}
-	flags := append([]string{"--store", s.store, "--redis", redis}, o.flags...)
-	if s.server, err = newChild(command, flags...); err != nil {
+	if s.server, err = newChild(command, "--store", s.store, "--redis", redis); err != nil {
 		return err
+	}
+	if o.profiled {
+		s.server.flags = append(s.server.flags, "--pprof", s.server.pprof)
 	}
 	if err := s.server.start(); err != nil {
 		return err
