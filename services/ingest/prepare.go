@@ -139,6 +139,11 @@ func (i *Ingest) date(in *decision.Input) {
 		case f.At.After(now) && f.Team != nil && !f.Team.Active:
 			continue // the team's end lies ahead, so it cares still
 		case f.At.After(now) && planned(f.Kind):
+			if f.Visit != nil && f.Visit.Due.IsZero() {
+				ahead := *f.Visit
+				ahead.Due = f.At
+				f.Visit = &ahead
+			}
 			f.At = now
 		case f.At.After(now.Add(MaxAhead)):
 			in.Record.Issues = append(in.Record.Issues, fault.Warnf("value", in.Record.Type,

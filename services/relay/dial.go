@@ -1,6 +1,9 @@
 package relay
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -24,7 +27,7 @@ func Dial(address string) (redis.UniversalClient, error) {
 			return nil, notAnAddress()
 		}
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = patience, patience, patience
-		o.ContextTimeoutEnabled, o.MaxRetries = true, 1
+		o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, 1, 1
 		return redis.NewClusterClient(o), nil
 	}
 	o, err := redis.ParseURL(address)
@@ -32,11 +35,21 @@ func Dial(address string) (redis.UniversalClient, error) {
 		return nil, notAnAddress()
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = patience, patience, patience
-	o.ContextTimeoutEnabled, o.MaxRetries = true, 1
+	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, 1, 1
 	return redis.NewClient(o), nil
 }
 
 // notAnAddress withholds the address: it may hold a password.
 func notAnAddress() error {
 	return fault.Newf(fault.Invalid, "value", "not a Redis address; write redis://[user:password@]host:port[/db]")
+}
+
+// Divert sends what the Redis library itself has to say, of which the relay says the essence, to a log at level debug.
+// It holds for the whole process.
+func Divert(log *slog.Logger) { redis.SetLogger(diverted{log}) }
+
+type diverted struct{ log *slog.Logger }
+
+func (d diverted) Printf(ctx context.Context, format string, v ...any) {
+	d.log.DebugContext(ctx, fmt.Sprintf(format, v...))
 }

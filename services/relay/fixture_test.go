@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -23,6 +22,7 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/sqlite"
+	"github.com/rapport-health/rapport/services/testbed"
 	"github.com/rapport-health/rapport/services/watch"
 )
 
@@ -40,9 +40,9 @@ type bench struct {
 	log    *watch.Log
 	redis  redis.UniversalClient
 	config relay.Config
-	// away takes Redis off the net, and back returns it, emptied or not.
-	away func()
-	back func(emptied bool)
+	// away takes Redis off the net, which forgets everything or not, and back returns it.
+	away func(forgets bool)
+	back func()
 	made atomic.Int64
 }
 
@@ -75,16 +75,22 @@ func onMiniredis(t *testing.T) *bench {
 	b := newBench(t)
 	m := miniredis.RunT(t)
 	b.connect("redis://" + m.Addr())
-	b.away = m.Close
-	b.back = func(emptied bool) {
-		if emptied {
+	b.away = func(forgets bool) {
+		m.SetError("LOADING Redis is loading the dataset in memory")
+		if forgets {
 			m.FlushAll()
 		}
-		if err := m.Restart(); err != nil {
-			t.Fatal(err)
-		}
 	}
+	b.back = func() { m.SetError("") }
 	return b
+}
+
+// flush empties Redis.
+func (b *bench) flush() {
+	b.Helper()
+	if err := b.redis.FlushAll(context.Background()).Err(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func (b *bench) connect(url string) {
@@ -99,21 +105,18 @@ func (b *bench) connect(url string) {
 
 func onServer(t *testing.T) *bench {
 	b := newBench(t)
-	server := startServer(t)
-	b.connect(server.url())
-	b.away = func() {
-		if err := b.redis.Save(context.Background()).Err(); err != nil {
+	server := testbed.FreshRedis(t, testbed.RedisOptions{AppendOnly: true})
+	b.connect(server.URL())
+	b.away = func(forgets bool) {
+		if forgets {
+			b.flush()
+		}
+		server.Kill()
+	}
+	b.back = func() {
+		if err := server.Restart(); err != nil {
 			t.Fatal(err)
 		}
-		server.kill()
-	}
-	b.back = func(emptied bool) {
-		if emptied {
-			if err := os.Remove(filepath.Join(server.folder, "dump.rdb")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		server.start(t)
 	}
 	return b
 }

@@ -135,9 +135,7 @@ func TestTwoRelaysAtOnceAndARedisThatIsEmptiedAgainAndAgainLeaveNoGap(t *testing
 			b.commit(north, 20)
 			total += 20
 			if i%4 == 3 {
-				if err := b.redis.FlushAll(context.Background()).Err(); err != nil {
-					t.Fatal(err)
-				}
+				b.flush()
 			}
 			b.wantDense(north)
 			b.wantDense(feed.All)
@@ -160,7 +158,7 @@ func (b *bench) wantDense(name feed.Name) {
 }
 
 func TestARedisThatGoesAwayIsWaitedForWhileTheDatabaseGoesOn(t *testing.T) {
-	for name, emptied := range map[string]bool{"and comes back as it was": false, "and comes back empty": true} {
+	for name, forgets := range map[string]bool{"and comes back as it was": false, "and comes back empty": true} {
 		t.Run(name, func(t *testing.T) {
 			onBoth(t, func(b *bench) {
 				registry := prometheus.NewPedanticRegistry()
@@ -170,7 +168,7 @@ func TestARedisThatGoesAwayIsWaitedForWhileTheDatabaseGoesOn(t *testing.T) {
 				b.commit(north, 10)
 				b.await(north, 10)
 				b.await(feed.All, 10)
-				b.away()
+				b.away(forgets)
 				for range 50 {
 					b.commit(north, 10)
 				}
@@ -181,7 +179,7 @@ func TestARedisThatGoesAwayIsWaitedForWhileTheDatabaseGoesOn(t *testing.T) {
 				if metric(t, registry, "rapport_relay_connected") != 0 || metric(t, registry, "rapport_relay_backlog_entries") < 1000 {
 					t.Error("the metrics do not say that Redis is away")
 				}
-				b.back(emptied)
+				b.back()
 				b.await(north, 510)
 				b.await(feed.All, 510)
 				b.wantEqual(north, 1)
@@ -214,12 +212,12 @@ func (b *bench) until(holds func() bool) {
 
 func TestARedisThatIsAbsentFromTheStartIsWaitedFor(t *testing.T) {
 	onBoth(t, func(b *bench) {
-		b.away()
+		b.away(false)
 		r := b.relay()
 		b.run(r)
 		b.commit(north, 30)
 		b.until(func() bool { l := r.Lag(); return l.Leading && len(l.Tenants) == 1 && l.Tenants[0].Entries == 60 })
-		b.back(false)
+		b.back()
 		b.await(north, 30)
 		b.await(feed.All, 30)
 		b.wantEqual(north, 1)
@@ -232,9 +230,7 @@ func TestAnIdleStreamThatWasEmptiedIsFilledAgain(t *testing.T) {
 		b.commit(north, 20)
 		b.await(north, 20)
 		b.await(feed.All, 20)
-		if err := b.redis.FlushAll(context.Background()).Err(); err != nil {
-			t.Fatal(err)
-		}
+		b.flush()
 		b.await(north, 20)
 		b.await(feed.All, 20)
 		b.wantEqual(north, 1)
@@ -358,8 +354,7 @@ func TestEventsForgottenBeforeRedisHadThemAreCountedAndTheRestFollows(t *testing
 		b.await(north, 10)
 		b.await(feed.All, 10)
 		stop()
-		b.config.Metrics = nil
-		b.commit(north, 5)
+		b.quietly(north, 5)
 		if _, err := b.store.Trim(context.Background(), clinic, time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}

@@ -92,6 +92,9 @@ func (l *loader) file(document *yaml.Node) []judge.Rule {
 		return nil
 	}
 	var found []judge.Rule
+	if l.aliases(document) {
+		return nil
+	}
 	l.fields(document.Content[0], map[string]func(*yaml.Node){"rules": func(n *yaml.Node) {
 		for _, item := range l.list(n) {
 			rule := l.rule(item)
@@ -104,9 +107,20 @@ func (l *loader) file(document *yaml.Node) []judge.Rule {
 	return found
 }
 
+// aliases refuses them: a reviewer should read a rule in one place, and some never end.
+func (l *loader) aliases(n *yaml.Node) (found bool) {
+	if n.Kind == yaml.AliasNode {
+		l.fail(l.at(n), "an alias: write out what it stands for")
+		return true
+	}
+	for _, child := range n.Content {
+		found = l.aliases(child) || found
+	}
+	return found
+}
+
 // fields hands each value of a mapping to its reader. Unknown and repeated names are refused, missing ones named.
 func (l *loader) fields(n *yaml.Node, readers map[string]func(*yaml.Node), required ...string) {
-	n = follow(n)
 	if n.Kind != yaml.MappingNode {
 		l.fail(l.at(n), "a mapping was expected")
 		return
@@ -137,16 +151,8 @@ func (l *loader) fields(n *yaml.Node, readers map[string]func(*yaml.Node), requi
 	}
 }
 
-// follow leads from an alias to what it stands for.
-func follow(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
-}
-
 func (l *loader) list(n *yaml.Node) []*yaml.Node {
-	if n = follow(n); n.Kind != yaml.SequenceNode {
+	if n.Kind != yaml.SequenceNode {
 		l.fail(l.at(n), "a list was expected")
 		return nil
 	}
@@ -154,7 +160,7 @@ func (l *loader) list(n *yaml.Node) []*yaml.Node {
 }
 
 func (l *loader) scalar(n *yaml.Node) string {
-	if n = follow(n); n.Kind != yaml.ScalarNode || strings.TrimSpace(n.Value) == "" {
+	if n.Kind != yaml.ScalarNode || strings.TrimSpace(n.Value) == "" {
 		l.fail(l.at(n), "text was expected")
 		return ""
 	}
@@ -162,8 +168,8 @@ func (l *loader) scalar(n *yaml.Node) string {
 }
 
 func (l *loader) flag(n *yaml.Node) bool {
-	b, err := strconv.ParseBool(follow(n).Value)
-	if err != nil || follow(n).Tag != "!!bool" {
+	b, err := strconv.ParseBool(n.Value)
+	if err != nil || n.Tag != "!!bool" {
 		l.fail(l.at(n), "true or false was expected")
 	}
 	return b
@@ -209,7 +215,6 @@ func (l *loader) expression(n *yaml.Node, want ...*cel.Type) *expression {
 	if text == "" {
 		return nil
 	}
-	n = follow(n)
 	e, problems := l.compiler.compile(text, l.at(n), want...)
 	for _, p := range problems {
 		l.fail(l.within(n, p.line, p.column), "%s", p.text)
@@ -219,7 +224,7 @@ func (l *loader) expression(n *yaml.Node, want ...*cel.Type) *expression {
 
 // phrase reads a template, or `{cel: expression}`.
 func (l *loader) phrase(n *yaml.Node, numbers []string) (p phrase) {
-	if follow(n).Kind == yaml.MappingNode {
+	if n.Kind == yaml.MappingNode {
 		l.fields(n, map[string]func(*yaml.Node){"cel": func(n *yaml.Node) { p.expression = l.expression(n, cel.StringType) }}, "cel")
 		return p
 	}
@@ -235,7 +240,6 @@ func version(n *yaml.Node) string {
 	var parts []string
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
-		n = follow(n)
 		parts = append(parts, strconv.Itoa(int(n.Kind)), n.Value, strconv.Itoa(len(n.Content)))
 		for i, child := range n.Content {
 			if n.Kind == yaml.MappingNode && (child.Value == "tests" && i%2 == 0 || i%2 == 1 && n.Content[i-1].Value == "tests") {

@@ -81,7 +81,7 @@ func (l *loader) words(wording, numbers *yaml.Node) (w words) {
 func (l *loader) figure(n *yaml.Node) (f figure, name string) {
 	l.fields(n, map[string]func(*yaml.Node){
 		"name": func(n *yaml.Node) {
-			if f.name = l.phrase(n, nil); follow(n).Kind == yaml.ScalarNode {
+			if f.name = l.phrase(n, nil); n.Kind == yaml.ScalarNode {
 				name = n.Value
 			}
 		},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -141,6 +142,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		{"an id", "id: tired", "id: Very Tired", "2:9", "lower-case words"},
 		{"a number that is not there", "{sleep}", "{sleap}", "16:13", "there is no number 'sleap'; did you mean 'sleep'?"},
 		{"an open brace", "{sleep}", "{sleep", "16:13", "there is no number"},
+		{"an alias", "title: Tired", "title: &t [*t]", "3:16", "an alias"},
 		{"no mapping", small, "rules:\n  - just text\n", "2:5", "a mapping was expected"},
 		{"no list", small, "rules: none\n", "1:8", "a list was expected"},
 		{"no rules", small, "", "", "no rules"},
@@ -319,4 +321,30 @@ func TestConditionsMayLookAtTheWholeEpisode(t *testing.T) {
 			t.Errorf("%s: findings %+v", condition, findings)
 		}
 	}
+}
+
+func TestNoFileMakesTheLoaderPanic(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		bent := []byte(small)
+		for range rapid.IntRange(1, 6).Draw(t, "changes") {
+			if len(bent) == 0 {
+				break
+			}
+			at := rapid.IntRange(0, len(bent)-1).Draw(t, "at")
+			switch rapid.IntRange(0, 2).Draw(t, "change") {
+			case 0:
+				bent[at] = rapid.SampledFrom([]byte("{}[]\"'|>&*!-: \n\t\xff.()")).Draw(t, "byte")
+			case 1:
+				bent = bent[:at+1]
+			default:
+				bent = append(bent[:at:at], bent[min(len(bent), at+20):]...)
+			}
+		}
+		rules, err := Load("clinic.yaml", bent)
+		if err == nil {
+			Test(rules)
+		} else if kind := fault.Of(err); kind != fault.Invalid || len(fault.IssuesOf(err)) == 0 {
+			t.Fatalf("%v", err)
+		}
+	})
 }

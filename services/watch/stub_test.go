@@ -124,13 +124,8 @@ func (s *stubbed) Forget(testing.TB) {
 }
 
 func (s *stubbed) Follow(ctx context.Context, cursors []feed.Cursor, every time.Duration) iter.Seq2[watchtest.Message, error] {
-	return follow(s.log, ctx, cursors, every)
-}
-
-// follow is a Log's Follow in the words of the suite.
-func follow(log *watch.Log, ctx context.Context, cursors []feed.Cursor, every time.Duration) iter.Seq2[watchtest.Message, error] {
 	return func(yield func(watchtest.Message, error) bool) {
-		for m, err := range log.Follow(ctx, cursors, every) {
+		for m, err := range s.log.Follow(ctx, cursors, every) {
 			out := watchtest.Message{HighWater: m.HighWater}
 			if m.Entry != nil {
 				out.Event = &m.Entry.Event

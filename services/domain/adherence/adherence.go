@@ -17,6 +17,8 @@ const (
 	StepDays = 7
 	// maxPrescriptions bounds what is remembered; the one that started first is forgotten first.
 	maxPrescriptions = 16
+	// maxPerDay bounds what one prescription asks for and what one log reports: beyond it is a slip of the pen.
+	maxPerDay = 100
 	// maxGap is how many silent days are settled one by one; before that a gap is taken as empty.
 	maxGap = 3660
 	// lastDate is 31 December 9999, the last that has a text.
@@ -114,8 +116,8 @@ func (p Programme) Log(at time.Time, log fact.Exercise) Programme {
 	p.Days = days
 	day := &p.Days[i]
 	day.Logged = true
-	if log.Done > 0 && !math.IsInf(log.Done, 1) {
-		day.Done += log.Done
+	if log.Done > 0 {
+		day.Done += min(log.Done, maxPerDay)
 	}
 	p.LastLog = at
 	return p
@@ -190,10 +192,10 @@ func (p Programme) NextClose(now time.Time) time.Time {
 
 func bind(today Date, rx fact.Prescription) (Prescription, bool) {
 	perDay := rx.Sessions / rx.PeriodDays
-	if rx.Status != "active" || !(perDay > 0) || math.IsInf(perDay, 1) {
+	if rx.Status != "active" || rx.PeriodDays <= 0 || !(perDay > 0) {
 		return Prescription{}, false
 	}
-	next := Prescription{ID: rx.ID, PerDay: perDay, From: max(today, DateOf(rx.From))}
+	next := Prescription{ID: rx.ID, PerDay: min(perDay, maxPerDay), From: max(today, DateOf(rx.From))}
 	if !rx.Until.IsZero() {
 		next.Until = min(DateOf(rx.Until), lastDate)
 		if next.Until <= next.From {

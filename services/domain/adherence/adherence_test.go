@@ -2,6 +2,7 @@ package adherence
 
 import (
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -64,30 +65,66 @@ func TestHomeExerciseStories(t *testing.T) {
 		closed Window
 		want   float64
 	}{
-		{"every day done", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 14, Due: 14, Logged: 14}, 100},
-		{"more than asked for is not capped", begin().prescribe(0, daily(1)).log(2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 28, Due: 14, Logged: 14}, 200},
-		{"days without a log are missed once the window has closed", begin().prescribe(0, daily(1)).log(1, 0, 1, 2).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 3, Due: 14, Logged: 3}, 21.428571429},
-		{"reported as not done is logged, not done", begin().prescribe(0, daily(1)).log(0, 0, 1).log(1, 2).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 1, Due: 14, Logged: 3}, 7.142857143},
-		{"three a week spread evenly", begin().prescribe(0, thrice).log(1, 1, 3, 5, 8, 10, 12).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 6, Due: 6, Logged: 6}, 100},
-		{"three a week on their weekdays", begin().prescribe(0, mwf).log(1, 0, 2, 4, 7).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 4, Due: 6, Logged: 4}, 66.666666667},
-		{"a pause asks for nothing", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4).prescribe(5.5, onHold).prescribe(10, daily(1)).log(1, 10, 11).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 7, Due: 9, Logged: 7}, 77.777777778},
-		{"a change of dose counts from its day", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4, 5, 6).prescribe(7.4, dose2).log(1, 8, 9, 10, 11, 12, 13).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 13, Due: 21, Logged: 13}, 61.904761905},
-		{"two prescriptions add up", begin().prescribe(0, daily(1)).prescribe(0.1, walking).log(1, 0.2, 1, 2, 3, 4, 5, 6).until(14),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 7, Due: 21, Logged: 7}, 33.333333333},
-		{"the next window closes a week later", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13).until(23.7),
-			Window{From: DateOf(on(7)), To: DateOf(on(21)), Done: 7, Due: 14, Logged: 7}, 50},
-		{"nothing closes after the prescription has ended", begin().prescribe(0, twoWeeks).log(1, 0, 1, 2, 3, 4, 5, 6).until(60),
-			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 7, Due: 14, Logged: 7}, 50},
-		{"revoked in mid-week still closes that week", begin().prescribe(0, daily(1)).log(1, 7, 8, 9, 10, 11, 12, 13, 14, 15).prescribe(16.5, onHold).until(40),
-			Window{From: DateOf(on(7)), To: DateOf(on(21)), Done: 9, Due: 9, Logged: 9}, 100},
+		{
+			"every day done", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 14, Due: 14, Logged: 14},
+			100,
+		},
+		{
+			"more than asked for is not capped", begin().prescribe(0, daily(1)).log(2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 28, Due: 14, Logged: 14},
+			200,
+		},
+		{
+			"days without a log are missed once the window has closed", begin().prescribe(0, daily(1)).log(1, 0, 1, 2).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 3, Due: 14, Logged: 3},
+			21.428571429,
+		},
+		{
+			"reported as not done is logged, not done", begin().prescribe(0, daily(1)).log(0, 0, 1).log(1, 2).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 1, Due: 14, Logged: 3},
+			7.142857143,
+		},
+		{
+			"three a week spread evenly", begin().prescribe(0, thrice).log(1, 1, 3, 5, 8, 10, 12).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 6, Due: 6, Logged: 6},
+			100,
+		},
+		{
+			"three a week on their weekdays", begin().prescribe(0, mwf).log(1, 0, 2, 4, 7).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 4, Due: 6, Logged: 4},
+			66.666666667,
+		},
+		{
+			"a pause asks for nothing", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4).prescribe(5.5, onHold).prescribe(10, daily(1)).log(1, 10, 11).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 7, Due: 9, Logged: 7},
+			77.777777778,
+		},
+		{
+			"a change of dose counts from its day", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4, 5, 6).prescribe(7.4, dose2).log(1, 8, 9, 10, 11, 12, 13).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 13, Due: 21, Logged: 13},
+			61.904761905,
+		},
+		{
+			"two prescriptions add up", begin().prescribe(0, daily(1)).prescribe(0.1, walking).log(1, 0.2, 1, 2, 3, 4, 5, 6).until(14),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 7, Due: 21, Logged: 7},
+			33.333333333,
+		},
+		{
+			"the next window closes a week later", begin().prescribe(0, daily(1)).log(1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13).until(23.7),
+			Window{From: DateOf(on(7)), To: DateOf(on(21)), Done: 7, Due: 14, Logged: 7},
+			50,
+		},
+		{
+			"nothing closes after the prescription has ended", begin().prescribe(0, twoWeeks).log(1, 0, 1, 2, 3, 4, 5, 6).until(60),
+			Window{From: DateOf(monday), To: DateOf(on(14)), Done: 7, Due: 14, Logged: 7},
+			50,
+		},
+		{
+			"revoked in mid-week still closes that week", begin().prescribe(0, daily(1)).log(1, 7, 8, 9, 10, 11, 12, 13, 14, 15).prescribe(16.5, onHold).until(40),
+			Window{From: DateOf(on(7)), To: DateOf(on(21)), Done: 9, Due: 9, Logged: 9},
+			100,
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -256,6 +293,19 @@ func TestNoStepChangesTheProgrammeItStartsFrom(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSlipsOfThePenStayCountable(t *testing.T) {
+	absurd := daily(math.Inf(1))
+	absurd.Weekdays = []int{1}
+	p := (Programme{}).Prescribe(monday, absurd).Log(monday, fact.Exercise{Done: 1e308}).Log(monday, fact.Exercise{Done: math.NaN()}).Pass(monday, on(14))
+	if p.Closed.Due != 1400 || p.Closed.Done != 100 {
+		t.Errorf("%+v", p.Closed)
+	}
+	nobody := daily(math.NaN())
+	if p := (Programme{}).Prescribe(monday, nobody); len(p.Prescriptions) != 0 {
+		t.Errorf("kept %+v", p.Prescriptions)
+	}
 }
 
 func TestDatesAreUTCDays(t *testing.T) {

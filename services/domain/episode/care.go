@@ -25,6 +25,14 @@ const silence = SilenceDays * 24 * time.Hour
 // latest is the end of what a date can say.
 var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
+// dated is a moment that has a text.
+func dated(t time.Time) time.Time {
+	if t.After(latest) {
+		return latest
+	}
+	return t.UTC()
+}
+
 // Feeds are those an alert about the patient goes to, in name order: every team that cares for the patient and
 // every team within, or feed.Unassigned when there is none.
 func (s *State) Feeds() []feed.Name {
@@ -91,7 +99,7 @@ func (s *State) meet(t time.Time) {
 func (s *State) takeVisit(at time.Time, v fact.Visit) {
 	if v.Status == planned {
 		if v.Due.After(s.Visits.Planned) {
-			s.Visits.Planned = v.Due.UTC()
+			s.Visits.Planned = dated(v.Due)
 		}
 		return
 	}

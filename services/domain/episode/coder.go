@@ -13,18 +13,20 @@ import (
 // submission, and encoding/json takes ten times as long for it, so each type says once, in stored.go, which members
 // it has, and that serves for both ways.
 //
-// Members are read in the order in which they are written, which costs one comparison each; in another order they
-// are read too, in more rounds, and unknown ones are passed over.
+// Members are read in the order and spelling in which they are written, which costs one comparison each; otherwise
+// they are read too, in more rounds, and unknown ones are passed over.
 type coder struct {
 	buf     []byte
 	writing bool
 	err     error
-	// pos is how far buf has been read; key the name of the member that comes next, nil at the end of its object.
-	pos int
+	// pos is how far buf has been read, and more says whether the object being read has another member.
+	pos  int
+	more bool
+	// key is the name of the next member once it had to be read by itself, and nil before.
 	key []byte
 }
 
-var errStored = errors.New("not a stored state")
+var errStored = errors.New("a value that has no stored form, or bytes that are none")
 
 func (c *coder) fail() {
 	if c.err == nil {
@@ -35,12 +37,31 @@ func (c *coder) fail() {
 // member begins a member: always when writing; when reading, if it is the one that comes next.
 func (c *coder) member(name string) bool {
 	if !c.writing {
-		return c.err == nil && c.key != nil && string(c.key) == name
+		return c.more && c.comes(name)
 	}
 	if c.buf[len(c.buf)-1] != '{' {
 		c.buf = append(c.buf, ',')
 	}
 	c.buf = append(append(append(c.buf, '"'), name...), '"', ':')
+	return true
+}
+
+func (c *coder) comes(name string) bool {
+	if c.err != nil {
+		return false
+	}
+	if c.key != nil {
+		if string(c.key) != name {
+			return false
+		}
+		c.key = nil
+		return true
+	}
+	ahead, n := c.buf[c.pos:], len(name)
+	if len(ahead) < n+3 || ahead[0] != '"' || ahead[n+1] != '"' || ahead[n+2] != ':' || string(ahead[1:n+1]) != name {
+		return false
+	}
+	c.pos += n + 3
 	return true
 }
 
@@ -65,38 +86,37 @@ func (c *coder) expect(b byte) {
 // enter begins to read an object, next goes on to its next member.
 func (c *coder) enter() {
 	c.expect('{')
+	c.key, c.more = nil, c.err == nil
 	if c.peek() == '}' {
 		c.pos++
-		c.key = nil
-		return
+		c.more = false
 	}
-	c.name()
 }
 
 func (c *coder) next() {
+	c.more = false
 	switch c.peek() {
 	case ',':
 		c.pos++
-		c.name()
+		c.peek()
+		c.more = c.err == nil
 	case '}':
 		c.pos++
-		c.key = nil
 	default:
 		c.fail()
 	}
 }
 
+// name reads the name of the next member by itself.
 func (c *coder) name() {
-	c.key = nil
 	raw, plain := c.quoted()
-	if !plain {
-		raw = []byte(unquote(raw))
-	} else if raw != nil {
-		raw = raw[1 : len(raw)-1]
-	}
 	c.expect(':')
-	if c.err == nil {
-		c.key = raw
+	switch {
+	case c.err != nil:
+	case plain:
+		c.key = raw[1 : len(raw)-1]
+	default:
+		c.key = append([]byte{}, unquote(raw)...)
 	}
 }
 
@@ -104,15 +124,17 @@ func (c *coder) name() {
 func (c *coder) quoted() (raw []byte, plain bool) {
 	c.expect('"')
 	plain = true
-	for start := c.pos - 1; c.err == nil && c.pos < len(c.buf); c.pos++ {
-		switch b := c.buf[c.pos]; {
+	buf, start := c.buf, c.pos-1
+	for i := c.pos; c.err == nil && i < len(buf); i++ {
+		switch b := buf[i]; {
+		case b != '"' && b != '\\' && b >= ' ' && b < 0x80:
 		case b == '"':
-			c.pos++
-			return c.buf[start:c.pos], plain
+			c.pos = i + 1
+			return buf[start:c.pos], plain
 		case b == '\\':
 			plain = false
-			c.pos++
-		case b < ' ' || b >= 0x80:
+			i++
+		default:
 			plain = false
 		}
 	}
@@ -296,17 +318,48 @@ func (c *coder) moment(name string, t *time.Time, omit bool) {
 		return
 	}
 	if c.writing {
+		if year := t.Year(); year < 0 || year > 9999 {
+			c.fail() // it has no text
+		}
 		c.buf = append(t.AppendFormat(append(c.buf, '"'), time.RFC3339Nano), '"')
 		return
 	}
-	raw, _ := c.quoted()
-	if c.err == nil {
-		var err error
-		if *t, err = time.Parse(time.RFC3339Nano, string(raw[1:len(raw)-1])); err != nil {
-			c.fail()
+	*t = c.readMoment()
+	c.next()
+}
+
+// readMoment reads whole seconds of UTC by itself, since most moments are such, and leaves others to time.Parse.
+func (c *coder) readMoment() time.Time {
+	const form = `"2006-01-02T15:04:05Z"`
+	c.peek()
+	if raw := c.buf[c.pos:]; len(raw) > len(form) && raw[0] == '"' && raw[20] == 'Z' && raw[21] == '"' {
+		year, month, day := digits(raw[1:5]), digits(raw[6:8]), digits(raw[9:11])
+		hour, minute, second := digits(raw[12:14]), digits(raw[15:17]), digits(raw[18:20])
+		if year|month|day|hour|minute|second >= 0 && month <= 12 && day <= 31 && hour < 24 && minute < 60 && second < 60 {
+			c.pos += len(form)
+			return time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
 		}
 	}
-	c.next()
+	raw, _ := c.quoted()
+	if c.err != nil {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, string(raw[1:len(raw)-1]))
+	if err != nil {
+		c.fail()
+	}
+	return t
+}
+
+// digits is the number written; negative when it is none.
+func digits(raw []byte) (n int) {
+	for _, b := range raw {
+		if b < '0' || b > '9' {
+			return -1
+		}
+		n = 10*n + int(b-'0')
+	}
+	return n
 }
 
 // object is a value with members of its own.
@@ -317,23 +370,29 @@ func object[T any](c *coder, x *T, members func(*coder, *T)) {
 		c.buf = append(c.buf, '}')
 		return
 	}
-	outer := c.key
 	c.enter()
-	for c.err == nil && c.key != nil {
-		before := c.pos
-		if members(c, x); c.pos == before && c.err == nil {
+	for c.err == nil && c.more {
+		at := c.pos
+		members(c, x)
+		if c.pos != at || c.err != nil {
+			continue
+		}
+		c.name()
+		at = c.pos
+		if members(c, x); c.pos == at && c.err == nil {
+			c.key = nil
 			c.skip()
 			c.next()
 		}
 	}
-	c.key = outer
 }
 
-func inner[T any](c *coder, name string, x *T, members func(*coder, *T)) {
+// inner is a member that one function writes and reads.
+func inner[T any](c *coder, name string, x *T, one func(*coder, *T)) {
 	if !c.member(name) {
 		return
 	}
-	object(c, x, members)
+	one(c, x)
 	if !c.writing {
 		c.next()
 	}
@@ -360,7 +419,10 @@ func list[T any](c *coder, name string, xs *[]T, one func(*coder, *T)) {
 		if len(*xs) > 0 {
 			c.expect(',')
 		}
-		*xs = append(slices.Grow(*xs, 1), *new(T))
+		if len(*xs) == 1 {
+			*xs = slices.Grow(*xs, 3)
+		}
+		*xs = append(*xs, *new(T))
 		one(c, &(*xs)[len(*xs)-1])
 	}
 	c.expect(']')

@@ -25,7 +25,7 @@ const (
 	maxTracks      = 16
 	maxDyads       = 24
 	maxCritical    = 24
-	maxVisits      = 16
+	maxVisits      = 8
 	maxTeams       = 32
 	maxWithin      = 16
 	maxGoals       = 24

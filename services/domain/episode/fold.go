@@ -176,7 +176,7 @@ func (s *State) takeTeam(at time.Time, t fact.Team) {
 }
 
 func (s *State) takeGoal(at time.Time, g fact.Goal) {
-	s.Goals = put(s.Goals, Goal{g.ID, g.Lifecycle, g.Achievement, g.Due.UTC(), at}, maxGoals,
+	s.Goals = put(s.Goals, Goal{g.ID, g.Lifecycle, g.Achievement, dated(g.Due), at}, maxGoals,
 		func(have Goal) bool { return have.ID == g.ID },
 		func(have Goal) time.Time { return have.At })
 }

@@ -3,6 +3,7 @@ package episode
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,9 @@ func TestFactsMayArriveInAnyOrder(t *testing.T) {
 		if diff := cmp.Diff(scratch, b.state, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("folded one by one and from scratch (-scratch +one by one):\n%s", diff)
 		}
+		if a, b := stored(t, scratch), stored(t, b.state); a != b {
+			t.Fatalf("stored from scratch and one by one:\n%s\n%s", a, b)
+		}
 		if twice := Replay("p1", inOrder(append(b.facts, b.facts...))); stored(t, twice) != stored(t, scratch) {
 			t.Fatal("facts told twice count twice")
 		}
@@ -214,6 +218,29 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 
 // maxBytes is what the comment on the bounds promises.
 const maxBytes = 1 << 20
+
+func TestAbsurdNumbersAndDatesCanBeStored(t *testing.T) {
+	never := time.Date(12_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	var facts []fact.Fact
+	for n, x := range []float64{math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(1), math.SmallestNonzeroFloat64, 1e8} {
+		day := float64(10 * n)
+		rx := prescribed(day+0.1, x, "active")
+		rx.Prescription.Weekdays, rx.Prescription.Until = []int{2}, never
+		facts = append(
+			facts, phq9(day, x), rx, logged(day+0.2, x), wai(day+0.3, x, "p"), wai(day+0.4, x, "p"),
+			at(day+0.5, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: "m", Value: x} }),
+			at(day+0.6, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: "g", Due: never} }),
+			visited(day+0.7, fact.Visit{ID: "Appointment/a", Status: planned, Due: never}),
+		)
+	}
+	s := New("p1")
+	for _, f := range facts {
+		s = Fold(s, f)
+		if diff := cmp.Diff(s, read(t, stored(t, s)), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("at %v (-kept +read):\n%s", f.At, diff)
+		}
+	}
+}
 
 func TestFarDatesAreHarmless(t *testing.T) {
 	for _, year := range []int{1, 1583, 1969, 9998, 9999} {

@@ -1,6 +1,8 @@
 package episode
 
 import (
+	"slices"
+
 	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -10,12 +12,15 @@ import (
 )
 
 // AppendJSON appends the stored form, which is what encoding/json makes of the struct tags, and several times faster
-// than by json.Marshal.
+// than by json.Marshal. Numbers that are not finite and years beyond 9999 have none: the error is fault.Internal.
 func (s *State) AppendJSON(to []byte) ([]byte, error) {
-	c := coder{buf: to, writing: true}
+	c := coder{buf: slices.Grow(to, usualBytes), writing: true}
 	object(&c, s, stateMembers)
 	return c.buf, fault.Wrap(fault.Internal, c.err, "write an episode state")
 }
+
+// usualBytes is room for a young state; an old one needs it two times over.
+const usualBytes = 2 << 10
 
 // MarshalJSON is AppendJSON for encoding/json.
 func (s *State) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
@@ -49,7 +54,7 @@ func stateMembers(c *coder, s *State) {
 	text(c, "episode", &s.Episode, keep)
 	text(c, "patient", &s.Patient, keep)
 	whole(c, "facts", &s.Facts, keep)
-	inner(c, "last", &s.Last, keyMembers)
+	inner(c, "last", &s.Last, objects(keyMembers))
 	c.moment("deadline", &s.Deadline, omit)
 	c.moment("begun", &s.Begun, omit)
 	c.moment("now", &s.Now, omit)
@@ -60,11 +65,11 @@ func stateMembers(c *coder, s *State) {
 	list(c, "dyads", &s.Dyads, refs(dyadMembers))
 	list(c, "critical", &s.Critical, objects(criticalMembers))
 	if !c.writing || !idle(s.Programme) {
-		inner(c, "programme", &s.Programme, programmeMembers)
+		inner(c, "programme", &s.Programme, objects(programmeMembers))
 	}
 	list(c, "teams", &s.Teams, objects(teamMembers))
-	if v := s.Visits; !c.writing || v.Recent != nil || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
-		inner(c, "visits", &s.Visits, visitsMembers)
+	if v := s.Visits; !c.writing || len(v.Recent) > 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
+		inner(c, "visits", &s.Visits, objects(visitsMembers))
 	}
 	list(c, "goals", &s.Goals, objects(goalMembers))
 	list(c, "measures", &s.Measures, objects(measureMembers))
@@ -93,11 +98,11 @@ func trackMembers(c *coder, t *trend.Track) {
 	c.optional("important", &t.Important)
 	text(c, "part", &t.Part, omit)
 	text(c, "level", &t.Level, omit)
-	inner(c, "first", &t.First, readingMembers)
+	inner(c, "first", &t.First, objects(readingMembers))
 	if !c.writing || t.Previous != (trend.Reading{}) {
-		inner(c, "previous", &t.Previous, readingMembers)
+		inner(c, "previous", &t.Previous, objects(readingMembers))
 	}
-	inner(c, "last", &t.Last, readingMembers)
+	inner(c, "last", &t.Last, objects(readingMembers))
 }
 
 func readingMembers(c *coder, r *trend.Reading) {
@@ -115,18 +120,15 @@ func dyadMembers(c *coder, d *alliance.Dyad) {
 	c.moment("rated", &d.Rated, keep)
 	text(c, "event", &d.Event, keep)
 	list(c, "tracks", &d.Tracks, objects(trackMembers))
-	if !c.writing || d.Chart.Base != nil || d.Chart.Rupture != nil || d.Chart.Usual != nil {
-		inner(c, "chart", &d.Chart, chartMembers)
+	if !c.writing || len(d.Chart.Base) > 0 || d.Chart.Rupture != nil || d.Chart.Usual != nil {
+		inner(c, "chart", &d.Chart, objects(chartMembers))
 	}
 }
 
 func chartMembers(c *coder, ch *alliance.Chart) {
 	list(c, "base", &ch.Base, value)
-	if c.writing && ch.Rupture != nil || !c.writing && c.member("rupture") {
-		if !c.writing {
-			ch.Rupture = &alliance.Rupture{}
-		}
-		inner(c, "rupture", ch.Rupture, ruptureMembers)
+	if !c.writing || ch.Rupture != nil {
+		inner(c, "rupture", &ch.Rupture, refs(ruptureMembers))
 	}
 	c.optional("usual", &ch.Usual)
 }
@@ -151,7 +153,7 @@ func criticalMembers(c *coder, x *Critical) {
 }
 
 func idle(p adherence.Programme) bool {
-	return p.Since == 0 && p.Prescriptions == nil && p.Days == nil && p.Closed == adherence.Window{} && p.LastLog.IsZero()
+	return p.Since == 0 && len(p.Prescriptions) == 0 && len(p.Days) == 0 && p.Closed == adherence.Window{} && p.LastLog.IsZero()
 }
 
 func programmeMembers(c *coder, p *adherence.Programme) {
@@ -159,7 +161,7 @@ func programmeMembers(c *coder, p *adherence.Programme) {
 	list(c, "prescriptions", &p.Prescriptions, objects(prescriptionMembers))
 	list(c, "days", &p.Days, objects(dayMembers))
 	if !c.writing || p.Closed != (adherence.Window{}) {
-		inner(c, "closed", &p.Closed, windowMembers)
+		inner(c, "closed", &p.Closed, objects(windowMembers))
 	}
 	c.moment("lastLog", &p.LastLog, omit)
 }
@@ -222,8 +224,8 @@ func goalMembers(c *coder, g *Goal) {
 func measureMembers(c *coder, m *Measure) {
 	text(c, "code", &m.Code, keep)
 	text(c, "unit", &m.Unit, omit)
-	inner(c, "first", &m.First, readingMembers)
-	inner(c, "last", &m.Last, readingMembers)
+	inner(c, "first", &m.First, objects(readingMembers))
+	inner(c, "last", &m.Last, objects(readingMembers))
 }
 
 // number, value and word are list entries.

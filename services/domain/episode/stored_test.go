@@ -2,6 +2,7 @@ package episode
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"github.com/rapport-health/rapport/services/domain/trend"
 )
 
 // tagged is the state without its own way to JSON: what the struct tags alone make of it.
@@ -102,6 +105,18 @@ func TestMembersInAnotherOrderAndUnknownOnesAreNoHindrance(t *testing.T) {
 	}
 	if diff := cmp.Diff(full, back, cmpopts.EquateApprox(1e-12, 0)); diff != "" {
 		t.Errorf("(-kept +read):\n%s", diff)
+	}
+}
+
+func TestWhatHasNoStoredFormIsAnError(t *testing.T) {
+	for name, s := range map[string]*State{
+		"a date that has no text": {Deadline: time.Date(20000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"not a number":            {Critical: []Critical{{Value: math.NaN()}}},
+		"no end":                  {Measures: []Measure{{Last: trend.Reading{Value: math.Inf(-1)}}}},
+	} {
+		if raw, err := s.AppendJSON(nil); err == nil {
+			t.Errorf("%s was written as %s", name, raw)
+		}
 	}
 }
 

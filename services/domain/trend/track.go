@@ -74,7 +74,8 @@ func (t Track) since(r Reading) (Verdict, bool) {
 	return Change(r.Value, t.Last.Value, t.Reliable, t.Important, t.HigherBetter), true
 }
 
+// beyondScales is larger than any score of any instrument.
+const beyondScales = 1e9
+
 // Scorable says whether a score has a value that can be followed.
-func Scorable(s fact.Score) bool {
-	return s.Value != nil && !math.IsNaN(*s.Value) && !math.IsInf(*s.Value, 0)
-}
+func Scorable(s fact.Score) bool { return s.Value != nil && math.Abs(*s.Value) < beyondScales }

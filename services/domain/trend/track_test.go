@@ -32,8 +32,9 @@ func TestAnEpisodeOfDepressionScores(t *testing.T) {
 	if void != track {
 		t.Error("a form that could not be scored moved the track")
 	}
-	nan := math.NaN()
-	if track.Follow(start, fact.Score{Code: "total", Value: &nan}) != track {
-		t.Error("not a number moved the track")
+	for _, absurd := range []float64{math.NaN(), math.Inf(1), -1e300} {
+		if track.Follow(start, fact.Score{Code: "total", Value: &absurd}) != track {
+			t.Errorf("%v moved the track", absurd)
+		}
 	}
 }
