@@ -37,13 +37,13 @@ func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) 
 		return err
 	}, `SELECT r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient, r.outcome, r.stub, r.issues
 		FROM unnest($2::text[], $3::text[]) AS w (type, id)
-		JOIN resource r ON r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current`, types, ids)
+		JOIN resource r ON r.tenant = $1 AND r.type = w.type AND r.id = w.id AND `+rows.IsCurrent, types, ids)
 }
 
 func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	version := "r.version = $4"
 	if of.Version == 0 {
-		version = "r.current AND $4 = 0"
+		version = rows.IsCurrent + " AND $4 = 0"
 	}
 	found, err := r.records("reading a record", question{
 		text: "SELECT " + rows.Columns + " FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.id = $3 AND " + version,
