@@ -36,15 +36,18 @@ var (
 // bench is a clinic's database, a Redis and what a test does with them.
 type bench struct {
 	*testing.T
-	store  *sqlite.Store
-	log    *watch.Log
+	store database
+	log   *watch.Log
+	// link is the relay's client, redis the test's own.
+	link   redis.UniversalClient
 	redis  redis.UniversalClient
 	config relay.Config
 	// away takes Redis off the net, which forgets everything or not, and back returns it.
 	away   func(forgets bool)
 	back   func()
 	tenant ref.Tenant
-	made   atomic.Int64
+	// serial counts the events made.
+	serial *atomic.Int64
 }
 
 // onBoth runs a test on an in-process Redis and on a real redis-server.
@@ -69,7 +72,7 @@ func newBench(t *testing.T) *bench {
 	config.Random = func() float64 { return 0.5 }
 	config.Poll = 20 * time.Millisecond
 	config.Patience, config.MaxPatience = time.Millisecond, 20*time.Millisecond
-	return &bench{T: t, store: s, log: watch.New(s, watch.Default()), config: config, tenant: clinic}
+	return &bench{T: t, store: s, log: watch.New(s, watch.Default()), config: config, tenant: clinic, serial: new(atomic.Int64)}
 }
 
 func onMiniredis(t *testing.T) *bench {
@@ -94,14 +97,20 @@ func (b *bench) flush() {
 	}
 }
 
+// connect makes the relay's client and the test's own.
 func (b *bench) connect(url string) {
 	b.Helper()
-	client, err := relay.Dial(url)
+	link, err := relay.Dial(url)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { client.Close() })
-	b.redis = client
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	own := redis.NewClient(options)
+	b.Cleanup(func() { link.Close(); own.Close() })
+	b.link, b.redis = link, own
 }
 
 func onServer(t *testing.T) *bench {
@@ -125,7 +134,7 @@ func onServer(t *testing.T) *bench {
 // relay is another relay of the bench.
 func (b *bench) relay() *relay.Relay {
 	b.Helper()
-	r, err := relay.New(b.store, b.log, b.redis, b.config)
+	r, err := relay.New(b.store, b.log, b.link, b.config)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -151,7 +160,7 @@ func (b *bench) run(r *relay.Relay) (stop func()) {
 func (b *bench) drafts(name feed.Name, n int) []feed.Draft {
 	drafts := make([]feed.Draft, n)
 	for i := range drafts {
-		id := b.made.Add(1)
+		id := b.serial.Add(1)
 		drafts[i] = feed.Draft{
 			Feeds: []feed.Name{name}, ID: fmt.Sprintf("e%06d", id), Type: feed.Opened,
 			Time: time.Now(), Subject: "Patient/p1",
