@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 )
 
 // Redis is a private Redis server.
@@ -66,7 +65,7 @@ func StartRedis(o RedisOptions) (*Redis, error) {
 }
 
 // FreshRedis starts an empty server for a test and stops it when the test ends.
-func FreshRedis(t testing.TB, o RedisOptions) *Redis {
+func FreshRedis(t T, o RedisOptions) *Redis {
 	t.Helper()
 	r, err := StartRedis(o)
 	if err != nil {
@@ -102,6 +101,9 @@ func (r *Redis) Addr() string { return "127.0.0.1:" + strconv.Itoa(r.port) }
 
 // URL is the address as redis://host:port.
 func (r *Redis) URL() string { return "redis://" + r.Addr() }
+
+// PID of the server; 0 before it runs.
+func (r *Redis) PID() int { return r.process.pid() }
 
 // Kill ends the server by kill -9.
 func (r *Redis) Kill() { r.process.kill() }

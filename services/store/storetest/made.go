@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -128,18 +127,21 @@ func happened(id string, feeds ...feed.Name) *decision.Decision {
 	return &decision.Decision{Events: []feed.Draft{event(id, feeds...)}}
 }
 
-// Submission is a typical decision for load: the n-th scored response of a clinic of patients, with a record of
-// 2.7 kB, a fact of 0.7 kB, a state of about 1.5 kB, and one event. Every n gives another one.
+// Submission is a typical decision for load: the n-th scored PHQ-9 of a clinic of patients, with a record of 2.7 kB,
+// a fact of 0.7 kB, a state of 1.5 kB and one event. Every n gives another one.
 func Submission(n int, patients int) *decision.Decision {
 	p := ref.Patient(fmt.Sprintf("patient-%06d", n%patients))
 	day := monday.Add(time.Duration(n) * time.Second)
 	r := response(ref.Digest("response", fmt.Sprint(n)), 1, p, day)
-	r.Raw = append(bytes.TrimSuffix(r.Raw, []byte("}")),
-		[]byte(`,"text":{"div":"`+filler(n, 2550)+`"}}`)...)
+	r.Raw = form(n, p, day)
+	r.Hash = sha256.Sum256(r.Raw)
 	f := scored(ref.Digest("fact", fmt.Sprint(n)), r, float64(n%28))
-	f.Scores.Items = []fact.Item{{Item: 1, Concept: filler(n, 330)}}
+	for i := range 9 {
+		answer := float64((n + i) % 4)
+		f.Scores.Items = append(f.Scores.Items, fact.Item{Item: i + 1, Concept: concepts[i], Answer: &answer})
+	}
 	s := state(p, int64(n/patients+1), day.Add(7*24*time.Hour))
-	s.Last = fact.Key{At: day, ID: filler(n, 1350)}
+	s.Last = fact.Key{At: day, ID: history(n)}
 	e := event(ref.Digest("event", fmt.Sprint(n)))
 	e.Time, e.Subject = day, p.Reference()
 	return &decision.Decision{
@@ -147,11 +149,44 @@ func Submission(n int, patients int) *decision.Decision {
 	}
 }
 
-// filler is text that compresses about as JSON does.
+var concepts = [...]string{
+	"interest", "mood", "sleep", "energy", "appetite", "self-worth", "concentration", "motor change", "self-harm",
+}
+
+// form is a QuestionnaireResponse as an EHR writes it, 2.7 kB.
+func form(n int, p ref.Patient, day time.Time) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"resourceType":"QuestionnaireResponse","id":"%d","meta":{"versionId":"1","lastUpdated":"%s","profile":`+
+		`["http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaireresponse"]},"questionnaire":`+
+		`"http://example.org/Questionnaire/phq-9","status":"completed","subject":{"reference":"%s"},"authored":"%s","item":[`,
+		n, day.Format(time.RFC3339), p.Reference(), day.Format(time.RFC3339))
+	for i, concept := range concepts {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"linkId":"/4425%d-7","text":"How often were you bothered: %s","answer":[{"valueCoding":{"extension":[`+
+			`{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":%d}],"system":"http://loinc.org",`+
+			`"code":"LA656%d-%d"}}]}`, i, concept, (n+i)%4, 8+(n+i)%4, (n+i)%10)
+	}
+	b.WriteString("]}")
+	return []byte(b.String())
+}
+
+// history is what a state remembers, 1.4 kB.
+func history(n int) string {
+	var b strings.Builder
+	for i := range 12 {
+		fmt.Fprintf(&b, "phq-9 total %d at %s from QuestionnaireResponse/%s; ",
+			(n+i)%28, monday.AddDate(0, 0, -7*i).Format(time.DateOnly), ref.Digest(fmt.Sprint(n, i)))
+	}
+	return b.String()
+}
+
+// filler is text that does not compress well.
 func filler(n, size int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {
-		fmt.Fprintf(&b, "linkId %d answer %x ", i, sha256.Sum256([]byte(fmt.Sprint(n, i))))
+		fmt.Fprintf(&b, "%x", sha256.Sum256([]byte(fmt.Sprint(n, i))))
 	}
 	return b.String()[:size]
 }
