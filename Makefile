@@ -34,7 +34,7 @@ build: ## Build bin/rapport, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rapport ./cmd/rapport
 
 .PHONY: test
-test: ## Install what the suite needs (PostgreSQL, Redis) and run it all
+test: ## Install what the suite needs (PostgreSQL, Redis, FHIR examples) and run it all
 	.ci/install
 	go test $(TESTFLAGS) ./...
 
