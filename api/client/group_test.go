@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rapport-health/rapport/api/client"
+	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/testbed"
 )
 
@@ -20,7 +20,14 @@ const feed = "team:north"
 
 // onBoth runs a test on an in-process Redis and on a real redis-server.
 func onBoth(t *testing.T, test func(*bench)) {
-	t.Run("miniredis", func(t *testing.T) { test(newBench(t, miniredis.RunT(t).Addr())) })
+	t.Run("embedded", func(t *testing.T) {
+		s, err := embedded.Start("127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Stop)
+		test(newBench(t, s.Address()))
+	})
 	t.Run("redis-server", func(t *testing.T) {
 		test(newBench(t, testbed.FreshRedis(t, testbed.RedisOptions{}).Addr()))
 	})

@@ -51,5 +51,5 @@ func Divert(log *slog.Logger) { redis.SetLogger(diverted{log}) }
 type diverted struct{ log *slog.Logger }
 
 func (d diverted) Printf(ctx context.Context, format string, v ...any) {
-	d.log.DebugContext(ctx, fmt.Sprintf(format, v...))
+	d.log.DebugContext(ctx, "the Redis client says", "text", fmt.Sprintf(format, v...))
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,6 +105,7 @@ func (b *bench) connect(url string) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	url, _, _ = strings.Cut(url, "?")
 	options, err := redis.ParseURL(url)
 	if err != nil {
 		b.Fatal(err)

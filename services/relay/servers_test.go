@@ -74,6 +74,43 @@ func TestTwoServersOnOnePostgreSQLRelayInTurnsAndLoseNothing(t *testing.T) {
 	b.until(func() bool { return first.Lag().Leading != second.Lag().Leading })
 }
 
+func TestFeedsGoToARedisClusterAndComeFromIt(t *testing.T) {
+	b := newBench(t)
+	server := testbed.FreshRedis(t, testbed.RedisOptions{Cluster: true})
+	b.connect(server.URL() + "?addr=" + server.Addr())
+	b.redis = b.link
+	b.run(b.relay())
+	names := []feed.Name{feed.All, feed.Unassigned, north, south}
+	for range 20 {
+		for _, name := range names[1:] {
+			b.commit(name, 2)
+		}
+	}
+	for i, name := range names {
+		b.await(name, []int64{120, 40, 40, 40}[i])
+		b.wantEqual(name, 1)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	group := client.Group{
+		Tenant: string(clinic), Feeds: []string{"all", "unassigned", "team:north", "team:south"},
+		Name: "g", Consumer: "c", Block: 20 * time.Millisecond,
+	}
+	at, all := map[string]int64{}, 0
+	err := group.Consume(ctx, b.redis, func(e client.Entry) error {
+		if at[e.Feed]++; e.Seq != at[e.Feed] {
+			t.Errorf("entry %d of feed %s came, want %d", e.Seq, e.Feed, at[e.Feed])
+		}
+		if all++; all == 240 {
+			cancel()
+		}
+		return nil
+	})
+	if all != 240 {
+		t.Errorf("%d entries came, want 240 (%v)", all, err)
+	}
+}
+
 func TestTheClientReadsWhatTheRelayWrites(t *testing.T) {
 	onBoth(t, func(b *bench) {
 		b.run(b.relay())

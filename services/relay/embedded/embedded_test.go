@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/rapport-health/rapport/services/relay/embedded"
 )
 
@@ -21,22 +19,26 @@ func start(t *testing.T) *embedded.Server {
 	return s
 }
 
+// cli is what redis-cli answers.
+func cli(t *testing.T, s *embedded.Server, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "redis-cli", append([]string{"-u", s.URL()}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("redis-cli ends with %v: %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 func TestRedisCliReachesIt(t *testing.T) {
-	s := start(t)
-	out, err := exec.CommandContext(t.Context(), "redis-cli", "-u", s.URL(), "XADD", "s", "1-0", "a", "b").CombinedOutput()
-	if err != nil || strings.TrimSpace(string(out)) != "1-0" {
-		t.Fatalf("redis-cli answers %q (%v)", out, err)
+	if got := cli(t, start(t), "XADD", "s", "1-0", "a", "b"); got != "1-0" {
+		t.Fatalf("redis-cli answers %q", got)
 	}
 }
 
 func TestKeysExpireAsTheGivenTimeGoesOn(t *testing.T) {
 	s := start(t)
-	c := redis.NewClient(&redis.Options{Addr: s.Address()})
-	defer c.Close()
-	if err := c.Set(t.Context(), "k", "v", time.Minute).Err(); err != nil {
-		t.Fatal(err)
-	}
-	exists := func() bool { return c.Exists(t.Context(), "k").Val() == 1 }
+	cli(t, s, "SET", "k", "v", "EX", "60")
+	exists := func() bool { return cli(t, s, "EXISTS", "k") == "1" }
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	s.Advance(now)
 	s.Advance(now.Add(59 * time.Second))

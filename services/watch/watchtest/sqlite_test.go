@@ -172,7 +172,7 @@ func (r *restarted) open(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.onSQLite.store, r.onSQLite.log = s, watch.New(s, watch.Default())
+	r.store, r.log = s, watch.New(s, watch.Default())
 	r.serving, r.end = context.WithCancel(context.Background())
 }
 
