@@ -22,12 +22,12 @@ type benchCmd struct {
 // benchRunCmd measures.
 type benchRunCmd struct {
 	outputFlag
-	Store    string        `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
-	Seconds  time.Duration `default:"5s" env:"-" help:"How long each load lasts (${default})."`
-	Quick    bool          `env:"-" help:"One second a load."`
-	Patients int           `default:"2000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
-	Markdown string        `placeholder:"FILE" env:"-" help:"Write the tables of the README there, too."`
-	Profile  string        `placeholder:"DIR" env:"-" help:"Write processor profiles of the server there, one per load."`
+	Store    string  `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Seconds  float64 `default:"5" env:"-" help:"How long each load lasts (${default})."`
+	Quick    bool    `env:"-" help:"One second a load."`
+	Patients int     `default:"2000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
+	Markdown string  `placeholder:"FILE" env:"-" help:"Write the tables of the README there, too."`
+	Profile  string  `placeholder:"DIR" env:"-" help:"Write processor profiles of the server there, one per load."`
 }
 
 // Help shows examples.
@@ -35,7 +35,7 @@ func (benchRunCmd) Help() string {
 	return `Examples:
   rapport bench
   rapport bench --store sqlite --quick
-  rapport bench --seconds 10s --markdown bench.md -o json
+  rapport bench --seconds 10 --markdown bench.md -o json
 
 It starts this binary's server in a process of its own, on private PostgreSQL and Redis servers in temporary folders
 and on free loopback ports, and removes them afterwards. PostgreSQL 15+ and redis-server must be installed; on SQLite
@@ -49,7 +49,7 @@ func (c benchRunCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	config := bench.Config{
-		Binary: binary, Stores: stores(c.Store), Slice: c.Seconds, Patients: c.Patients, Profiles: c.Profile, Progress: s.err,
+		Binary: binary, Stores: stores(c.Store), Slice: time.Duration(c.Seconds * float64(time.Second)), Patients: c.Patients, Profiles: c.Profile, Progress: s.err,
 	}
 	if c.Quick {
 		config.Slice = time.Second

@@ -131,7 +131,7 @@ func (c Config) measure(ctx context.Context, store string) (*StoreReport, error)
 	if err != nil {
 		return nil, err
 	}
-	defer r.site.close()
+	defer r.close()
 	c.say("%s: ready after %v", store, time.Since(begun).Round(time.Millisecond))
 	for _, step := range []func(context.Context) error{r.fill, r.learn, r.turns, r.half, r.screens, r.check, r.weigh} {
 		if err := step(ctx); err != nil {

@@ -135,7 +135,7 @@ func scored(result *rapportv1.Result) error {
 	return fmt.Errorf("a response was not scored but %s%s", result.GetOutcome(), why)
 }
 
-// streams sends over concurrent streams, each as full as its window allows.
+// streams sends over concurrent streams, each with as many items under way as one transaction takes.
 func (s *site) streams(ctx context.Context, streams int, lasting time.Duration) (measured, error) {
 	return s.together(ctx, streams, lasting, func(ctx context.Context, number int, conn *grpc.ClientConn, until time.Time) ([]time.Duration, error) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -178,6 +178,10 @@ type flow struct {
 	sent map[int64]time.Time
 }
 
+// underWayPerFlow is how many items of a stream are unacknowledged at most: as many as one transaction takes. More would
+// only wait.
+const underWayPerFlow = 256
+
 // openFlow opens a stream and learns its window.
 func openFlow(ctx context.Context, conn *grpc.ClientConn) (*flow, error) {
 	stream, err := rapportv1.NewIngestServiceClient(conn).IngestStream(ctx)
@@ -191,7 +195,8 @@ func openFlow(ctx context.Context, conn *grpc.ClientConn) (*flow, error) {
 	if opening.GetWindow() < 1 {
 		return nil, errors.New("the stream did not open with a window")
 	}
-	return &flow{stream: stream, window: make(chan struct{}, opening.GetWindow()), sent: map[int64]time.Time{}}, nil
+	window := min(underWayPerFlow, opening.GetWindow())
+	return &flow{stream: stream, window: make(chan struct{}, window), sent: map[int64]time.Time{}}, nil
 }
 
 // send waits for a place in the window and sends one item.

@@ -3,7 +3,6 @@ package commit
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
@@ -217,7 +216,7 @@ func answer(jobs []*job, cursors []feed.Cursor) {
 }
 
 func (l *lane) fail(jobs []*job, err error) {
-	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), slog.String("kind", fault.Of(err).String()))
+	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), "kind", fault.Of(err).String())
 	for _, j := range jobs {
 		j.err = err
 		close(j.done)

@@ -61,7 +61,13 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.later("the store", func(context.Context) error { return s.store.Close() })
+	s.later("the store", func(ctx context.Context) error {
+		var closed error
+		if err := within(ctx, func() { closed = s.store.Close() }); err != nil {
+			return err
+		}
+		return closed
+	})
 	return nil
 }
 
