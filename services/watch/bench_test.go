@@ -19,8 +19,8 @@ func BenchmarkAThousandFollowers(b *testing.B) {
 	var following, arriving sync.WaitGroup
 	for range crowd {
 		following.Go(func() {
-			for m := range subject.log.Follow(ctx, []feed.Cursor{{Tenant: "t", Feed: north}}, time.Hour) {
-				if m.Entry != nil {
+			for m, err := range subject.log.Follow(ctx, []feed.Cursor{{Tenant: "t", Feed: north}}, time.Hour) {
+				if err == nil && m.Entry != nil {
 					arriving.Done()
 				}
 			}
