@@ -174,7 +174,8 @@ func numberWords(n *rapportv1.Number) string {
 	return text
 }
 
-func unitWords(unit string) string { return prefixed(" ", unit) }
+// unitWords is a UCUM unit behind its number; an annotation such as {sessions} is its own word.
+func unitWords(unit string) string { return prefixed(" ", strings.Trim(unit, "{}")) }
 
 // change is how a command names an alert and who gives it.
 type change struct {
