@@ -220,39 +220,3 @@ func answerWords(i *rapportv1.ItemAnswer) string {
 		return decimal(i.GetAnswer())
 	}
 }
-
-// unscoredCmd lists what could not be used.
-type unscoredCmd struct {
-	connection
-	outputFlag
-	Max int32 `default:"50" help:"At most this many, up to 1000 (${default})." env:"-"`
-}
-
-// Run lists.
-func (c unscoredCmd) Run(ctx context.Context, s streams) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	resp, err := rapportv1.NewOutcomeServiceClient(conn).ListUnscored(ctx, &rapportv1.ListUnscoredRequest{PageSize: c.Max})
-	if err != nil {
-		return err
-	}
-	for _, u := range resp.GetUnscored() {
-		if c.json() {
-			if err := printProto(s.out, u); err != nil {
-				return err
-			}
-			continue
-		}
-		fmt.Fprintf(s.out, "%s from %s\n", u.GetReference(), u.GetSource())
-		for _, issue := range u.GetIssues() {
-			fmt.Fprintf(s.out, "  %s\n", strings.TrimPrefix(issue.GetExpression()+": "+issue.GetText(), ": "))
-		}
-	}
-	if len(resp.GetUnscored()) == 0 && !c.json() {
-		fmt.Fprintln(s.out, "Everything that is stored could be used.")
-	}
-	return nil
-}
