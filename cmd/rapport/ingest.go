@@ -137,6 +137,9 @@ func (r *ingestReport) addText(i item, result *rapportv1.Result) {
 		}
 		var why []string
 		for _, issue := range entry.GetIssues() {
+			if issue.GetCode() == "success" {
+				continue // kept for reference, and more was not expected of it
+			}
 			why = append(why, strings.TrimPrefix(issue.GetExpression()+": "+issue.GetText(), ": "))
 		}
 		if word == "not used" && len(why) == 0 {

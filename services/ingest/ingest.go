@@ -175,7 +175,7 @@ func explained(r decision.Receipt, bundle bool, n int) decision.Receipt {
 	if bundle {
 		at = fmt.Sprintf("Bundle.entry[%d].resource", n)
 	}
-	r.Issues = []fault.Issue{fault.Infof("informational", at, "kept for reference: nothing is scored from a %s", r.Resource.Type)}
+	r.Issues = []fault.Issue{fault.Infof("success", at, "kept for reference: nothing is scored from a %s", r.Resource.Type)}
 	return r
 }
 

@@ -14,7 +14,7 @@ import (
 func TestWhatIsKeptForReferenceSaysSoToItsSender(t *testing.T) {
 	kept := decision.Receipt{Outcome: record.Stored, Resource: ref.Resource{Type: "Patient", ID: "p1", Version: 1}}
 	reason := func(at string) []fault.Issue {
-		return []fault.Issue{fault.Infof("informational", at, "kept for reference: nothing is scored from a Patient")}
+		return []fault.Issue{fault.Infof("success", at, "kept for reference: nothing is scored from a Patient")}
 	}
 	alone := part{entries: []*decision.Receipt{nil}}
 	if diff := cmp.Diff(reason("Patient"), alone.receipt([]decision.Receipt{kept}).Issues); diff != "" {

@@ -275,6 +275,22 @@ func (c *clinic) readBack(t *testing.T, e *example) {
 	}
 }
 
+func TestTheOfficialExampleOfHardNumbersReadsBackAsItWasWritten(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join(testbed.Examples(t, "hl7.fhir.r4.examples"), "Observation-decimal.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As published it is about nobody, for which it is refused.
+	body = bytes.Replace(body, []byte("{"), []byte(`{"subject":{"reference":"Patient/example"},`), 1)
+	e := &example{file: "Observation-decimal.json, about a patient", typ: "Observation", body: body}
+	c := start(t, nil)
+	c.sendExamples([]*example{e})
+	if e.result.GetOutcome() != rapportv1.Outcome_OUTCOME_STORED || !bytes.Contains(body, []byte("E-245")) {
+		t.Errorf("ended as %v", e.result)
+	}
+	c.readBack(t, e)
+}
+
 // unstamped is a resource without what a server stamps on it; numbers stay text.
 func unstamped(t *testing.T, body []byte) map[string]any {
 	t.Helper()
