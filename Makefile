@@ -47,12 +47,12 @@ fuzz: ## Fuzz every target for FUZZ_TIME each
 	.ci/fuzz $(FUZZ_TIME)
 
 .PHONY: bench
-bench: ## Measure load beside the floor of this machine
-	go run ./cmd/rapport bench $(BENCH_FLAGS)
+bench: build ## Measure load beside the floor of this machine
+	bin/rapport bench $(BENCH_FLAGS)
 
 .PHONY: chaos
-chaos: ## Kill the server CHAOS_KILLS times under load and count what is lost (nothing)
-	go run ./cmd/rapport bench chaos --kills $(CHAOS_KILLS) --store $(CHAOS_STORE)
+chaos: build ## Kill the server CHAOS_KILLS times under load and count what is lost (nothing)
+	bin/rapport bench chaos --kills $(CHAOS_KILLS) --store $(CHAOS_STORE)
 
 .PHONY: lint
 lint: ## Check form and habits: format, linters, contract, deployment files, content

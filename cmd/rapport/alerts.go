@@ -129,9 +129,14 @@ func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
 	fmt.Fprintf(s.out, "%s, %s\n\n", a.GetPatient(), a.GetEffective().AsTime().Format(time.DateTime))
 	fmt.Fprintf(s.out, "%s\n  %s\n", a.GetTitle(), a.GetSeen())
 	for _, line := range []struct{ label, text string }{
-		{"Ask", a.GetQuestion()}, {"Say", a.GetPhrase()}, {"Why not raised", a.GetSuppressedBecause()},
-		{"For", strings.Join(a.GetRoles(), ", ")}, {"Sent to", strings.Join(a.GetFeeds(), ", ")},
-		{"Rule", a.GetRule() + " " + a.GetRuleVersion()}, {"Evidence", a.GetEvidence()}, {"From", strings.Join(a.GetSources(), ", ")},
+		{"Ask", a.GetQuestion()},
+		{"Say", a.GetPhrase()},
+		{"Why not raised", a.GetSuppressedBecause()},
+		{"For", strings.Join(a.GetRoles(), ", ")},
+		{"Sent to", strings.Join(a.GetFeeds(), ", ")},
+		{"Rule", a.GetRule() + " " + a.GetRuleVersion()},
+		{"Evidence", a.GetEvidence()},
+		{"From", strings.Join(a.GetSources(), ", ")},
 	} {
 		if strings.TrimSpace(line.text) != "" {
 			fmt.Fprintf(s.out, "  %-15s %s\n", line.label, line.text)

@@ -69,7 +69,6 @@ type ingestReport struct {
 	json, quiet bool
 	items       int
 	outcomes    map[rapportv1.Outcome]int
-	reasons     map[string]int
 }
 
 // progressEvery is after how many items the line at the bottom is drawn anew.

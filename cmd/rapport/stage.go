@@ -33,7 +33,6 @@ type stage struct {
 	// moments hold when each resource was sent; delays how long its alerts took to the team.
 	moments map[string]time.Time
 	delays  []time.Duration
-	scores  int
 }
 
 func newStage(s streams, clinic simulate.Clinic, running *server.Server) *stage {

@@ -13,7 +13,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rapport-health/rapport/api/client"
-	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
 
 // Config of a measuring run.
@@ -132,7 +131,7 @@ func (c Config) measure(ctx context.Context, store string) (*StoreReport, error)
 	if err != nil {
 		return nil, err
 	}
-	defer r.site.close()
+	defer r.close()
 	c.say("%s: ready after %v", store, time.Since(begun).Round(time.Millisecond))
 	for _, step := range []func(context.Context) error{r.fill, r.learn, r.turns, r.half, r.screens, r.check, r.weigh} {
 		if err := step(ctx); err != nil {
@@ -165,16 +164,8 @@ func (r *run) starts(ctx context.Context) error {
 // fill sends the care teams and warms up.
 func (r *run) fill(ctx context.Context) error {
 	r.say("%s: warming up", r.engine)
-	service := rapportv1.NewIngestServiceClient(r.server.conn)
-	const most = 500
-	for from := 0; from < len(r.panel.patients); from += most {
-		request := &rapportv1.IngestRequest{Source: source}
-		for i := from; i < min(from+most, len(r.panel.patients)); i++ {
-			request.Items = append(request.Items, &rapportv1.Item{Body: r.panel.teamOf(i)})
-		}
-		if err := ingest(ctx, service, request); err != nil {
-			return fmt.Errorf("sending care teams: %w", err)
-		}
+	if err := r.sendTeams(ctx, len(r.panel.patients)); err != nil {
+		return err
 	}
 	for r.answered < 4*block {
 		if _, err := r.streams(ctx, 2, max(r.Slice/5, 200*time.Millisecond)); err != nil {

@@ -50,14 +50,18 @@ type Config struct {
 }
 
 // Ingest takes submissions in.
-type Ingest struct{ Config }
+type Ingest struct {
+	Config
+	// reading is shared by the large bodies being read.
+	reading *space
+}
 
 // New is the room, ready.
 func New(c Config) (*Ingest, error) {
 	if c.Group == nil || c.Reader == nil || c.Instruments == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("ingest: Group, Reader, Instruments, Now and Log are required")
 	}
-	return &Ingest{c}, nil
+	return &Ingest{Config: c, reading: newSpace(readingAtOnce)}, nil
 }
 
 // Accept takes one submission to a durable, explained outcome. A refusal is a receipt, not an error.
@@ -92,21 +96,51 @@ func (i *Ingest) Begin(ctx context.Context, t ref.Tenant, submissions []decision
 		return err
 	}
 	for n, s := range submissions {
-		p := i.prepare(s)
+		p, err := i.inTurn(ctx, s)
+		if err != nil {
+			b.finish()
+			return nil, err
+		}
 		b.parts[n] = p
 		if !p.atomic {
 			together = append(together, p.inputs...)
 			continue
 		}
-		if err := errors.Join(flush(together, false), flush(p.inputs, true)); err != nil {
+		err = flush(together, false)
+		if err == nil {
+			err = flush(p.inputs, true)
+		}
+		if err != nil {
+			b.finish()
 			return nil, err
 		}
 		together = nil
 	}
 	if err := flush(together, false); err != nil {
+		b.finish()
 		return nil, err
 	}
 	return b, nil
+}
+
+// inTurn reads a submission; a large one when there is memory for it. Errors: Unavailable when ctx ended before.
+func (i *Ingest) inTurn(ctx context.Context, s decision.Submission) (*part, error) {
+	if len(s.Body) < largeBody {
+		return i.prepare(s), nil
+	}
+	n, err := i.reading.take(ctx, len(s.Body))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
+	}
+	defer i.reading.give(n)
+	return i.prepare(s), nil
+}
+
+// finish waits for what was queued already when the rest cannot be, so that nothing of it is still under way.
+func (b *Batch) finish() {
+	for _, run := range b.runs {
+		_, _ = run.Wait() // Its callers are told that the batch failed, and may send all of it again.
+	}
 }
 
 // Wait returns one receipt per submission, in order. Errors: as commit.Pending.Wait.

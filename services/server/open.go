@@ -61,7 +61,13 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.later("the store", func(context.Context) error { return s.store.Close() })
+	s.later("the store", func(ctx context.Context) error {
+		var closed error
+		if err := within(ctx, func() { closed = s.store.Close() }); err != nil {
+			return err
+		}
+		return closed
+	})
 	return nil
 }
 
@@ -101,6 +107,7 @@ func (s *Server) openCommit(context.Context) (err error) {
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
 	config.Rules = func() []judge.Rule { return set }
 	config.Committed = s.log.Moved
+	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
 	s.group, err = commit.New(config)
 	if err != nil {
@@ -243,6 +250,7 @@ func closing(l net.Listener) func(context.Context) error {
 const (
 	readHeader = 10 * time.Second
 	readBody   = 2 * time.Minute
+	writeReply = 3 * time.Minute
 	idle       = 2 * time.Minute
 )
 
@@ -269,7 +277,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	mux.Handle("GET /metrics", s.authenticated(promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", s.healthz)
 	s.http = &http.Server{
-		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, IdleTimeout: idle,
+		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
+		IdleTimeout:    idle,
 		MaxHeaderBytes: 64 << 10,
 	}
 	return nil

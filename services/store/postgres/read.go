@@ -37,13 +37,14 @@ func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) 
 		return err
 	}, `SELECT r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient, r.outcome, r.stub, r.issues
 		FROM unnest($2::text[], $3::text[]) AS w (type, id)
-		JOIN resource r ON r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current`, types, ids)
+		CROSS JOIN LATERAL (SELECT * FROM resource WHERE tenant = $1 AND type = w.type AND id = w.id
+			ORDER BY version DESC LIMIT 1) r`, types, ids)
 }
 
 func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	version := "r.version = $4"
 	if of.Version == 0 {
-		version = "r.current AND $4 = 0"
+		version = rows.IsCurrent + " AND $4 = 0"
 	}
 	found, err := r.records("reading a record", question{
 		text: "SELECT " + rows.Columns + " FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.id = $3 AND " + version,
@@ -91,7 +92,7 @@ func (r *reader) Patients(names []string) (map[string]record.Alias, error) {
 		found[a.Name] = a
 		return err
 	}, `SELECT a.name, a.patient, a.source FROM unnest($2::text[]) AS w (name)
-		JOIN patient_alias a ON a.tenant = $1 AND a.name = w.name`, array(names))
+		CROSS JOIN LATERAL (SELECT * FROM patient_alias WHERE tenant = $1 AND name = w.name OFFSET 0) a`, array(names))
 }
 
 func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key, error) {
@@ -104,7 +105,7 @@ func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key,
 		found[k.Name] = k
 		return err
 	}, `SELECT k.name, k.hash, k.type, k.id, k.version FROM unnest($3::text[]) AS w (name)
-		JOIN idempotency_key k ON k.tenant = $1 AND k.source = $2 AND k.name = w.name`, string(source), array(names))
+		CROSS JOIN LATERAL (SELECT * FROM idempotency_key WHERE tenant = $1 AND source = $2 AND name = w.name OFFSET 0) k`, string(source), array(names))
 }
 
 func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error) {
@@ -118,7 +119,8 @@ func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error
 		err := rows.Parse(data, state)
 		found[state.Episode] = state
 		return err
-	}, `SELECT e.state FROM unnest($2::text[]) AS w (id) JOIN episode e ON e.tenant = $1 AND e.id = w.id`, array(of))
+	}, `SELECT e.state FROM unnest($2::text[]) AS w (id)
+		CROSS JOIN LATERAL (SELECT state FROM episode WHERE tenant = $1 AND id = w.id OFFSET 0) e`, array(of))
 }
 
 func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
@@ -134,7 +136,7 @@ func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 		found[id] = append(found[id], f)
 		return err
 	}, `SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) w
-		JOIN fact f ON f.tenant = $1 AND f.episode = w.id AND NOT f.superseded`, array(of))
+		CROSS JOIN LATERAL (SELECT * FROM fact WHERE tenant = $1 AND episode = w.id AND NOT superseded OFFSET 0) f`, array(of))
 	for _, facts := range found {
 		rows.SortFacts(facts)
 	}
@@ -167,7 +169,7 @@ func (r *reader) names(doing, text string, args ...any) ([]ref.Episode, error) {
 func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, error) {
 	all, err := r.alerts("reading alerts", question{
 		text: `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) w
-			JOIN alert a ON a.tenant = $1 AND a.episode = w.id`,
+			CROSS JOIN LATERAL (SELECT data FROM alert WHERE tenant = $1 AND episode = w.id OFFSET 0) a`,
 		args: []any{string(r.tenant), array(of)},
 	})
 	found := make(map[ref.Episode][]alert.Alert, len(of))

@@ -23,7 +23,7 @@ func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int
 	w.resources(b.Resources)
 	w.codes(b.Codes)
 	w.names(b)
-	w.superseded(b.Superseded)
+	w.superseded(b.Superseded, b.SupersededKeys)
 	w.facts(b.Facts)
 	w.episodes(b.Episodes)
 	w.alerts(b.Alerts)
@@ -41,7 +41,7 @@ func (w *writing) replaced(names []ref.Resource) {
 	types, ids := column(names, func(r *ref.Resource) string { return r.Type }), column(names, func(r *ref.Resource) string { return r.ID })
 	w.add(`WITH old AS (
 			UPDATE resource r SET current = false FROM unnest($2::text[], $3::text[]) AS w (type, id)
-			WHERE r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current
+			WHERE r.tenant = $1 AND r.type = w.type AND r.id = w.id AND `+rows.IsCurrent+`
 			RETURNING r.type, r.id, r.from_us, r.codes
 		), gone AS (
 			SELECT old.type, old.id, old.from_us, k.code

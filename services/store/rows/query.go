@@ -13,6 +13,10 @@ import (
 const Columns = `r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient,
 	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw`
 
+// IsCurrent picks the newest version of a resource that is sought by its id. Said as plain "current" it would tempt
+// planners to the indexes of current versions, which do not begin with the id, instead of the primary key.
+const IsCurrent = "CAST(r.current AS integer) = 1"
+
 // Mark is how an engine names its n-th parameter: Mark followed by n.
 type Mark byte
 
@@ -52,7 +56,7 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	tenant := q.arg(string(t))
 	q.add("SELECT ", Columns, " FROM ")
 	if byCode {
-		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
+		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND ", IsCurrent)
 		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))
 	} else {
 		q.add("resource r WHERE r.tenant = ", tenant, " AND r.current")
