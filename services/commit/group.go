@@ -83,7 +83,11 @@ func New(config Config) (*Group, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	return &Group{config: config, metrics: newMetrics(config.Metrics), lanes: map[ref.Tenant]*lane{}}, nil
+	counted, err := newMetrics(config.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Group{config: config, metrics: counted, lanes: map[ref.Tenant]*lane{}}, nil
 }
 
 // Pending are inputs on their way to a commit.

@@ -1,6 +1,7 @@
 package commit
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,7 +17,7 @@ type metrics struct {
 	failures    prometheus.Counter
 }
 
-func newMetrics(registry prometheus.Registerer) *metrics {
+func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		submissions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rapport_submissions_total", Help: "Resources that reached a commit, by how they ended.",
@@ -33,10 +34,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "rapport_commit_failures_total", Help: "Transactions that did not commit.",
 		}),
 	}
-	if registry != nil {
-		registry.MustRegister(m.submissions, m.seconds, m.inputs, m.failures)
+	if registry == nil {
+		return m, nil
 	}
-	return m
+	for _, c := range []prometheus.Collector{m.submissions, m.seconds, m.inputs, m.failures} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("commit: registering metrics: %w", err)
+		}
+	}
+	return m, nil
 }
 
 // group notes one transaction.
