@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -155,7 +154,7 @@ func (p *Postgres) URL(database string) string {
 }
 
 // Fresh makes an empty database for a test and drops it when the test ends. It returns its URL.
-func (p *Postgres) Fresh(t testing.TB) string {
+func (p *Postgres) Fresh(t T) string {
 	t.Helper()
 	name := fmt.Sprintf("test%d", p.databases.Add(1))
 	if err := p.Exec("CREATE DATABASE " + name); err != nil {
@@ -185,6 +184,9 @@ func (p *Postgres) Exec(statements ...string) error {
 	}
 	return nil
 }
+
+// PID of the server, the parent of its backends; 0 before it runs.
+func (p *Postgres) PID() int { return p.process.pid() }
 
 // Kill ends the server and all its backends by kill -9.
 func (p *Postgres) Kill() { p.process.kill() }

@@ -1,5 +1,5 @@
-// Package testbed starts private PostgreSQL and Redis servers for tests, on free loopback ports and in temporary
-// folders, and stops only what it started.
+// Package testbed gives tests the official FHIR examples and private PostgreSQL and Redis servers, on free loopback
+// ports and in temporary folders, and stops only what it started.
 package testbed
 
 import (
@@ -99,6 +99,15 @@ func (p *process) tail() string {
 	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
 }
 
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
 func (p *process) running() bool {
 	if p.exited == nil {
 		return false
@@ -175,7 +184,7 @@ func freePort() (int, error) {
 
 // errMissing tells how to get a program.
 func errMissing(program string) error {
-	return fmt.Errorf("%s is not installed; the tests need it: apt-get install postgresql redis-server", program)
+	return fmt.Errorf("%s is not installed; the tests and the benchmark need it: apt-get install postgresql redis-server", program)
 }
 
 // tries starts a server on another port when somebody else took the one that was free a moment ago.

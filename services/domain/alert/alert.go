@@ -23,8 +23,10 @@ const (
 
 // Alert is one finding with its life. The JSON names are a stored form.
 type Alert struct {
-	// ID equals the id of the finding.
+	// ID is that of the finding, or made from it when the finding comes back after a retraction.
 	ID string `json:"id"`
+	// Finding is the id of the finding.
+	Finding string `json:"finding"`
 	// Version counts the steps.
 	Version int64 `json:"version"`
 	// Status now.

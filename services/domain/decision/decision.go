@@ -2,6 +2,8 @@
 package decision
 
 import (
+	"time"
+
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -43,12 +45,28 @@ type Fact struct {
 	fact.Fact
 }
 
+// Submission is one resource or Bundle as a door received it.
+type Submission struct {
+	// Tenant it is for.
+	Tenant ref.Tenant
+	// Source sent it.
+	Source ref.Source
+	// Key is the caller's idempotency key; empty when there is none.
+	Key string
+	// Body is the FHIR JSON as received.
+	Body []byte
+	// Type, when not empty, is the resourceType that the door demands.
+	Type string
+}
+
 // Receipt is the answer to one submission.
 type Receipt struct {
 	// Outcome is how it ended.
 	Outcome record.Outcome
 	// Resource stored, or found unchanged.
 	Resource ref.Resource
+	// Received is when the stored version came in; zero when rejected or not known without reading it.
+	Received time.Time
 	// Patient it is about; empty for none.
 	Patient ref.Patient
 	// Issues say why, and what to know.

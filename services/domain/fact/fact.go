@@ -134,6 +134,16 @@ func (s *Scores) Band(code string) string {
 	return ""
 }
 
+// Any says whether at least one score has a value.
+func (s *Scores) Any() bool {
+	for i := range s.Scores {
+		if s.Scores[i].Value != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Critical is an item answered at or beyond its alert threshold.
 type Critical struct {
 	Item     int     `json:"item"`
@@ -185,6 +195,9 @@ type Visit struct {
 	Status string `json:"status"`
 	// Clinician seen, as sent.
 	Clinician ref.Clinician `json:"clinician,omitempty"`
+	// Due is when a planned visit is to take place, while Fact.At says when it was planned. Without it the fold
+	// cannot use a planned visit.
+	Due time.Time `json:"due,omitzero"`
 }
 
 // Team is one care team's membership from Fact.At on.

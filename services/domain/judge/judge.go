@@ -42,11 +42,17 @@ func ParseSeverity(s string) Severity {
 
 // View is what a condition may look at.
 type View struct {
-	// Before and After are the episode before and after the fact.
+	// Before and After are the episode before and after the fact. Neither is nil.
 	Before, After *episode.State
 	// Fact is what happened.
 	Fact *fact.Fact
+	// Memo is scratch room for one judgement: what a condition derives from the view it may keep there, so that the
+	// next rule need not derive it again. Nil in a view that stands alone.
+	Memo *Memo
 }
+
+// Memo holds whatever conditions of one kind agree to keep in it.
+type Memo struct{ Value any }
 
 // Condition says whether a rule holds. It is pure.
 type Condition func(View) (bool, error)
@@ -103,6 +109,28 @@ type Rule struct {
 	Group func(View) (string, error)
 	// Describe gives the wording and the numbers.
 	Describe func(View) (Wording, []Number, error)
+	// Tests are the rule's own: what it must find, and what it must not.
+	Tests []Test
+}
+
+// Test is a story with the findings expected of one rule.
+type Test struct {
+	// Name says what the story is about.
+	Name string
+	// Facts in the order of fact.Key.
+	Facts []fact.Fact
+	// Findings expected, in order, and no others.
+	Findings []Expected
+}
+
+// Expected is a finding as a test expects it. Empty fields are not compared.
+type Expected struct {
+	// Fact is the id of the fact that triggers it.
+	Fact string
+	// Group within the rule.
+	Group string
+	// Seen is part of what was seen.
+	Seen string
 }
 
 // Finding is what a rule concluded.
@@ -121,6 +149,7 @@ type Finding struct {
 	// Wording and Numbers for the clinician.
 	Wording Wording
 	Numbers []Number
-	// Err is set when the condition itself failed: then this finding says so.
+	// Err is set when the rule itself failed: then this finding says so, with severity High, and nothing about
+	// the patient. It holds no patient data.
 	Err error
 }

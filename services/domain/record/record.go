@@ -47,9 +47,9 @@ type Record struct {
 	Source ref.Source
 	// SourceID is its logical id there; empty when it had none.
 	SourceID string
-	// SourceVersion is its meta.versionId there; empty when it had none.
+	// SourceVersion is its meta.versionId there, else its meta.lastUpdated; empty when it had neither.
 	SourceVersion string
-	// Hash is the SHA-256 of its content: the body without insignificant white space.
+	// Hash is the SHA-256 of its content: the body without insignificant white space, meta.versionId and meta.lastUpdated.
 	Hash [32]byte
 	// Patient it is about; empty for resources about none.
 	Patient ref.Patient
@@ -76,7 +76,7 @@ type Head struct {
 	Source ref.Source
 	// SourceID is its logical id there.
 	SourceID string
-	// SourceVersion is its meta.versionId there.
+	// SourceVersion is its meta.versionId there, else its meta.lastUpdated.
 	SourceVersion string
 	// Hash of its content.
 	Hash [32]byte
@@ -95,14 +95,14 @@ func (r Record) Head() Head {
 	return Head{r.Resource, r.Source, r.SourceID, r.SourceVersion, r.Hash, r.Patient, r.Outcome, r.Issues, r.Stub}
 }
 
-// Alias is another name of a patient: `source|Patient/id` where the id alone would not lead to it,
-// or `system|value` of an identifier.
+// Alias is another name of a patient: `Patient/id` of a Patient resource that is another patient's,
+// or `system|value` of an identifier. A later alias of the same name replaces the earlier one.
 type Alias struct {
 	// Name is the other name.
 	Name string
 	// Patient it leads to.
 	Patient ref.Patient
-	// Source that said so.
+	// Source whose Patient resource says so; empty while the name was only referred to.
 	Source ref.Source
 }
 

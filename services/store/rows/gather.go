@@ -324,8 +324,17 @@ func list[T any](of []T) ([]byte, error) {
 	return marshal("list", of)
 }
 
-func marshal(what string, v any) ([]byte, error) {
-	data, err := json.Marshal(v)
+// appender writes its own JSON, which json.Marshal would only check and copy.
+type appender interface {
+	AppendJSON(to []byte) ([]byte, error)
+}
+
+func marshal(what string, v any) (data []byte, err error) {
+	if own, ok := v.(appender); ok {
+		data, err = own.AppendJSON(nil)
+	} else {
+		data, err = json.Marshal(v)
+	}
 	if err != nil {
 		// The cause is left out: it can quote what it could not write.
 		return nil, fault.Newf(fault.Unprocessable, "invalid", "the %s cannot be written as JSON", what)

@@ -16,7 +16,11 @@ func Parse(column []byte, into any) error {
 	if len(column) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(column, into); err != nil {
+	read := func() error { return json.Unmarshal(column, into) }
+	if own, ok := into.(json.Unmarshaler); ok {
+		read = func() error { return own.UnmarshalJSON(column) } // without a second pass over the column
+	}
+	if err := read(); err != nil {
 		return fault.Newf(fault.Internal, "exception", "a stored row cannot be read back")
 	}
 	return nil

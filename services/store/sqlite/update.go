@@ -79,16 +79,22 @@ var (
 	intoKey  = table{head: "idempotency_key (tenant, source, name, hash, type, id, version)", columns: 7}
 	intoFact = table{head: `fact (tenant, episode, id, source, version, source_key, kind, at_us, recorded_us,
 		superseded, data)`, columns: 11}
-	intoEpisode = table{head: "episode (tenant, id, patient, deadline_us, slot, state)", columns: 6,
+	intoEpisode = table{
+		head: "episode (tenant, id, patient, deadline_us, slot, state)", columns: 6,
 		tail: ` ON CONFLICT (tenant, id) DO UPDATE SET patient = excluded.patient, deadline_us = excluded.deadline_us,
-			slot = excluded.slot, state = excluded.state`}
-	intoAlert = table{head: `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)`,
+			slot = excluded.slot, state = excluded.state`,
+	}
+	intoAlert = table{
+		head:    `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)`,
 		columns: 10, tail: ` ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode,
 			patient = excluded.patient, rule = excluded.rule, status = excluded.status, severity = excluded.severity,
-			effective_us = excluded.effective_us, version = excluded.version, data = excluded.data`}
+			effective_us = excluded.effective_us, version = excluded.version, data = excluded.data`,
+	}
 	intoEvent = table{head: "event (tenant, feed, seq, tenant_seq, id, type, time_us, subject, data)", columns: 9}
-	intoFeed  = table{head: "feed (tenant, name, first, last)", columns: 4,
-		tail: " ON CONFLICT (tenant, name) DO UPDATE SET last = excluded.last"}
+	intoFeed  = table{
+		head: "feed (tenant, name, first, last)", columns: 4,
+		tail: " ON CONFLICT (tenant, name) DO UPDATE SET last = excluded.last",
+	}
 )
 
 // writing is one batch on its way into the file.

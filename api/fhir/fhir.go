@@ -1,0 +1,10 @@
+// Package fhir holds the FHIR conformance resources that Rapport defines or states: data, and nothing else.
+package fhir
+
+import "embed"
+
+// Files holds capability.json, the fixed part of the CapabilityStatement, and in codesystem/ and searchparameter/ one
+// resource per file, each named after its id with the prefix `rapport-` left out.
+//
+//go:embed capability.json codesystem/*.json searchparameter/*.json
+var Files embed.FS

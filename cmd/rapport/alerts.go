@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+)
+
+// alertsCmd groups what can be done with alerts.
+type alertsCmd struct {
+	List    alertsListCmd    `cmd:"" default:"withargs" help:"List alerts, most urgent and newest first."`
+	Show    alertsShowCmd    `cmd:"" help:"Show one alert with its numbers and its history."`
+	Ack     alertsAckCmd     `cmd:"" help:"Take an alert."`
+	Resolve alertsResolveCmd `cmd:"" help:"Close an alert with a reason."`
+}
+
+// alertsListCmd lists alerts.
+type alertsListCmd struct {
+	connection
+	outputFlag
+	Patient    string `help:"Only of this patient." placeholder:"ID" env:"-"`
+	Rule       string `help:"Only of this rule." placeholder:"ID" env:"-"`
+	All        bool   `help:"Resolved and retracted ones too." env:"-"`
+	Suppressed bool   `help:"Only those that were found but not raised, with the reason." env:"-"`
+	Max        int32  `default:"50" help:"At most this many, up to 1000 (${default})." env:"-"`
+}
+
+// Help shows examples.
+func (alertsListCmd) Help() string {
+	return "Examples:\n  rapport alerts list\n  rapport alerts list --patient p1 -o json\n  rapport alerts list --suppressed"
+}
+
+// Run lists.
+func (c alertsListCmd) Run(ctx context.Context, s streams) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := rapportv1.NewAlertServiceClient(conn).ListAlerts(ctx, &rapportv1.ListAlertsRequest{
+		Patient: c.Patient, Rule: c.Rule, PageSize: c.Max, Statuses: c.statuses(),
+	})
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		for _, a := range resp.GetAlerts() {
+			if err := printProto(s.out, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(resp.GetAlerts()) == 0 {
+		fmt.Fprintln(s.out, "No alerts.")
+		return nil
+	}
+	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tSEVERITY\tSTATUS\tPATIENT\tWHEN\tWHAT")
+	for _, a := range resp.GetAlerts() {
+		what := a.GetTitle()
+		if because := a.GetSuppressedBecause(); because != "" {
+			what += " (" + because + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()),
+			a.GetPatient(), a.GetEffective().AsTime().Format(time.DateOnly), what)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if resp.GetNextPageToken() != "" {
+		fmt.Fprintf(s.err, "There are more: ask with --max, up to 1000.\n")
+	}
+	return nil
+}
+
+func (c alertsListCmd) statuses() []rapportv1.AlertStatus {
+	switch {
+	case c.Suppressed:
+		return []rapportv1.AlertStatus{rapportv1.AlertStatus_ALERT_STATUS_SUPPRESSED}
+	case c.All:
+		return []rapportv1.AlertStatus{
+			rapportv1.AlertStatus_ALERT_STATUS_OPEN, rapportv1.AlertStatus_ALERT_STATUS_ACKNOWLEDGED,
+			rapportv1.AlertStatus_ALERT_STATUS_RESOLVED, rapportv1.AlertStatus_ALERT_STATUS_RETRACTED,
+		}
+	default:
+		return nil
+	}
+}
+
+func severityWord(s rapportv1.Severity) string {
+	return strings.ToLower(strings.TrimPrefix(s.String(), "SEVERITY_"))
+}
+
+func statusWord(s rapportv1.AlertStatus) string {
+	return strings.ToLower(strings.TrimPrefix(s.String(), "ALERT_STATUS_"))
+}
+
+// alertsShowCmd shows one alert.
+type alertsShowCmd struct {
+	connection
+	outputFlag
+	ID string `arg:"" help:"Alert id."`
+}
+
+// Run shows.
+func (c alertsShowCmd) Run(ctx context.Context, s streams) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := rapportv1.NewAlertServiceClient(conn).GetAlert(ctx, &rapportv1.GetAlertRequest{Id: c.ID})
+	if err != nil {
+		return err
+	}
+	return showAlert(s, c.outputFlag, resp.GetAlert())
+}
+
+func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
+	if o.json() {
+		return printProto(s.out, a)
+	}
+	fmt.Fprintf(s.out, "%s  %s, %s, version %d\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()), a.GetVersion())
+	fmt.Fprintf(s.out, "%s, %s\n\n", a.GetPatient(), a.GetEffective().AsTime().Format(time.DateTime))
+	fmt.Fprintf(s.out, "%s\n  %s\n", a.GetTitle(), a.GetSeen())
+	for _, line := range []struct{ label, text string }{
+		{"Ask", a.GetQuestion()},
+		{"Say", a.GetPhrase()},
+		{"Why not raised", a.GetSuppressedBecause()},
+		{"For", strings.Join(a.GetRoles(), ", ")},
+		{"Sent to", strings.Join(a.GetFeeds(), ", ")},
+		{"Rule", a.GetRule() + " " + a.GetRuleVersion()},
+		{"Evidence", a.GetEvidence()},
+		{"From", strings.Join(a.GetSources(), ", ")},
+	} {
+		if strings.TrimSpace(line.text) != "" {
+			fmt.Fprintf(s.out, "  %-15s %s\n", line.label, line.text)
+		}
+	}
+	for _, n := range a.GetNumbers() {
+		fmt.Fprintf(s.out, "  %-15s %s\n", "Number", numberWords(n))
+	}
+	for _, step := range a.GetHistory() {
+		fmt.Fprintf(s.out, "  %-15s %s by %s%s\n", statusWord(step.GetStatus()), step.GetTime().AsTime().Format(time.DateTime),
+			step.GetActor(), prefixed(": ", step.GetReason()))
+	}
+	return nil
+}
+
+func numberWords(n *rapportv1.Number) string {
+	text := fmt.Sprintf("%s %s%s", n.GetName(), decimal(n.GetValue()), unitWords(n.GetUnit()))
+	if n.Reference != nil {
+		text += fmt.Sprintf(" (against %s%s)", decimal(n.GetReference()), unitWords(n.GetUnit()))
+	}
+	return text
+}
+
+func unitWords(unit string) string { return prefixed(" ", unit) }
+
+// decimal writes a number with three decimals at most.
+func decimal(x float64) string {
+	text := fmt.Sprintf("%.3f", x)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
+// change is how a command names an alert and who gives it.
+type change struct {
+	connection
+	outputFlag
+	ID      string `arg:"" help:"Alert id."`
+	Version int64  `help:"Version that was seen; the current one when not given." env:"-"`
+	Actor   string `required:"" help:"Who: a reference such as Practitioner/p1."`
+	Key     string `help:"Idempotency key: the same command again is answered, not repeated." env:"-"`
+}
+
+// seen is the version to compare with.
+func (c change) seen(ctx context.Context, client rapportv1.AlertServiceClient) (int64, error) {
+	if c.Version != 0 {
+		return c.Version, nil
+	}
+	resp, err := client.GetAlert(ctx, &rapportv1.GetAlertRequest{Id: c.ID})
+	return resp.GetAlert().GetVersion(), err
+}
+
+// alertsAckCmd takes an alert.
+type alertsAckCmd struct{ change }
+
+// Help shows an example.
+func (alertsAckCmd) Help() string {
+	return "Example:\n  rapport alerts ack 5k7… --actor Practitioner/p1"
+}
+
+// Run acknowledges.
+func (c alertsAckCmd) Run(ctx context.Context, s streams) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := rapportv1.NewAlertServiceClient(conn)
+	version, err := c.seen(ctx, client)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.ID, Version: version, Actor: c.Actor, Key: c.Key})
+	if err != nil {
+		return err
+	}
+	return showAlert(s, c.outputFlag, resp.GetAlert())
+}
+
+// alertsResolveCmd closes an alert.
+type alertsResolveCmd struct {
+	change
+	Reason string `required:"" help:"Reason code, such as contacted, already-known or not-relevant." env:"-"`
+}
+
+// Help shows an example.
+func (alertsResolveCmd) Help() string {
+	return "Example:\n  rapport alerts resolve 5k7… --actor Practitioner/p1 --reason contacted"
+}
+
+// Run resolves.
+func (c alertsResolveCmd) Run(ctx context.Context, s streams) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := rapportv1.NewAlertServiceClient(conn)
+	version, err := c.seen(ctx, client)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Resolve(ctx, &rapportv1.ResolveRequest{Id: c.ID, Version: version, Actor: c.Actor, Reason: c.Reason, Key: c.Key})
+	if err != nil {
+		return err
+	}
+	return showAlert(s, c.outputFlag, resp.GetAlert())
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/rapport-health/rapport/services/bench"
+)
+
+// benchCmd measures a server, or kills one.
+type benchCmd struct {
+	Run   benchRunCmd   `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
+	Chaos benchChaosCmd `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
+}
+
+// benchRunCmd measures.
+type benchRunCmd struct {
+	outputFlag
+	Store    string  `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Seconds  float64 `default:"5" env:"-" help:"How long each load lasts (${default})."`
+	Quick    bool    `env:"-" help:"One second a load."`
+	Patients int     `default:"2000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
+	Markdown string  `placeholder:"FILE" env:"-" help:"Write the tables of the README there, too."`
+	Profile  string  `placeholder:"DIR" env:"-" help:"Write processor profiles of the server there, one per load."`
+}
+
+// Help shows examples.
+func (benchRunCmd) Help() string {
+	return `Examples:
+  rapport bench
+  rapport bench --store sqlite --quick
+  rapport bench --seconds 10 --markdown bench.md -o json
+
+It starts this binary's server in a process of its own, on private PostgreSQL and Redis servers in temporary folders
+and on free loopback ports, and removes them afterwards. PostgreSQL 15+ and redis-server must be installed; on SQLite
+alone nothing else is needed.`
+}
+
+// Run measures and prints.
+func (c benchRunCmd) Run(ctx context.Context, s streams) error {
+	binary, err := thisBinary()
+	if err != nil {
+		return err
+	}
+	config := bench.Config{
+		Binary: binary, Stores: stores(c.Store), Slice: time.Duration(c.Seconds * float64(time.Second)), Patients: c.Patients, Profiles: c.Profile, Progress: s.err,
+	}
+	if c.Quick {
+		config.Slice = time.Second
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	report, err := bench.Run(ctx, config)
+	if err != nil {
+		return err
+	}
+	if c.Markdown != "" {
+		if err := writeFile(c.Markdown, report.Markdown); err != nil {
+			return err
+		}
+	}
+	if c.json() {
+		return writeJSON(s.out, report)
+	}
+	return report.Text(s.out)
+}
+
+// benchChaosCmd kills.
+type benchChaosCmd struct {
+	outputFlag
+	Store    string `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Kills    int    `default:"20" env:"-" help:"How often the server is killed on each store (${default})."`
+	Seed     uint64 `env:"-" help:"Seed of every choice; 0 takes one from the clock."`
+	Patients int    `default:"600" env:"-" help:"Synthetic patients (${default})."`
+}
+
+// Help shows examples.
+func (benchChaosCmd) Help() string {
+	return `Examples:
+  rapport bench chaos
+  rapport bench chaos --kills 4 --store sqlite --seed 7
+
+It starts this binary's server under load and ends it by kill -9 at random moments, on private PostgreSQL and Redis
+servers. Redis is emptied once and killed once; from 10 kills on PostgreSQL is killed once, too. Clients send again what
+was not acknowledged. At the end it holds what was acknowledged against what the database, the streams and the
+subscribers have, and verifies the database. The exit code is 0 when nothing is lost, doubled or left out.`
+}
+
+// Run kills and counts.
+func (c benchChaosCmd) Run(ctx context.Context, s streams) error {
+	binary, err := thisBinary()
+	if err != nil {
+		return err
+	}
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano())
+	}
+	fmt.Fprintln(s.err, "seed", c.Seed)
+	_, missing := exec.LookPath("redis-server")
+	config := bench.ChaosConfig{
+		Binary: binary, Verify: func(store string) *exec.Cmd { return binary("verify", "--store", store) },
+		Stores: stores(c.Store), Kills: c.Kills, Seed: c.Seed, Patients: c.Patients,
+		Redis: missing == nil || c.Store != bench.SQLite, Progress: s.err,
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	ordeals, err := bench.Chaos(ctx, config)
+	if err == nil && c.json() {
+		err = writeJSON(s.out, ordeals)
+	} else if err == nil {
+		err = bench.ChaosText(s.out, ordeals)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range ordeals {
+		if !ordeals[i].Good() {
+			return errSaid
+		}
+	}
+	return nil
+}
+
+// thisBinary makes commands of the program that runs.
+func thisBinary() (bench.Command, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("the program cannot find itself: %w", err)
+	}
+	return func(args ...string) *exec.Cmd {
+		cmd := exec.Command(path, args...)
+		cmd.Env = bench.Environment(os.Environ())
+		return cmd
+	}, nil
+}
+
+func stores(name string) []string {
+	if name == "both" {
+		return []string{bench.Postgres, bench.SQLite}
+	}
+	return []string{name}
+}
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}

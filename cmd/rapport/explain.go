@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+)
+
+// explainCmd shows an episode.
+type explainCmd struct {
+	connection
+	outputFlag
+	Patient string `arg:"" help:"Patient id, such as p1 or Patient/p1."`
+	AsOf    string `name:"as-of" placeholder:"DATE" help:"As it was known at the end of this day (2026-03-31) or at this moment (RFC 3339)." env:"-"`
+	Scores  int32  `default:"5" help:"How many score sheets to show (${default}); 0 for none." env:"-"`
+}
+
+// Help shows examples.
+func (explainCmd) Help() string {
+	return "Examples:\n  rapport explain p1\n  rapport explain p1 --as-of 2026-03-31\n  rapport explain Patient/p1 -o json"
+}
+
+// Run shows.
+func (c explainCmd) Run(ctx context.Context, s streams) error {
+	req := &rapportv1.GetEpisodeRequest{Patient: c.Patient}
+	if c.AsOf != "" {
+		at, err := moment(c.AsOf)
+		if err != nil {
+			return usageError{err}
+		}
+		req.AsOf = timestamppb.New(at)
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := rapportv1.NewOutcomeServiceClient(conn)
+	resp, err := client.GetEpisode(ctx, req)
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		return printProto(s.out, resp.GetEpisode())
+	}
+	var sheets []*rapportv1.ScoreSheet
+	if c.Scores > 0 && req.AsOf == nil {
+		scores, err := client.ListScores(ctx, &rapportv1.ListScoresRequest{Patient: c.Patient, PageSize: c.Scores})
+		if err != nil {
+			return err
+		}
+		sheets = scores.GetSheets()
+	}
+	writeEpisode(s.out, resp.GetEpisode(), sheets)
+	return nil
+}
+
+func moment(text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.AddDate(0, 0, 1).Add(-time.Microsecond), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, fmt.Errorf("--as-of %q: want 2026-03-31 or 2026-03-31T12:00:00Z", text)
+	}
+	return at, nil
+}
+
+func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSheet) {
+	fmt.Fprintf(w, "%s  %s\n", e.GetPatient(), strings.ToUpper(e.GetView()))
+	for _, reason := range e.GetReasons() {
+		fmt.Fprintf(w, "  because %s\n", reason)
+	}
+	fmt.Fprintf(w, "  %d facts, the last of %s", e.GetFacts(), day(e.GetLastFact()))
+	if e.GetDeadline() != nil {
+		fmt.Fprintf(w, "; looked at again on %s", day(e.GetDeadline()))
+	}
+	fmt.Fprintln(w)
+	writeDyads(w, e.GetDyads())
+	writeDistress(w, e.GetDistress())
+	writeAdherence(w, e.GetAdherence())
+	writeAlerts(w, e.GetAlerts())
+	for _, sheet := range sheets {
+		writeSheet(w, sheet)
+	}
+}
+
+func day(t *timestamppb.Timestamp) string { return t.AsTime().Format(time.DateOnly) }
+
+func writeDyads(w io.Writer, dyads []*rapportv1.Dyad) {
+	if len(dyads) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nAlliance")
+	for _, d := range dyads {
+		who := d.GetClinician()
+		if who == "" {
+			who = "clinician not named"
+		}
+		fmt.Fprintf(w, "  %s, rated by the %s on the %s: %d sessions, last on %s\n", who, d.GetRater(), d.GetInstrument(), d.GetSessions(), day(d.GetLastRated()))
+		var parts []string
+		for _, code := range slices.Sorted(maps.Keys(d.GetLast())) {
+			parts = append(parts, code+" "+decimal(d.GetLast()[code]))
+		}
+		fmt.Fprintf(w, "    %s\n", strings.Join(parts, ", "))
+		if d.Usual != nil && d.Change != nil {
+			fmt.Fprintf(w, "    usual level %s, change %+.2f", decimal(d.GetUsual()), d.GetChange())
+			if d.GetEvent() != "" && d.GetEvent() != "none" {
+				fmt.Fprintf(w, ": %s", d.GetEvent())
+			}
+			if d.GetRuptureOpen() {
+				fmt.Fprint(w, " (rupture open)")
+			}
+			fmt.Fprintln(w)
+		}
+	}
+}
+
+func writeDistress(w io.Writer, parts []*rapportv1.DistressPart) {
+	fmt.Fprintln(w, "\nDistress")
+	for _, p := range parts {
+		if p.Value == nil {
+			fmt.Fprintf(w, "  %-18s missing\n", p.GetPart())
+			continue
+		}
+		fmt.Fprintf(w, "  %-18s %-9s %s %s on %s", p.GetPart(), p.GetLevel(), p.GetInstrument(), decimal(p.GetValue()), day(p.GetMeasured()))
+		if p.GetChange() != "" {
+			fmt.Fprintf(w, ", from %s: %s", decimal(p.GetBaseline()), p.GetChange())
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+func writeAdherence(w io.Writer, a *rapportv1.Adherence) {
+	if a == nil {
+		return
+	}
+	fmt.Fprintln(w, "\nHome exercise")
+	fmt.Fprintf(w, "  %s of %s sessions in %d days", decimal(a.GetDone()), decimal(a.GetPrescribed()), a.GetWindowDays())
+	if a.Completion != nil {
+		fmt.Fprintf(w, ": %s %%", decimal(a.GetCompletion()))
+	}
+	if a.GetProvisional() {
+		fmt.Fprint(w, ", provisional")
+	}
+	if a.GetLastLog() != nil {
+		fmt.Fprintf(w, "; last log on %s", day(a.GetLastLog()))
+	}
+	fmt.Fprintln(w)
+}
+
+func writeAlerts(w io.Writer, alerts []*rapportv1.Alert) {
+	if len(alerts) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nAlerts")
+	for _, a := range alerts {
+		fmt.Fprintf(w, "  %-8s %-12s %s: %s\n           %s\n", severityWord(a.GetSeverity()), statusWord(a.GetStatus()), day(a.GetEffective()), a.GetSeen(), a.GetId())
+	}
+}
+
+// writeSheet prints one response's scores with their working.
+func writeSheet(w io.Writer, sheet *rapportv1.ScoreSheet) {
+	fmt.Fprintf(w, "\n%s %s", sheet.GetInstrument(), sheet.GetVersion())
+	if sheet.GetEffective() != nil {
+		fmt.Fprintf(w, " on %s", day(sheet.GetEffective()))
+	}
+	fmt.Fprintf(w, "%s\n", prefixed(" from ", sheet.GetSource()))
+	for _, score := range sheet.GetScores() {
+		fmt.Fprintf(w, "  %-16s %s\n", score.GetCode(), scoreWords(score))
+	}
+	for _, c := range sheet.GetCritical() {
+		fmt.Fprintf(w, "  item %d answered %s: %s\n", c.GetItem(), decimal(c.GetValue()), c.GetSeverity())
+	}
+	for _, item := range sheet.GetSafetyUnknown() {
+		fmt.Fprintf(w, "  item %d unanswered: safety unknown\n", item)
+	}
+	var answers []string
+	for _, i := range sheet.GetItems() {
+		answers = append(answers, answerWords(i))
+	}
+	if len(answers) > 0 {
+		fmt.Fprintf(w, "  answers          %s\n", strings.Join(answers, " "))
+	}
+	for _, issue := range sheet.GetIssues() {
+		fmt.Fprintf(w, "  %s\n", strings.TrimPrefix(issue.GetExpression()+": "+issue.GetText(), ": "))
+	}
+}
+
+func scoreWords(s *rapportv1.Score) string {
+	if s.Value == nil {
+		return "not scorable: " + s.GetNotScorable()
+	}
+	text := fmt.Sprintf("%s of %s-%s%s", decimal(s.GetValue()), decimal(s.GetMin()), decimal(s.GetMax()), prefixed(", ", s.GetBand()))
+	if s.GetProrated() {
+		text += ", prorated"
+	}
+	if s.GetUnconfirmed() {
+		text += ", unconfirmed"
+	}
+	return text
+}
+
+// answerWords is an answer, with the value that was used when it differs: `4→0`.
+func answerWords(i *rapportv1.ItemAnswer) string {
+	switch {
+	case i.Answer == nil:
+		return "-"
+	case i.Used != nil && i.GetUsed() != i.GetAnswer():
+		return decimal(i.GetAnswer()) + "→" + decimal(i.GetUsed())
+	default:
+		return decimal(i.GetAnswer())
+	}
+}
+
+// unscoredCmd lists what could not be used.
+type unscoredCmd struct {
+	connection
+	outputFlag
+	Max int32 `default:"50" help:"At most this many, up to 1000 (${default})." env:"-"`
+}
+
+// Run lists.
+func (c unscoredCmd) Run(ctx context.Context, s streams) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	resp, err := rapportv1.NewOutcomeServiceClient(conn).ListUnscored(ctx, &rapportv1.ListUnscoredRequest{PageSize: c.Max})
+	if err != nil {
+		return err
+	}
+	for _, u := range resp.GetUnscored() {
+		if c.json() {
+			if err := printProto(s.out, u); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(s.out, "%s from %s\n", u.GetReference(), u.GetSource())
+		for _, issue := range u.GetIssues() {
+			fmt.Fprintf(s.out, "  %s\n", strings.TrimPrefix(issue.GetExpression()+": "+issue.GetText(), ": "))
+		}
+	}
+	if len(resp.GetUnscored()) == 0 && !c.json() {
+		fmt.Fprintln(s.out, "Everything that is stored could be used.")
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/server"
+)
+
+// storeFlag names a database.
+type storeFlag struct {
+	Store string `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
+}
+
+// verifyCmd checks a database.
+type verifyCmd struct {
+	storeFlag
+	outputFlag
+}
+
+// Help shows what is checked.
+func (verifyCmd) Help() string {
+	return `Checks what must be true of every database, reading only: feeds are numbered without a hole, every event of a
+team's feed stands in the feed all, the stored state of every episode equals its facts folded from scratch, every
+alert has the facts it rests on. Exit code 1 when anything is wrong.
+
+Examples:
+  rapport verify
+  rapport verify --store postgres://rapport@localhost/rapport -o json`
+}
+
+// Run checks.
+func (c verifyCmd) Run(ctx context.Context, s streams) error {
+	progress := func(string) {}
+	if s.terminal {
+		progress = func(text string) { fmt.Fprintf(s.err, "\r%s\x1b[K", text) }
+	}
+	report, err := server.Verify(ctx, c.Store, progress)
+	if s.terminal {
+		fmt.Fprint(s.err, "\r\x1b[K")
+	}
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		if err := json.NewEncoder(s.out).Encode(report); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.out, "%d tenants, %d feeds, %d events, %d episodes, %d facts, %d alerts\n",
+			report.Tenants, report.Feeds, report.Events, report.Episodes, report.Facts, report.Alerts)
+		for _, p := range report.Problems {
+			fmt.Fprintln(s.out, " ", p)
+		}
+		if len(report.Problems) == 0 {
+			fmt.Fprintln(s.out, "Everything is as it must be.")
+		}
+	}
+	if len(report.Problems) > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+// migrateCmd brings a database to this binary's schema.
+type migrateCmd struct {
+	storeFlag
+	outputFlag
+}
+
+// Help shows examples.
+func (migrateCmd) Help() string {
+	return "serve migrates by itself; this does it beforehand, such as in a release step.\n\nExample:\n  rapport migrate --store postgres://rapport@localhost/rapport"
+}
+
+// Run migrates.
+func (c migrateCmd) Run(ctx context.Context, s streams) error {
+	from, to, err := server.Migrate(ctx, c.Store)
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		_, err = fmt.Fprintf(s.out, "{\"from\":%d,\"to\":%d}\n", from, to)
+		return err
+	}
+	if from == to {
+		_, err = fmt.Fprintf(s.out, "The schema is at version %d already.\n", to)
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "The schema went from version %d to %d.\n", from, to)
+	return err
+}
+
+// tokenCmd makes a token.
+type tokenCmd struct {
+	Name   string `arg:"" help:"Name of the client, for logs."`
+	Tenant string `default:"default" help:"Tenant it may work in (${default})."`
+	File   string `type:"path" help:"Append the line to this tokens file instead of printing it." placeholder:"FILE" env:"-"`
+}
+
+// Help shows an example.
+func (tokenCmd) Help() string {
+	return "The token is shown once; the file keeps only its digest.\n\nExample:\n  rapport token ehr-main --file tokens"
+}
+
+// Run prints.
+func (c tokenCmd) Run(s streams) error {
+	if !ref.ValidID(c.Name) || !ref.ValidID(c.Tenant) {
+		return usageError{fmt.Errorf("name and tenant want 1 to 64 letters, digits, dots or hyphens")}
+	}
+	token, line := auth.NewToken(c.Name, ref.Tenant(c.Tenant))
+	if c.File == "" {
+		_, err := fmt.Fprintf(s.out, "token  %s\nline   %s\n", token, line)
+		return err
+	}
+	f, err := os.OpenFile(c.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(f, line); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, token)
+	return err
+}
+
+// healthCmd asks a server whether it serves.
+type healthCmd struct {
+	connection
+	Within time.Duration `default:"3s" help:"How long to wait for the answer (${default})." env:"-"`
+}
+
+// Run asks.
+func (c healthCmd) Run(ctx context.Context, s streams) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, c.Within)
+	defer cancel()
+	resp, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+	if err != nil {
+		return err
+	}
+	if resp.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("the server says %s", resp.GetStatus())
+	}
+	_, err = fmt.Fprintln(s.out, "serving")
+	return err
+}

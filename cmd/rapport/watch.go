@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rapport-health/rapport/api/client"
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+)
+
+// watchCmd follows feeds over gRPC.
+type watchCmd struct {
+	connection
+	outputFlag
+	Feeds []string `arg:"" optional:"" help:"Feeds: all, unassigned or team:ID, each with @N to go on after event N (default: all)."`
+	Max   int      `help:"Stop after this many events." env:"-"`
+	Alert bool     `name:"alerts-only" help:"Only events about alerts." env:"-"`
+}
+
+// Help shows examples.
+func (watchCmd) Help() string {
+	return `Prints every event of the feeds, first those that are stored and then live, without a hole. The number in
+front is the cursor: go on from it with FEED@NUMBER.
+
+Examples:
+  rapport watch
+  rapport watch team:spine-team unassigned --alerts-only
+  rapport watch all@1200 -o json`
+}
+
+// Run follows until interrupted.
+func (c watchCmd) Run(ctx context.Context, s streams) error {
+	cursors, err := cursorsOf(c.Feeds)
+	if err != nil {
+		return usageError{err}
+	}
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	left := c.Max
+	err = client.Follow(ctx, conn, cursors, func(e *rapportv1.Event) error {
+		if c.Alert && e.GetAlert() == nil {
+			return nil
+		}
+		if err := c.print(s, e); err != nil {
+			return err
+		}
+		if left--; left == 0 {
+			cancel()
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func cursorsOf(feeds []string) ([]*rapportv1.Cursor, error) {
+	if len(feeds) == 0 {
+		feeds = []string{"all"}
+	}
+	cursors := make([]*rapportv1.Cursor, 0, len(feeds))
+	for _, f := range feeds {
+		name, number, found := strings.Cut(f, "@")
+		after := int64(0)
+		if found {
+			var err error
+			if after, err = strconv.ParseInt(number, 10, 64); err != nil || after < 0 {
+				return nil, fmt.Errorf("feed %q: want FEED@NUMBER, such as all@1200", f)
+			}
+		}
+		cursors = append(cursors, &rapportv1.Cursor{Feed: name, After: after})
+	}
+	return cursors, nil
+}
+
+func (c watchCmd) print(s streams, e *rapportv1.Event) error {
+	if c.json() {
+		return printProto(s.out, e)
+	}
+	what := e.GetRecorded().GetReference()
+	if a := e.GetAlert(); a != nil {
+		what = fmt.Sprintf("%-8s %s: %s", severityWord(a.GetSeverity()), a.GetTitle(), a.GetSeen())
+	}
+	_, err := fmt.Fprintf(s.out, "%s@%d  %s  %-20s %s  %s\n", e.GetFeed(), e.GetSeq(),
+		e.GetTime().AsTime().Format(time.DateTime), e.GetType(), e.GetSubject(), what)
+	return err
+}

@@ -1,0 +1,256 @@
+// Package alerts is AlertService: subscribe, list, acknowledge, resolve.
+package alerts
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/commit"
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/watch"
+	"github.com/rapport-health/rapport/services/wire"
+)
+
+// maxPage is the largest page; defaultPage is what is given when none is asked for.
+const (
+	maxPage     = 1000
+	defaultPage = 100
+)
+
+// Server answers AlertService.
+type Server struct {
+	rapportv1.UnimplementedAlertServiceServer
+	// Store is read from.
+	Store store.Store
+	// Group takes commands.
+	Group *commit.Group
+	// Log follows feeds.
+	Log *watch.Log
+	// Now is the clock.
+	Now func() time.Time
+	// Stopping ends subscriptions before the server stops.
+	Stopping <-chan struct{}
+}
+
+// ListAlerts returns a page of alerts.
+func (s *Server) ListAlerts(ctx context.Context, req *rapportv1.ListAlertsRequest) (*rapportv1.ListAlertsResponse, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	q, err := query(req)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	size := q.Max
+	q.Max++
+	var found []alert.Alert
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+		found, err = r.ListAlerts(q)
+		return err
+	})
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	resp := &rapportv1.ListAlertsResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = token(alert.Place{Severity: last.Severity, Effective: last.Effective, ID: last.ID})
+	}
+	for _, a := range found {
+		resp.Alerts = append(resp.Alerts, wire.Alert(a))
+	}
+	return resp, nil
+}
+
+func query(req *rapportv1.ListAlertsRequest) (alert.Query, error) {
+	q := alert.Query{Patient: ref.Patient(strings.TrimPrefix(req.GetPatient(), "Patient/")), Rule: req.GetRule(), Max: int(req.GetPageSize())}
+	var issues []fault.Issue
+	switch {
+	case q.Max == 0:
+		q.Max = defaultPage
+	case q.Max < 0 || q.Max > maxPage:
+		issues = append(issues, fault.Errorf("value", "page_size", "ask for 1 to %d alerts", maxPage))
+	}
+	for _, st := range req.GetStatuses() {
+		status, ok := wire.AlertStatus(st)
+		if !ok {
+			issues = append(issues, fault.Errorf("value", "statuses", "%s is no status of an alert", st))
+		}
+		q.Statuses = append(q.Statuses, status)
+	}
+	if len(req.GetStatuses()) == 0 {
+		q.Statuses = []alert.Status{alert.Open, alert.Acknowledged}
+	}
+	if req.GetPageToken() != "" {
+		after, err := place(req.GetPageToken())
+		if err != nil {
+			issues = append(issues, fault.Errorf("value", "page_token", "not a token of an earlier page"))
+		}
+		q.After = after
+	}
+	if len(issues) > 0 {
+		return q, fault.New(fault.Invalid, issues...)
+	}
+	return q, nil
+}
+
+func token(p alert.Place) string {
+	data, _ := json.Marshal(p) // numbers, times and strings: it cannot fail
+	return base64.RawURLEncoding.EncodeToString(data)
+}
+
+func place(token string) (p alert.Place, err error) {
+	data, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	return p, err
+}
+
+// GetAlert returns one alert.
+func (s *Server) GetAlert(ctx context.Context, req *rapportv1.GetAlertRequest) (*rapportv1.GetAlertResponse, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	var found alert.Alert
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+		found, err = r.Alert(req.GetId())
+		return err
+	})
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	return &rapportv1.GetAlertResponse{Alert: wire.Alert(found)}, nil
+}
+
+// Acknowledge takes an open alert.
+func (s *Server) Acknowledge(ctx context.Context, req *rapportv1.AcknowledgeRequest) (*rapportv1.AcknowledgeResponse, error) {
+	after, err := s.command(ctx, alert.Command{
+		Alert: req.GetId(), Verb: alert.Acknowledge, Version: req.GetVersion(), Actor: req.GetActor(), Key: req.GetKey(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &rapportv1.AcknowledgeResponse{Alert: after}, nil
+}
+
+// Resolve closes an alert with a reason.
+func (s *Server) Resolve(ctx context.Context, req *rapportv1.ResolveRequest) (*rapportv1.ResolveResponse, error) {
+	after, err := s.command(ctx, alert.Command{
+		Alert: req.GetId(), Verb: alert.Resolve, Version: req.GetVersion(), Actor: req.GetActor(), Reason: req.GetReason(), Key: req.GetKey(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &rapportv1.ResolveResponse{Alert: after}, nil
+}
+
+func (s *Server) command(ctx context.Context, c alert.Command) (*rapportv1.Alert, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	after, err := s.Group.Command(ctx, p.Tenant, c)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	return wire.Alert(after), nil
+}
+
+// The bounds of a subscription.
+const (
+	defaultHeartbeat = 15 * time.Second
+	maxHeartbeat     = 300
+)
+
+// Subscribe replays feeds from their cursors and follows them live.
+func (s *Server) Subscribe(req *rapportv1.SubscribeRequest, stream grpc.ServerStreamingServer[rapportv1.SubscribeResponse]) error {
+	p, err := auth.From(stream.Context())
+	if err != nil {
+		return wire.Error(err)
+	}
+	cursors, heartbeat, err := subscription(p.Tenant, req)
+	if err != nil {
+		return wire.Error(err)
+	}
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-s.Stopping:
+			cancel(fault.Newf(fault.Unavailable, "transient", "the server is stopping: subscribe again from your last cursor"))
+		case <-ctx.Done():
+		}
+	}()
+	err = s.follow(ctx, cursors, heartbeat, stream)
+	if cause := context.Cause(ctx); fault.Of(cause) == fault.Unavailable {
+		err = cause
+	}
+	return wire.Error(err)
+}
+
+func subscription(t ref.Tenant, req *rapportv1.SubscribeRequest) ([]feed.Cursor, time.Duration, error) {
+	cursors := make([]feed.Cursor, 0, len(req.GetCursors()))
+	for _, c := range req.GetCursors() {
+		cursors = append(cursors, feed.Cursor{Tenant: t, Feed: feed.Name(c.GetFeed()), After: c.GetAfter()})
+	}
+	seconds := req.GetHeartbeatSeconds()
+	if seconds < 0 || seconds > maxHeartbeat {
+		return nil, 0, fault.New(fault.Invalid, fault.Errorf("value", "heartbeat_seconds", "ask for 1 to %d seconds", maxHeartbeat))
+	}
+	if seconds == 0 {
+		return cursors, defaultHeartbeat, nil
+	}
+	return cursors, time.Duration(seconds) * time.Second, nil
+}
+
+func (s *Server) follow(
+	ctx context.Context, cursors []feed.Cursor, heartbeat time.Duration, stream grpc.ServerStreamingServer[rapportv1.SubscribeResponse],
+) error {
+	for message, err := range s.Log.Follow(ctx, cursors, heartbeat) {
+		if err != nil {
+			return err
+		}
+		response, err := s.response(message)
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(response); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *Server) response(m watch.Message) (*rapportv1.SubscribeResponse, error) {
+	if m.Entry != nil {
+		shared, err := m.Entry.Form(func(e feed.Event) (any, error) {
+			event, err := wire.Event(e)
+			return &rapportv1.SubscribeResponse{Message: &rapportv1.SubscribeResponse_Event{Event: event}}, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return shared.(*rapportv1.SubscribeResponse), nil
+	}
+	beat := &rapportv1.Heartbeat{Time: timestamppb.New(s.Now())}
+	for _, c := range m.HighWater {
+		beat.HighWater = append(beat.HighWater, &rapportv1.Cursor{Feed: string(c.Feed), After: c.After})
+	}
+	return &rapportv1.SubscribeResponse{Message: &rapportv1.SubscribeResponse_Heartbeat{Heartbeat: beat}}, nil
+}

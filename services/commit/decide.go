@@ -1,0 +1,233 @@
+package commit
+
+import (
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// decide reads what the jobs need, judges them in order, commits all that was decided, and returns its events.
+// It may run more than once, so every job's answer is set anew.
+func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
+	desk := decision.NewDesk(config.Rules(), config.Now())
+	if err := lay(tx, desk, jobs); err != nil {
+		return nil, err
+	}
+	var decisions []*decision.Decision
+	for _, j := range jobs {
+		made, err := j.decide(tx, desk)
+		if err != nil {
+			return nil, err
+		}
+		decisions = append(decisions, made...)
+	}
+	if len(decisions) == 0 {
+		return nil, nil
+	}
+	var events []feed.Draft
+	for _, made := range decisions {
+		events = append(events, made.Events...)
+	}
+	return events, tx.Commit(decisions...)
+}
+
+// lay puts on the desk what all the inputs need, with few reads.
+func lay(tx store.Tx, desk *decision.Desk, jobs []*job) error {
+	var inputs []decision.Input
+	for _, j := range jobs {
+		inputs = append(inputs, j.inputs...)
+	}
+	if err := layNames(tx, desk, decision.NeedsOf(inputs)); err != nil {
+		return err
+	}
+	var episodes []ref.Episode
+	for i := range inputs {
+		episodes = append(episodes, desk.Episodes(&inputs[i])...)
+	}
+	for _, j := range jobs {
+		episodes = append(episodes, j.ticks...)
+	}
+	if err := layEpisodes(tx, desk, episodes); err != nil {
+		return err
+	}
+	return layHistories(tx, desk, inputs)
+}
+
+// layHistories reads, all at once, the histories that are known to be needed before anything is judged.
+func layHistories(tx store.Tx, desk *decision.Desk, inputs []decision.Input) error {
+	var needed []ref.Episode
+	for i := range inputs {
+		needed = append(needed, desk.History(&inputs[i])...)
+	}
+	slices.Sort(needed)
+	return layHistory(tx, desk, slices.Compact(needed))
+}
+
+func layNames(tx store.Tx, desk *decision.Desk, needs decision.Needs) error {
+	if len(needs.Resources) > 0 {
+		heads, err := tx.Heads(needs.Resources)
+		if err != nil {
+			return err
+		}
+		desk.PutHeads(heads)
+	}
+	if len(needs.Names) > 0 {
+		names, err := tx.Patients(needs.Names)
+		if err != nil {
+			return err
+		}
+		desk.PutNames(names)
+	}
+	for source, wanted := range needs.Keys {
+		keys, err := tx.Keys(source, wanted)
+		if err != nil {
+			return err
+		}
+		desk.PutKeys(source, keys)
+	}
+	return nil
+}
+
+// layEpisodes reads the episodes that are not on the desk yet.
+func layEpisodes(tx store.Tx, desk *decision.Desk, episodes []ref.Episode) error {
+	seen := make(map[ref.Episode]bool, len(episodes))
+	var missing []ref.Episode
+	for _, e := range episodes {
+		if !seen[e] && !desk.HasEpisode(e) {
+			seen[e] = true
+			missing = append(missing, e)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	states, err := tx.States(missing)
+	if err != nil {
+		return err
+	}
+	alerts, err := tx.AlertsOf(missing)
+	if err != nil {
+		return err
+	}
+	for _, e := range missing {
+		desk.PutEpisode(e, states[e], alerts[e])
+	}
+	return nil
+}
+
+func layHistory(tx store.Tx, desk *decision.Desk, episodes []ref.Episode) error {
+	if len(episodes) == 0 {
+		return nil
+	}
+	facts, err := tx.Facts(episodes)
+	if err != nil {
+		return err
+	}
+	for _, e := range episodes {
+		desk.PutHistory(e, facts[e])
+	}
+	return nil
+}
+
+func (j *job) decide(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
+	switch {
+	case j.command != nil:
+		return j.decideCommand(tx, desk)
+	case j.ticks != nil:
+		return j.decideTicks(tx, desk)
+	case j.atomic:
+		return j.decideTogether(tx, desk)
+	}
+	j.receipts = make([]decision.Receipt, 0, len(j.inputs))
+	decisions := make([]*decision.Decision, 0, len(j.inputs))
+	for i := range j.inputs {
+		if err := prepare(tx, desk, &j.inputs[i]); err != nil {
+			return nil, err
+		}
+		made, receipt := desk.Decide(&j.inputs[i])
+		if made != nil {
+			decisions = append(decisions, made)
+		}
+		j.receipts = append(j.receipts, receipt)
+	}
+	return decisions, nil
+}
+
+// prepare reads what one input needs beyond what was read for all: an episode that an input before it led to, or a history.
+func prepare(tx store.Tx, desk *decision.Desk, in *decision.Input) error {
+	if err := layEpisodes(tx, desk, desk.Episodes(in)); err != nil {
+		return err
+	}
+	return layHistory(tx, desk, desk.History(in))
+}
+
+// decideTogether judges inputs that stand or fall together.
+func (j *job) decideTogether(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
+	var err error
+	decisions, receipts, ok := desk.DecideAll(j.inputs, func(d *decision.Desk, in *decision.Input) bool {
+		err = prepare(tx, d, in)
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	j.receipts = receipts
+	if !ok {
+		return nil, nil
+	}
+	return decisions, nil
+}
+
+func (j *job) decideTicks(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
+	j.moved = 0
+	var decisions []*decision.Decision
+	for _, e := range j.ticks {
+		if desk.TickHistory(e) {
+			if err := layHistory(tx, desk, []ref.Episode{e}); err != nil {
+				return nil, err
+			}
+		}
+		if made := desk.Tick(e); made != nil {
+			decisions = append(decisions, made)
+			j.moved++
+		}
+	}
+	return decisions, nil
+}
+
+func (j *job) decideCommand(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
+	j.err = nil
+	found, err := tx.Alert(j.command.Alert)
+	if err != nil {
+		return nil, j.refused(err)
+	}
+	if err := layEpisodes(tx, desk, []ref.Episode{found.Episode}); err != nil {
+		return nil, err
+	}
+	made, after, err := desk.Command(found.Episode, *j.command)
+	j.alert = after
+	if err != nil {
+		return nil, j.refused(err)
+	}
+	if made == nil {
+		return nil, nil
+	}
+	return []*decision.Decision{made}, nil
+}
+
+// refused keeps a refusal for the one caller; a store that is away concerns the whole group.
+func (j *job) refused(err error) error {
+	if unavailable(err) {
+		return err
+	}
+	j.err = err
+	return nil
+}
+
+func unavailable(err error) bool {
+	return fault.Of(err) == fault.Unavailable || fault.Of(err) == fault.Internal
+}

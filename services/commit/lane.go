@@ -1,0 +1,283 @@
+package commit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// job is one caller's wish and, once done is closed, its answer.
+type job struct {
+	ctx     context.Context
+	inputs  []decision.Input
+	atomic  bool
+	command *alert.Command
+	ticks   []ref.Episode
+	bytes   int
+
+	receipts []decision.Receipt
+	alert    alert.Alert
+	moved    int
+	err      error
+	done     chan struct{}
+}
+
+func newJob(ctx context.Context, inputs []decision.Input, atomic bool) *job {
+	j := &job{ctx: ctx, inputs: inputs, atomic: atomic, done: make(chan struct{})}
+	for i := range inputs {
+		j.bytes += len(inputs[i].Record.Raw)
+	}
+	return j
+}
+
+func (j *job) weight() int { return max(1, len(j.inputs)+len(j.ticks)) }
+
+// divisible says whether the job can be run in two parts.
+func (j *job) divisible() bool { return !j.atomic && j.weight() > 1 }
+
+// lane is the line of one tenant.
+type lane struct {
+	config  *Config
+	metrics *metrics
+	tenant  ref.Tenant
+	queue   chan *job
+	stop    chan struct{}
+	// held is a job taken from the queue that did not fit its group.
+	held *job
+	// company says that the last group held more than one job.
+	company bool
+}
+
+// run commits group after group until the Group stops and the queue is empty.
+func (l *lane) run() {
+	for {
+		first, ok := l.next()
+		if !ok {
+			return
+		}
+		jobs := l.gather(first)
+		l.company = len(jobs) > 1
+		l.commit(jobs)
+	}
+}
+
+func (l *lane) next() (*job, bool) {
+	if j := l.held; j != nil {
+		l.held = nil
+		return j, true
+	}
+	select {
+	case j := <-l.queue:
+		return j, true
+	default:
+	}
+	select {
+	case j := <-l.queue:
+		return j, true
+	case <-l.stop:
+		select {
+		case j := <-l.queue:
+			return j, true
+		default:
+			return nil, false
+		}
+	}
+}
+
+// gather fills a group from what waits, and lingers a little when company is likely.
+func (l *lane) gather(first *job) []*job {
+	jobs, weight, bytes := []*job{first}, first.weight(), first.bytes
+	var linger <-chan time.Time
+	if l.company && l.config.Linger > 0 {
+		timer := time.NewTimer(l.config.Linger)
+		defer timer.Stop()
+		linger = timer.C
+	}
+	for weight < l.config.MaxInputs && bytes < l.config.MaxBytes {
+		j, ok := l.more(linger)
+		if !ok {
+			break
+		}
+		if weight+j.weight() > l.config.MaxInputs || bytes+j.bytes > l.config.MaxBytes {
+			l.held = j
+			break
+		}
+		jobs, weight, bytes = append(jobs, j), weight+j.weight(), bytes+j.bytes
+	}
+	return jobs
+}
+
+func (l *lane) more(linger <-chan time.Time) (*job, bool) {
+	select {
+	case j := <-l.queue:
+		return j, true
+	default:
+	}
+	if linger == nil {
+		return nil, false
+	}
+	select {
+	case j := <-l.queue:
+		return j, true
+	case <-linger:
+		return nil, false
+	case <-l.stop:
+		return nil, false
+	}
+}
+
+// commit writes a group in one transaction. When the store says that something in it can never be written, the group is
+// divided until the culprit is alone.
+func (l *lane) commit(jobs []*job) {
+	jobs = l.wanted(jobs)
+	if len(jobs) == 0 {
+		return
+	}
+	begun := time.Now()
+	cursors, events, err := l.update(jobs)
+	l.metrics.group(jobs, time.Since(begun), err)
+	if err == nil {
+		if len(cursors) > 0 {
+			l.config.Committed(l.tenant, cursors, events...)
+		}
+		answer(jobs, cursors)
+		return
+	}
+	switch fault.Of(err) {
+	case fault.Unavailable, fault.Conflict:
+		l.fail(jobs, fault.Wrap(fault.Unavailable, err, "committing"))
+	default:
+		l.isolate(jobs, err)
+	}
+}
+
+// wanted leaves out the jobs whose callers gave up before they were begun.
+func (l *lane) wanted(jobs []*job) []*job {
+	kept := jobs[:0]
+	for _, j := range jobs {
+		if err := j.ctx.Err(); err != nil {
+			j.err = fault.Wrap(fault.Unavailable, err, "waiting for a commit")
+			close(j.done)
+			continue
+		}
+		kept = append(kept, j)
+	}
+	return kept
+}
+
+func (l *lane) update(jobs []*job) (moved []feed.Cursor, events []feed.Draft, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), l.config.Timeout)
+	defer cancel()
+	moved, err = l.config.Store.Update(ctx, l.tenant, func(tx store.Tx) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				l.config.Log.Error("a submission could not be judged", "panic", kindOf(p))
+				err = fault.Newf(fault.Unprocessable, "exception", "this submission could not be judged: please report it")
+			}
+		}()
+		events, err = decide(tx, l.config, jobs)
+		return err
+	})
+	return moved, events, err
+}
+
+// kindOf describes a panic without what it may quote of a patient.
+func kindOf(p any) string {
+	var e interface{ RuntimeError() }
+	if err, ok := p.(error); ok && errors.As(err, &e) {
+		return err.Error()
+	}
+	return "not a runtime error"
+}
+
+func answer(jobs []*job, cursors []feed.Cursor) {
+	var seq int64
+	for _, c := range cursors {
+		if c.Feed == feed.All {
+			seq = c.After
+		}
+	}
+	for _, j := range jobs {
+		for i := range j.receipts {
+			if o := j.receipts[i].Outcome; o == record.Scored || o == record.Stored {
+				j.receipts[i].TenantSeq = seq
+			}
+		}
+		close(j.done)
+	}
+}
+
+func (l *lane) fail(jobs []*job, err error) {
+	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), "kind", fault.Of(err).String())
+	for _, j := range jobs {
+		j.err = err
+		close(j.done)
+	}
+}
+
+// isolate runs the halves of a group that failed, down to the single job, input or transaction that is at fault.
+func (l *lane) isolate(jobs []*job, cause error) {
+	if len(jobs) > 1 {
+		l.commit(jobs[: len(jobs)/2 : len(jobs)/2])
+		l.commit(jobs[len(jobs)/2:])
+		return
+	}
+	j := jobs[0]
+	j.receipts, j.moved = nil, 0
+	switch {
+	case j.divisible():
+		l.halves(j)
+	case len(j.inputs) > 0:
+		j.receipts = refuse(j.inputs, cause)
+		l.metrics.refused(len(j.inputs))
+		close(j.done)
+	default:
+		j.err = cause
+		close(j.done)
+	}
+}
+
+// halves commits a divisible job as two, and joins their answers.
+func (l *lane) halves(j *job) {
+	for _, half := range j.divide() {
+		l.commit([]*job{half})
+		j.receipts = append(j.receipts, half.receipts...)
+		j.moved += half.moved
+		if half.err != nil {
+			j.err = half.err
+		}
+	}
+	close(j.done)
+}
+
+func (j *job) divide() [2]*job {
+	ctx := context.WithoutCancel(j.ctx)
+	if len(j.inputs) > 0 {
+		middle := len(j.inputs) / 2
+		return [2]*job{newJob(ctx, j.inputs[:middle], false), newJob(ctx, j.inputs[middle:], false)}
+	}
+	middle := len(j.ticks) / 2
+	left, right := newJob(ctx, nil, false), newJob(ctx, nil, false)
+	left.ticks, right.ticks = j.ticks[:middle], j.ticks[middle:]
+	return [2]*job{left, right}
+}
+
+func refuse(inputs []decision.Input, cause error) []decision.Receipt {
+	issues := fault.IssuesOf(cause)
+	if len(issues) == 0 {
+		issues = []fault.Issue{fault.Errorf("exception", "", "this submission could not be written: please report it")}
+	}
+	receipts := make([]decision.Receipt, len(inputs))
+	for i := range receipts {
+		receipts[i] = decision.Receipt{Outcome: record.Rejected, Issues: issues, Kind: fault.Of(cause)}
+	}
+	return receipts
+}

@@ -1,0 +1,60 @@
+// Package services is the map of the rooms, in the order in which the data walks through them.
+//
+// The pure core, a staircase (a room sees only the rooms above it):
+//
+//	domain/fault        the one error the house speaks: a kind and located issues
+//	domain/ref          typed names: tenant, source, patient, episode, clinician, care team, resource
+//	domain/record       one version of one resource as it was received
+//	domain/feed         a feed's name, its events, a cursor into it
+//	domain/access       who asks: a principal and its tenant
+//	domain/instrument   questionnaires as data, with their packs and the registry
+//	domain/response     an answered form bound to its instrument, or every issue
+//	domain/score        scores, the items used, and why something is not scorable
+//	domain/fact         one dated thing that happened; the order of facts
+//	domain/trend        a person's own control chart; reliable and important change
+//	domain/adherence    what was prescribed, what was done, and the windows between
+//	domain/alliance     dyads, their sessions, ruptures and repairs
+//	domain/distress     the profile on the common ladder
+//	domain/episode      the state that facts fold into; replay and deadline
+//	domain/judge        rules over before and after; findings
+//	domain/alert        a finding that is being handled, and the table of its life
+//	domain/decision     the whole judgement of one input, still pure
+//
+// In, from the wire to a durable outcome:
+//
+//	fhir/tree           lossless strict JSON with paths
+//	fhir/path           FHIRPath over a tree
+//	fhir                FHIR R4 to the domain and back; OperationOutcome
+//	rules               YAML and CEL to rules; the default set and its tests
+//	wire                protobuf to the domain and back; a fault to a gRPC status
+//	store               the port to durable memory; storetest holds its answers to it
+//	store/rows          the flat form in which both answers keep what was decided
+//	store/postgres      the shared answer
+//	store/sqlite        the embedded answer
+//	auth                a token to a principal
+//	commit              group commit: many submissions, one transaction, each alone in its failure
+//	ingest              IngestService; Accept, which every door calls
+//	deadlines           a passed deadline becomes a fact
+//
+// Out, from the commit to a reader:
+//
+//	watch               follow a feed: replay from the store, then live; watchtest holds its promises
+//	relay/embedded      the Redis protocol in process
+//	relay               feeds to Redis Streams, in order, under a lease
+//	scoring             ScoringService: instruments, and scores without storing
+//	outcomes            OutcomeService: states, scores, explanations
+//	alerts              AlertService: subscribe, list, acknowledge, resolve
+//	rest                FHIR REST
+//
+// Round them:
+//
+//	simulate            synthetic clinics whose truth is known
+//	server              wires every room, starts and stops them; the import law is its test
+//	bench               load, floor and chaos runs
+//	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples
+//
+// Names kept for rooms that have no work yet: domain/audit, domain/function, domain/packet,
+// domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
+//
+// A new room brings its line here and its row in server/law_test.go.
+package services

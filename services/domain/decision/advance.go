@@ -1,0 +1,233 @@
+package decision
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/judge"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// BackfillAfter is how old a finding may be, when it is first heard of, to be raised as an alert.
+// Older ones are stored as suppressed: they are history, not news. Safety findings are raised whatever their age. [design]
+const BackfillAfter = 30 * 24 * time.Hour
+
+// late says whether one of the facts does not come after all that was folded, so that only a replay puts it in its place.
+func (k Known) late(facts []fact.Fact) bool {
+	if k.State == nil {
+		return false
+	}
+	if k.State.Form != episode.Form {
+		return true
+	}
+	for _, f := range facts {
+		if f.Key().Compare(k.State.Last) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// advance carries facts, and the end of those of taken resources, through fold, judgement and life into the decision.
+func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource, facts []fact.Fact) {
+	e := ref.EpisodeOf(patient)
+	known, _ := d.episode(e)
+	facts = slices.SortedFunc(slices.Values(facts), func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
+	var findings []judge.Finding
+	replayed := len(taken) > 0 || known.late(facts)
+	if replayed {
+		known.Superseded = append(slices.Clip(known.Superseded), taken...)
+		known.Facts = merge(without(known.Facts, taken), facts)
+		known.State, findings = d.replayAll(patient, known.Facts)
+	} else {
+		known.State, findings = d.fold(patient, known.State, facts)
+		known.Facts = merge(known.Facts, facts)
+	}
+	known.Alerts = d.reconcile(dec, known, findings, replayed)
+	d.episodes[e] = known
+	dec.Episodes = append(dec.Episodes, known.State)
+}
+
+func (d *Desk) fold(patient ref.Patient, state *episode.State, facts []fact.Fact) (*episode.State, []judge.Finding) {
+	if state == nil {
+		state = episode.New(patient)
+	}
+	var findings []judge.Finding
+	for _, f := range facts {
+		after := episode.Fold(state, f)
+		findings = append(findings, judge.Judge(d.rules, state, after, f)...)
+		state = after
+	}
+	return state, findings
+}
+
+func (d *Desk) replayAll(patient ref.Patient, facts []fact.Fact) (*episode.State, []judge.Finding) {
+	return d.fold(patient, nil, facts)
+}
+
+// reconcile turns findings into alerts: new ones are raised or suppressed, those whose facts were corrected are amended,
+// and after a replay those that are no longer found are retracted.
+func (d *Desk) reconcile(dec *Decision, known Known, findings []judge.Finding, replayed bool) []alert.Alert {
+	alerts := slices.Clone(known.Alerts)
+	found := make(map[string]bool, len(findings))
+	for _, f := range findings {
+		found[f.ID] = true
+		if i := standing(alerts, f.ID); i >= 0 {
+			d.amend(dec, alerts, i, f)
+			continue
+		}
+		alerts = append(alerts, d.raise(dec, known.State, alerts, f))
+	}
+	if replayed {
+		d.retract(dec, known, alerts, found)
+	}
+	return alerts
+}
+
+// standing is the index of the alert made from a finding that was not retracted; -1 when there is none.
+func standing(alerts []alert.Alert, finding string) int {
+	return slices.IndexFunc(alerts, func(a alert.Alert) bool { return a.Finding == finding && a.Status != alert.Retracted })
+}
+
+// raise begins the life of a finding.
+func (d *Desk) raise(dec *Decision, state *episode.State, alerts []alert.Alert, f judge.Finding) alert.Alert {
+	a := alert.Alert{
+		ID: f.ID, Finding: f.ID, Severity: f.Rule.Severity, Rule: f.Rule.ID, RuleVersion: f.Rule.Version,
+		Group: f.Group, Safety: f.Rule.Safety, Patient: state.Patient, Episode: state.Episode, Title: f.Rule.Title,
+		Evidence: f.Rule.Evidence, Roles: f.Rule.Roles, Feeds: state.Feeds(), Effective: f.At,
+	}
+	if n := times(alerts, f.ID); n > 0 {
+		a.ID = ref.Digest("again", f.ID, strconv.Itoa(n))
+	}
+	describe(&a, f)
+	a, event := alert.Begin(a, d.now, d.suppressed(alerts, f))
+	dec.Alerts = append(dec.Alerts, a)
+	dec.Events = append(dec.Events, event)
+	return a
+}
+
+func times(alerts []alert.Alert, finding string) int {
+	n := 0
+	for _, a := range alerts {
+		if a.Finding == finding {
+			n++
+		}
+	}
+	return n
+}
+
+// describe lays the finding's words, numbers and sources into the alert.
+func describe(a *alert.Alert, f judge.Finding) {
+	a.Seen, a.Question, a.Phrase = f.Wording.Seen, f.Wording.Question, f.Wording.Phrase
+	if f.Err != nil {
+		a.Title = "Rule could not be evaluated"
+		a.Seen = "rule " + f.Rule.ID + " could not be evaluated on this fact: have the rule mended"
+	}
+	a.Facts = []string{f.Fact}
+	a.Sources = nil
+	if f.Source.Type != "" {
+		a.Sources = []ref.Resource{f.Source}
+	}
+	a.Numbers = slices.DeleteFunc(slices.Clone(f.Numbers), func(n judge.Number) bool {
+		return !finite(n.Value) || n.Reference != nil && !finite(*n.Reference)
+	})
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// suppressed says why a finding is not raised; empty when it is. Safety findings always are.
+func (d *Desk) suppressed(alerts []alert.Alert, f judge.Finding) string {
+	if f.Rule.Safety {
+		return ""
+	}
+	if d.now.Sub(f.At) > BackfillAfter {
+		return "back-fill: happened more than 30 days before it was heard of"
+	}
+	for i := len(alerts) - 1; i >= 0; i-- {
+		a := &alerts[i]
+		if a.Rule != f.Rule.ID || a.Group != f.Group || a.Status == alert.Suppressed || a.Status == alert.Retracted {
+			continue
+		}
+		if a.Live() {
+			return "grouped: alert " + a.ID + " of the same rule is still " + string(a.Status)
+		}
+		if gap := f.At.Sub(a.Effective); gap.Abs() < f.Rule.CoolDown {
+			return "cool-down: alert " + a.ID + " of the same rule is less than " + f.Rule.CoolDown.String() + " apart"
+		}
+	}
+	return ""
+}
+
+// amend follows a correction that left the finding true.
+func (d *Desk) amend(dec *Decision, alerts []alert.Alert, i int, f judge.Finding) {
+	a := alerts[i]
+	if !a.Live() || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
+		return
+	}
+	describe(&a, f)
+	d.step(dec, alerts, i, a, alert.Amend)
+}
+
+// retract takes back what was found before and is not found any more, unless only the rule has changed since.
+func (d *Desk) retract(dec *Decision, known Known, alerts []alert.Alert, found map[string]bool) {
+	versions := make(map[string]string, len(d.rules))
+	for i := range d.rules {
+		versions[d.rules[i].ID] = d.rules[i].Version
+	}
+	for i, a := range alerts {
+		if found[a.Finding] || a.Status == alert.Retracted {
+			continue
+		}
+		if versions[a.Rule] == a.RuleVersion || !stands(known.Facts, a.Facts) {
+			d.step(dec, alerts, i, a, alert.Retract)
+		}
+	}
+}
+
+// stands says whether all the facts behind an alert still count.
+func stands(facts []fact.Fact, behind []string) bool {
+	for _, id := range behind {
+		if !slices.ContainsFunc(facts, func(f fact.Fact) bool { return f.ID == id }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Desk) step(dec *Decision, alerts []alert.Alert, i int, a alert.Alert, verb alert.Verb) {
+	next, event, err := alert.Lifecycle(a, alert.Command{
+		Alert: a.ID, Verb: verb, Version: a.Version, Actor: alert.Service, Reason: "facts-corrected", At: d.now,
+	})
+	if err != nil {
+		return // the table does not allow it: the alert stays as it is
+	}
+	alerts[i] = next
+	dec.Alerts = append(dec.Alerts, next)
+	dec.Events = append(dec.Events, *event)
+}
+
+// merge puts facts into key order; of two with the same id the later one in the arguments wins.
+func merge(facts, more []fact.Fact) []fact.Fact {
+	if len(more) == 0 {
+		return facts
+	}
+	merged := make([]fact.Fact, 0, len(facts)+len(more))
+	merged = append(append(merged, facts...), more...)
+	slices.SortStableFunc(merged, func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
+	return merged
+}
+
+// without leaves out the facts of the given resources.
+func without(facts []fact.Fact, of []ref.Resource) []fact.Fact {
+	if len(of) == 0 {
+		return facts
+	}
+	return slices.DeleteFunc(slices.Clone(facts), func(f fact.Fact) bool {
+		return slices.Contains(of, f.Source.Unversioned())
+	})
+}

@@ -1,0 +1,73 @@
+package decision
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// maxTicks bounds how many deadlines of one episode are passed in one decision; the next sweep goes on.
+const maxTicks = 64
+
+// TickHistory says whether Tick needs the whole history of an episode: when its deadline lies before a fact already folded.
+func (d *Desk) TickHistory(e ref.Episode) bool {
+	known, _ := d.episode(e)
+	return known.State != nil && !known.Complete &&
+		(known.State.Form != episode.Form || !known.State.Deadline.IsZero() && !known.State.Deadline.After(known.State.Last.At))
+}
+
+// Tick turns the passed deadlines of an episode into facts, in order. It is nil when none has passed.
+func (d *Desk) Tick(e ref.Episode) *Decision {
+	var dec *Decision
+	for range maxTicks {
+		known, ok := d.episode(e)
+		if !ok || known.State == nil || known.State.Deadline.IsZero() || known.State.Deadline.After(d.now) {
+			return dec
+		}
+		if dec == nil {
+			dec = &Decision{}
+		}
+		f := fact.Fact{
+			ID: ref.Digest("clock", string(e), known.State.Deadline.UTC().Format(time.RFC3339Nano)), Kind: fact.KindClock,
+			At: known.State.Deadline, Recorded: d.now, Clock: &fact.Clock{},
+		}
+		dec.Facts = append(dec.Facts, Fact{Episode: e, Fact: f})
+		dec.Events = append(dec.Events, elapsed(known.State.Patient, f, d.now))
+		d.advance(dec, known.State.Patient, nil, []fact.Fact{f})
+	}
+	return dec
+}
+
+func elapsed(p ref.Patient, f fact.Fact, now time.Time) feed.Draft {
+	data, _ := json.Marshal(struct {
+		Outcome string      `json:"outcome"`
+		Source  ref.Source  `json:"source"`
+		Facts   []fact.Kind `json:"facts"`
+	}{"OUTCOME_SCORED", stubSource, []fact.Kind{fact.KindClock}})
+	return feed.Draft{ID: ref.Digest("event", f.ID), Type: feed.Elapsed, Time: now, Subject: p.Reference(), Data: data}
+}
+
+// Command takes one step in an alert's life at a caller's wish. The alert's episode lies on the desk.
+// The decision is nil when the command was answered before. Errors: NotFound, and those of alert.Lifecycle.
+func (d *Desk) Command(e ref.Episode, c alert.Command) (*Decision, alert.Alert, error) {
+	known, _ := d.episode(e)
+	i := slices.IndexFunc(known.Alerts, func(a alert.Alert) bool { return a.ID == c.Alert })
+	if i < 0 {
+		return nil, alert.Alert{}, fault.Newf(fault.NotFound, "not-found", "no alert has this id")
+	}
+	next, event, err := alert.Lifecycle(known.Alerts[i], c)
+	if err != nil || event == nil {
+		return nil, next, err
+	}
+	known.Alerts = slices.Clone(known.Alerts)
+	known.Alerts[i] = next
+	d.episodes[e] = known
+	return &Decision{Alerts: []alert.Alert{next}, Events: []feed.Draft{*event}}, next, nil
+}

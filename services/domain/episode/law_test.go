@@ -1,0 +1,262 @@
+package episode
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+func stored(t interface{ Fatal(...any) }, s *State) string {
+	raw, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func read(t interface{ Fatal(...any) }, raw string) *State {
+	var s State
+	if err := json.Unmarshal([]byte(raw), &s); err != nil {
+		t.Fatal(err)
+	}
+	return &s
+}
+
+func drawFact(t *rapid.T) fact.Fact {
+	day := float64(rapid.IntRange(0, 24*90).Draw(t, "hour")) / 24
+	var f fact.Fact
+	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	case 0, 1:
+		f = phq9(day, float64(rapid.IntRange(0, 27).Draw(t, "total")), float64(rapid.IntRange(-1, 3).Draw(t, "item9")))
+	case 2, 3:
+		f = wai(day, float64(rapid.IntRange(10, 50).Draw(t, "mean"))/10, rapid.SampledFrom([]string{"", "Practitioner/a", "Practitioner/b"}).Draw(t, "clinician"))
+		f.Scores.Encounter = rapid.SampledFrom([]string{"", "Encounter/0", "Encounter/1"}).Draw(t, "encounter")
+	case 4, 5:
+		f = logged(day, float64(rapid.IntRange(0, 2).Draw(t, "done")))
+	case 6:
+		f = prescribed(day, float64(rapid.IntRange(1, 3).Draw(t, "dose")), rapid.SampledFrom([]string{"active", "on-hold", "completed"}).Draw(t, "status"))
+		if rapid.Bool().Draw(t, "ends") {
+			f.Prescription.Until = on(day + float64(rapid.IntRange(1, 40).Draw(t, "length")))
+		}
+	case 7:
+		f = cared(day, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "team"), rapid.Bool().Draw(t, "active"), "z")
+	case 8:
+		n := rapid.IntRange(0, 3).Draw(t, "visit")
+		f = visited(day, fact.Visit{
+			ID:          fmt.Sprintf("%s/%d", rapid.SampledFrom([]string{"Encounter", "Appointment"}).Draw(t, "type"), n),
+			Appointment: rapid.SampledFrom([]string{"", "Appointment/1"}).Draw(t, "fulfils"),
+			Status:      rapid.SampledFrom([]string{planned, attended, missed, cancelledByPatient, cancelledByClinic}).Draw(t, "status"),
+			Clinician:   "Practitioner/a",
+		})
+		if rapid.Bool().Draw(t, "booked") {
+			f.Visit.Due = on(day + 20)
+		}
+	default:
+		f = clock(day)
+	}
+	f.ID = fmt.Sprintf("%s-%d", f.Kind, rapid.IntRange(0, 1_000_000).Draw(t, "id"))
+	return f
+}
+
+func drawFacts(t *rapid.T) []fact.Fact {
+	facts := rapid.SliceOfN(rapid.Custom(drawFact), 1, 40).Draw(t, "facts")
+	seen := map[string]bool{}
+	return slices.DeleteFunc(facts, func(f fact.Fact) bool {
+		again := seen[f.ID]
+		seen[f.ID] = true
+		return again
+	})
+}
+
+func inOrder(facts []fact.Fact) []fact.Fact {
+	return slices.SortedFunc(slices.Values(facts), func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
+}
+
+// book keeps an episode as the service does: it folds what is new, and replays what is late.
+type book struct {
+	facts []fact.Fact
+	state *State
+}
+
+func (b *book) add(f fact.Fact) {
+	b.facts = inOrder(append(b.facts, f))
+	if f.Key().Compare(b.state.Last) > 0 {
+		b.state = Fold(b.state, f)
+	} else {
+		b.state = Replay(b.state.Patient, b.facts)
+	}
+}
+
+func TestFactsMayArriveInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := book{state: New("p1")}
+		for _, f := range drawFacts(t) { // in the order drawn, which is not that of time
+			before := stored(t, b.state)
+			was := b.state
+			b.add(f)
+			if after := stored(t, was); after != before {
+				t.Fatalf("folding changed the state it started from:\n%s", cmp.Diff(before, after))
+			}
+			b.state = read(t, stored(t, b.state)) // it is kept as JSON between two facts
+		}
+		scratch := Replay("p1", b.facts)
+		if diff := cmp.Diff(scratch, b.state, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("folded one by one and from scratch (-scratch +one by one):\n%s", diff)
+		}
+		if a, b := stored(t, scratch), stored(t, b.state); a != b {
+			t.Fatalf("stored from scratch and one by one:\n%s\n%s", a, b)
+		}
+		if twice := Replay("p1", inOrder(append(b.facts, b.facts...))); stored(t, twice) != stored(t, scratch) {
+			t.Fatal("facts told twice count twice")
+		}
+	})
+}
+
+func TestTheStoredFormLosesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Replay("p1", inOrder(drawFacts(t)))
+		raw := stored(t, s)
+		back := read(t, raw)
+		if diff := cmp.Diff(s, back, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("(-kept +read):\n%s", diff)
+		}
+		if again := stored(t, back); again != raw {
+			t.Fatalf("written again:\n%s\n%s", raw, again)
+		}
+	})
+}
+
+func TestTheClockAlwaysMovesTheDeadline(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		b := book{state: New("p1")}
+		for _, f := range inOrder(drawFacts(t)) {
+			b.add(f)
+		}
+		for n := 0; n < 30 && !b.state.Deadline.IsZero(); n++ {
+			due := b.state.Deadline
+			if !due.After(b.state.Now) {
+				t.Fatalf("the deadline %v is not ahead of %v", due, b.state.Now)
+			}
+			before := *b.state
+			b.add(fact.Fact{ID: fmt.Sprintf("clock-%s", due.Format(time.RFC3339Nano)), Kind: fact.KindClock, At: due, Clock: &fact.Clock{}})
+			if !b.state.Deadline.IsZero() && !b.state.Deadline.After(due) {
+				t.Fatalf("after the deadline %v comes %v", due, b.state.Deadline)
+			}
+			if before.Silent() == b.state.Silent() && before.Programme.Closed == b.state.Programme.Closed {
+				t.Fatalf("nothing changed at the deadline %v", due)
+			}
+		}
+	})
+}
+
+func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		facts := inOrder(drawFacts(t))
+		plain, watched := New("p1"), New("p1")
+		for _, f := range facts {
+			for !watched.Deadline.IsZero() && !watched.Deadline.After(f.At) && !undated(f) {
+				watched = Fold(watched, fact.Fact{ID: "clock", Kind: fact.KindClock, At: watched.Deadline, Clock: &fact.Clock{}})
+			}
+			plain, watched = Fold(plain, f), Fold(watched, f)
+			watched.Facts, watched.Last = plain.Facts, plain.Last
+			if diff := cmp.Diff(plain, watched, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("at %v (-plain +watched):\n%s", f.At, diff)
+			}
+		}
+	})
+}
+
+func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
+	id := func(prefix string, n int) string {
+		return prefix + strings.Repeat("x", 60-len(prefix)) + fmt.Sprintf("%04d", n)
+	}
+	s := New("p1")
+	for n := range 600 {
+		day := float64(n) / 8
+		sheet := scored(day, id("i", n), "distress")
+		dyad := scored(day, id("i", n), "alliance")
+		dyad.Scores.Clinician = ref.Clinician(id("Practitioner/", n))
+		for c := range 100 {
+			score := points(id("s", c), 1.25, id("b", 1), false, 5.186)
+			score.Important, score.Part, score.Level = score.Reliable, id("p", 1), id("l", 1)
+			sheet.Scores.Scores = append(sheet.Scores.Scores, score)
+			sheet.Scores.Critical = append(sheet.Scores.Critical, fact.Critical{Item: c, Value: 1, Severity: "safety"})
+		}
+		dyad.Scores.Scores = sheet.Scores.Scores
+		team := cared(day, id("t", n), true)
+		for w := range 100 {
+			team.Team.Within = append(team.Team.Within, ref.CareTeam(id("w", w)))
+		}
+		rx := prescribed(day, 1, "active")
+		rx.Prescription.ID = id("r", n)
+		for _, f := range []fact.Fact{
+			sheet, dyad, team, rx, logged(day, 1),
+			visited(day, fact.Visit{ID: id("Encounter/", n), Appointment: id("Appointment/", n), Status: attended, Clinician: ref.Clinician(id("p", n))}),
+			at(day, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: id("g", n), Lifecycle: "active", Due: on(1)} }),
+			at(day, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: id("m", n), Value: 1} }),
+		} {
+			s = Fold(s, f)
+		}
+	}
+	size := len(stored(t, s))
+	t.Logf("the largest state is %d bytes", size)
+	if size > maxBytes {
+		t.Errorf("%d bytes, bound %d", size, maxBytes)
+	}
+}
+
+// maxBytes is what the comment on the bounds promises.
+const maxBytes = 1 << 20
+
+func TestAbsurdNumbersAndDatesCanBeStored(t *testing.T) {
+	never := time.Date(12_000, 1, 1, 0, 0, 0, 0, time.UTC)
+	var facts []fact.Fact
+	for n, x := range []float64{math.MaxFloat64, -math.MaxFloat64, math.NaN(), math.Inf(1), math.SmallestNonzeroFloat64, 1e8} {
+		day := float64(10 * n)
+		rx := prescribed(day+0.1, x, "active")
+		rx.Prescription.Weekdays, rx.Prescription.Until = []int{2}, never
+		facts = append(
+			facts, phq9(day, x), rx, logged(day+0.2, x), wai(day+0.3, x, "p"), wai(day+0.4, x, "p"),
+			at(day+0.5, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: "m", Value: x} }),
+			at(day+0.6, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: "g", Due: never} }),
+			visited(day+0.7, fact.Visit{ID: "Appointment/a", Status: planned, Due: never}),
+		)
+	}
+	s := New("p1")
+	for _, f := range facts {
+		s = Fold(s, f)
+		if diff := cmp.Diff(s, read(t, stored(t, s)), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("at %v (-kept +read):\n%s", f.At, diff)
+		}
+	}
+}
+
+func TestFarDatesAreHarmless(t *testing.T) {
+	for _, year := range []int{1, 1583, 1969, 9998, 9999} {
+		far := time.Date(year, 12, 31, 23, 0, 0, 0, time.UTC)
+		rx := prescribed(0, 1, "active")
+		rx.Prescription.From = far
+		s := tell(rx, logged(1, 1))
+		if diff := cmp.Diff(s, read(t, stored(t, s)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("from %d:\n%s", year, diff)
+		}
+		rx.Prescription.From, rx.Prescription.Until = monday, far
+		late := logged(1, 1)
+		late.At = far
+		s = Replay("p1", inOrder([]fact.Fact{rx, late}))
+		if diff := cmp.Diff(s, read(t, stored(t, s)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("until %d:\n%s", year, diff)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package episode
+
+import (
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/adherence"
+	"github.com/rapport-health/rapport/services/domain/alliance"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/trend"
+)
+
+// AppendJSON appends the stored form, which is what encoding/json makes of the struct tags, and several times faster
+// than by json.Marshal. Numbers that are not finite and years beyond 9999 have none: the error is fault.Internal.
+func (s *State) AppendJSON(to []byte) ([]byte, error) {
+	c := coder{buf: slices.Grow(to, usualBytes), writing: true}
+	object(&c, s, stateMembers)
+	return c.buf, fault.Wrap(fault.Internal, c.err, "write an episode state")
+}
+
+// usualBytes is room for a young state; an old one needs it two times over.
+const usualBytes = 2 << 10
+
+// MarshalJSON is AppendJSON for encoding/json.
+func (s *State) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
+
+// Read reads the stored form. Members it does not know are passed over; see Form for which layout it is.
+func Read(raw []byte) (*State, error) {
+	s := &State{}
+	if err := s.UnmarshalJSON(raw); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// UnmarshalJSON is Read for encoding/json.
+func (s *State) UnmarshalJSON(raw []byte) error {
+	c := coder{buf: raw}
+	object(&c, s, stateMembers)
+	if c.err == nil && c.peek() != 0 {
+		c.fail()
+	}
+	return fault.Wrap(fault.Internal, c.err, "read an episode state")
+}
+
+// omit leaves a zero value out, keep writes it.
+const omit, keep = true, false
+
+// The members of each type, in the order of its fields.
+
+func stateMembers(c *coder, s *State) {
+	whole(c, "form", &s.Form, keep)
+	text(c, "episode", &s.Episode, keep)
+	text(c, "patient", &s.Patient, keep)
+	whole(c, "facts", &s.Facts, keep)
+	inner(c, "last", &s.Last, objects(keyMembers))
+	c.moment("deadline", &s.Deadline, omit)
+	c.moment("begun", &s.Begun, omit)
+	c.moment("now", &s.Now, omit)
+	c.moment("heard", &s.Heard, omit)
+	c.moment("careSince", &s.CareSince, omit)
+	c.moment("silentSince", &s.SilentSince, omit)
+	list(c, "instruments", &s.Instruments, refs(instrumentMembers))
+	list(c, "dyads", &s.Dyads, refs(dyadMembers))
+	list(c, "critical", &s.Critical, objects(criticalMembers))
+	if !c.writing || !idle(s.Programme) {
+		inner(c, "programme", &s.Programme, objects(programmeMembers))
+	}
+	list(c, "teams", &s.Teams, objects(teamMembers))
+	if v := s.Visits; !c.writing || len(v.Recent) > 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
+		inner(c, "visits", &s.Visits, objects(visitsMembers))
+	}
+	list(c, "goals", &s.Goals, objects(goalMembers))
+	list(c, "measures", &s.Measures, objects(measureMembers))
+}
+
+func keyMembers(c *coder, k *fact.Key) {
+	c.moment("at", &k.At, keep)
+	text(c, "id", &k.ID, keep)
+}
+
+func instrumentMembers(c *coder, i *Instrument) {
+	text(c, "id", &i.ID, keep)
+	text(c, "construct", &i.Construct, keep)
+	text(c, "respondent", &i.Respondent, keep)
+	whole(c, "sheets", &i.Sheets, keep)
+	c.moment("at", &i.At, keep)
+	list(c, "safetyUnknown", &i.SafetyUnknown, number)
+	list(c, "tracks", &i.Tracks, objects(trackMembers))
+}
+
+func trackMembers(c *coder, t *trend.Track) {
+	text(c, "code", &t.Code, keep)
+	whole(c, "count", &t.Count, keep)
+	c.flag("higherBetter", &t.HigherBetter)
+	c.optional("reliable", &t.Reliable)
+	c.optional("important", &t.Important)
+	text(c, "part", &t.Part, omit)
+	text(c, "level", &t.Level, omit)
+	inner(c, "first", &t.First, objects(readingMembers))
+	if !c.writing || t.Previous != (trend.Reading{}) {
+		inner(c, "previous", &t.Previous, objects(readingMembers))
+	}
+	inner(c, "last", &t.Last, objects(readingMembers))
+}
+
+func readingMembers(c *coder, r *trend.Reading) {
+	c.moment("at", &r.At, keep)
+	c.float("value", &r.Value, keep)
+	text(c, "band", &r.Band, omit)
+}
+
+func dyadMembers(c *coder, d *alliance.Dyad) {
+	text(c, "clinician", &d.Clinician, omit)
+	text(c, "rater", &d.Rater, keep)
+	text(c, "instrument", &d.Instrument, keep)
+	text(c, "version", &d.Version, omit)
+	whole(c, "sessions", &d.Sessions, keep)
+	c.moment("rated", &d.Rated, keep)
+	text(c, "event", &d.Event, keep)
+	list(c, "tracks", &d.Tracks, objects(trackMembers))
+	if !c.writing || len(d.Chart.Base) > 0 || d.Chart.Rupture != nil || d.Chart.Usual != nil {
+		inner(c, "chart", &d.Chart, objects(chartMembers))
+	}
+}
+
+func chartMembers(c *coder, ch *alliance.Chart) {
+	list(c, "base", &ch.Base, value)
+	if !c.writing || ch.Rupture != nil {
+		inner(c, "rupture", &ch.Rupture, refs(ruptureMembers))
+	}
+	c.optional("usual", &ch.Usual)
+}
+
+func ruptureMembers(c *coder, r *alliance.Rupture) {
+	text(c, "kind", &r.Kind, keep)
+	text(c, "status", &r.Status, keep)
+	c.moment("onset", &r.Onset, keep)
+	c.float("value", &r.Value, keep)
+	c.float("usual", &r.Usual, keep)
+	list(c, "since", &r.Since, value)
+	c.moment("ended", &r.Ended, omit)
+}
+
+func criticalMembers(c *coder, x *Critical) {
+	text(c, "instrument", &x.Instrument, keep)
+	whole(c, "item", &x.Item, keep)
+	text(c, "respondent", &x.Respondent, keep)
+	c.float("value", &x.Value, keep)
+	text(c, "severity", &x.Severity, keep)
+	c.moment("at", &x.At, keep)
+}
+
+func idle(p adherence.Programme) bool {
+	return p.Since == 0 && len(p.Prescriptions) == 0 && len(p.Days) == 0 && p.Closed == adherence.Window{} && p.LastLog.IsZero()
+}
+
+func programmeMembers(c *coder, p *adherence.Programme) {
+	c.date("since", &p.Since, omit)
+	list(c, "prescriptions", &p.Prescriptions, objects(prescriptionMembers))
+	list(c, "days", &p.Days, objects(dayMembers))
+	if !c.writing || p.Closed != (adherence.Window{}) {
+		inner(c, "closed", &p.Closed, objects(windowMembers))
+	}
+	c.moment("lastLog", &p.LastLog, omit)
+}
+
+func prescriptionMembers(c *coder, p *adherence.Prescription) {
+	text(c, "id", &p.ID, keep)
+	c.float("perDay", &p.PerDay, keep)
+	whole(c, "weekdays", &p.Weekdays, omit)
+	c.date("from", &p.From, keep)
+	c.date("until", &p.Until, omit)
+}
+
+func dayMembers(c *coder, d *adherence.Day) {
+	c.date("date", &d.Date, keep)
+	c.float("due", &d.Due, omit)
+	c.float("done", &d.Done, omit)
+	c.flag("logged", &d.Logged)
+}
+
+func windowMembers(c *coder, w *adherence.Window) {
+	c.date("from", &w.From, keep)
+	c.date("to", &w.To, keep)
+	c.float("done", &w.Done, omit)
+	c.float("due", &w.Due, omit)
+	whole(c, "logged", &w.Logged, omit)
+	c.flag("provisional", &w.Provisional)
+}
+
+func teamMembers(c *coder, t *Team) {
+	text(c, "id", &t.ID, keep)
+	list(c, "within", &t.Within, word[ref.CareTeam])
+	c.moment("at", &t.At, keep)
+}
+
+func visitsMembers(c *coder, v *Visits) {
+	whole(c, "attended", &v.Attended, omit)
+	whole(c, "missed", &v.Missed, omit)
+	whole(c, "cancelledByPatient", &v.CancelledByPatient, omit)
+	whole(c, "cancelledByClinic", &v.CancelledByClinic, omit)
+	c.moment("planned", &v.Planned, omit)
+	list(c, "recent", &v.Recent, objects(visitMembers))
+}
+
+func visitMembers(c *coder, v *Visit) {
+	text(c, "id", &v.ID, keep)
+	text(c, "appointment", &v.Appointment, omit)
+	text(c, "status", &v.Status, keep)
+	text(c, "clinician", &v.Clinician, omit)
+	c.moment("at", &v.At, keep)
+}
+
+func goalMembers(c *coder, g *Goal) {
+	text(c, "id", &g.ID, keep)
+	text(c, "lifecycle", &g.Lifecycle, keep)
+	text(c, "achievement", &g.Achievement, omit)
+	c.moment("due", &g.Due, omit)
+	c.moment("at", &g.At, keep)
+}
+
+func measureMembers(c *coder, m *Measure) {
+	text(c, "code", &m.Code, keep)
+	text(c, "unit", &m.Unit, omit)
+	inner(c, "first", &m.First, objects(readingMembers))
+	inner(c, "last", &m.Last, objects(readingMembers))
+}
+
+// number, value and word are list entries.
+
+func number(c *coder, x *int) {
+	if c.writing {
+		c.appendFloat(float64(*x))
+		return
+	}
+	*x = int(c.readInt())
+}
+
+func value(c *coder, x *float64) {
+	if c.writing {
+		c.appendFloat(*x)
+		return
+	}
+	*x = c.readFloat()
+}
+
+func word[T ~string](c *coder, x *T) {
+	if c.writing {
+		c.appendString(string(*x))
+		return
+	}
+	*x = T(c.readString())
+}
+
+func (c *coder) date(name string, d *adherence.Date, omit bool) {
+	if c.writing && omit && *d == 0 || !c.member(name) {
+		return
+	}
+	if c.writing {
+		c.buf = append(d.Start().AppendFormat(append(c.buf, '"'), "2006-01-02"), '"')
+		return
+	}
+	raw, _ := c.quoted()
+	if c.err == nil && d.UnmarshalText(raw[1:len(raw)-1]) != nil {
+		c.fail()
+	}
+	c.next()
+}
+
+// words are those that most states hold; reading them makes no copies.
+var words = func() map[string]string {
+	table := map[string]string{}
+	for _, w := range []string{
+		"patient", "clinician", "care-partner", "alliance", "distress", "beliefs", "adherence", "function", "pain", "sleep",
+		"phq-9", "phq-2", "gad-7", "wai-sr", "srs", "pcs", "tsk-11", "pseq", "ears",
+		"total", "task", "bond", "goal", "total-mean", "rumination", "magnification", "helplessness", "somatic-focus", "activity-avoidance",
+		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy",
+		"none", "mild", "moderate", "severe", "minimal", "moderately-severe", "low", "high", "positive", "negative",
+		"strain", "rupture", "gradual-decline", "repair", "fall", "open", "repaired", "unrepaired",
+		"attended", "missed", "cancelled-patient", "cancelled-clinic", "active", "in-progress", "safety", "discuss",
+	} {
+		table[w] = w
+	}
+	return table
+}()

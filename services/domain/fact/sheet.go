@@ -1,0 +1,76 @@
+package fact
+
+import (
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/score"
+)
+
+// VersionExternal is the Version of scores that arrived ready-made.
+const VersionExternal = "external"
+
+// FromSheet is what a score sheet says, as a fact keeps it. Who the scores are about, in which encounter, is added by
+// those who know the resource.
+func FromSheet(sheet score.Sheet) *Scores {
+	def := sheet.Definition
+	s := &Scores{
+		Instrument: def.ID, Version: def.Version, Hash: def.Hash,
+		Construct: def.Construct, Respondent: sheet.Respondent,
+		Scores:        make([]Score, len(sheet.Scores)),
+		Items:         make([]Item, len(sheet.Items)),
+		SafetyUnknown: sheet.SafetyUnknown,
+	}
+	for i := range sheet.Scores {
+		s.Scores[i] = fromScore(&sheet.Scores[i])
+	}
+	for _, c := range sheet.Critical {
+		s.Critical = append(s.Critical, Critical{Item: c.Item, Value: c.Value, Severity: c.Severity})
+	}
+	for i, item := range sheet.Items {
+		s.Items[i] = fromItem(item)
+	}
+	if len(sheet.Submitted) > 0 {
+		s.Discrepancy = new(sheet.Submitted[0].Submitted)
+	}
+	return s
+}
+
+// External is a ready-made score, as an Observation brings it. It is false for a code that the instrument does not
+// have and for a value outside the score's range: nothing is clamped.
+func External(def *instrument.Definition, code string, value float64) (*Scores, bool) {
+	key := def.Score(code)
+	if key == nil || !(value >= key.Min && value <= key.Max) {
+		return nil, false
+	}
+	band := key.Band(value)
+	ready := score.Result{Key: key, Value: value, Band: band, Level: key.Level(band), Unconfirmed: key.Unconfirmed()}
+	return &Scores{
+		Instrument: def.ID, Version: VersionExternal,
+		Construct: def.Construct, Respondent: def.Respondent,
+		Scores: []Score{fromScore(&ready)},
+	}, true
+}
+
+func fromScore(from *score.Result) Score {
+	key := from.Key
+	s := Score{
+		Code: key.Code, Band: from.Band, Prorated: from.Prorated, NotScorable: from.NotScorable,
+		HigherBetter: key.HigherBetter(), Min: key.Min, Max: key.Max, Unconfirmed: from.Unconfirmed,
+		Reliable: key.ReliableChange(), Important: key.ImportantChange(),
+		Part: key.Part(), Level: from.Level,
+	}
+	if from.Scorable() {
+		s.Value = new(from.Value)
+	}
+	return s
+}
+
+func fromItem(from score.Item) Item {
+	item := Item{Item: from.Number, Concept: from.Concept}
+	if from.Answered {
+		item.Answer = new(from.Answer)
+	}
+	if from.Answered && from.Scored {
+		item.Used = new(from.Used)
+	}
+	return item
+}

@@ -1,0 +1,176 @@
+// Package instrument holds questionnaires with a scoring key as data, and finds the one that a response names.
+//
+// A Definition is read from one JSON pack. Every fact in it carries its Evidence, so that a clinician can lay the
+// pack beside the paper, and so that what nobody has confirmed says so in every output that rests on it.
+// Definitions are shared and must not be changed once loaded.
+package instrument
+
+// Base is the canonical base of Rapport's own FHIR artefacts, without a trailing slash.
+const Base = "https://github.com/rapport-health/rapport/fhir"
+
+// Code systems of our own: CodeSystem/answers holds the ordinals as codes, CodeSystem/scores the score codes as
+// `<instrument>-<score>`, CodeSystem/items the item concepts as `<instrument>-<concept>`.
+const (
+	AnswerSystem = Base + "/CodeSystem/answers"
+	ScoreSystem  = Base + "/CodeSystem/scores"
+	ItemSystem   = Base + "/CodeSystem/items"
+)
+
+// Definition is one version of one instrument.
+type Definition struct {
+	// ID in kebab case, such as `phq-9`.
+	ID string `json:"id"`
+	// Version of this definition, as major.minor.patch.
+	Version string `json:"version"`
+	// Title for people.
+	Title string `json:"title"`
+	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change or fatigue.
+	Construct string `json:"construct"`
+	// Respondent: patient, clinician or care-partner.
+	Respondent string `json:"respondent"`
+	// Status: ready, provisional (every score is unconfirmed) or licence-review.
+	Status string `json:"status"`
+	// Licence says whether the wording may ship and whom to name.
+	Licence Licence `json:"licence"`
+	// Recall is the span that the form asks about, Cadence how often it is usually given.
+	Recall  Claim `json:"recall"`
+	Cadence Claim `json:"cadence"`
+	// Aliases are the ids under which a relative reference `Questionnaire/<alias>` means this instrument.
+	Aliases []string `json:"aliases,omitempty"`
+	// Panels are the codes of the instrument as a whole, as `system|code`.
+	Panels []Coded `json:"panels,omitempty"`
+	// Forms are the published FHIR questionnaires of this instrument.
+	Forms []Form `json:"forms,omitempty"`
+	// Scales are the answer scales by name.
+	Scales map[string]*Scale `json:"scales"`
+	// Items in the order of the printed form; item n is Items[n-1].
+	Items []Item `json:"items"`
+	// ItemEvidence backs the order, the codes and the reversals of the items; the concept ids are ours.
+	ItemEvidence Evidence `json:"itemEvidence"`
+	// Scores in the instrument's own order; a score made of others comes after them.
+	Scores []Score `json:"scores"`
+	// Alerts are the answers that must be looked at whatever the total says.
+	Alerts []Alert `json:"alerts,omitempty"`
+	// Notes are further facts worth knowing.
+	Notes []Claim `json:"notes,omitempty"`
+	// References are the sources named in the evidence.
+	References []string `json:"references,omitempty"`
+
+	// Hash of the content: the same facts, the same hash.
+	Hash string `json:"-"`
+	// Canonicals are all URLs under which a response may name it, our own first.
+	Canonicals []string `json:"-"`
+	// Unconfirmed says that the key or the bands of at least one score are not confirmed by a source that was read.
+	Unconfirmed bool `json:"-"`
+	// Doubts are all facts of the definition that are not confirmed.
+	Doubts []Doubt `json:"-"`
+
+	links      map[string]int
+	numbers    map[string]int
+	codes      map[string]int
+	scoreLinks map[string]int
+}
+
+// Licence of an instrument.
+type Licence struct {
+	// Wording says whether the item text may ship; Rapport scores the others without it.
+	Wording bool `json:"wording"`
+	// Notice for those who use it, Attribution for those whose codes it carries.
+	Notice      string   `json:"notice"`
+	Attribution string   `json:"attribution,omitempty"`
+	Evidence    Evidence `json:"evidence"`
+}
+
+// Claim is a sentence with its evidence.
+type Claim struct {
+	Text     string   `json:"text"`
+	Evidence Evidence `json:"evidence"`
+}
+
+// Coded is a code with its evidence.
+type Coded struct {
+	// Code as `system|code`.
+	Code     string   `json:"code"`
+	Evidence Evidence `json:"evidence"`
+}
+
+// Form is one published FHIR questionnaire of the instrument.
+type Form struct {
+	// URL is its canonical without a version.
+	URL string `json:"url"`
+	// Versions that are known to be this form. A response that names another one is not scored by it.
+	Versions []string `json:"versions,omitempty"`
+	// Items are its linkIds in item order; empty where its linkIds follow the rule `/<LOINC code>`.
+	Items []string `json:"items,omitempty"`
+	// Scores are its linkIds of submitted scores, by score code.
+	Scores   map[string]string `json:"scores,omitempty"`
+	Evidence Evidence          `json:"evidence"`
+}
+
+// Item is one question.
+type Item struct {
+	// Number on the printed form, from 1.
+	Number int `json:"number"`
+	// Concept id, unique in the instrument; a label, never the wording.
+	Concept string `json:"concept"`
+	// Scale names the answer scale.
+	Scale string `json:"scale"`
+	// Codes as `system|code`.
+	Codes []string `json:"codes,omitempty"`
+	// Reverse is the base from which the ordinal is taken: x becomes base - x. Absent: scored as printed.
+	Reverse *float64 `json:"reverse,omitempty"`
+	// Unscored items are kept, never summed. Optional ones, at the end of the form, may be left out of a list of ordinals.
+	Unscored bool `json:"unscored,omitempty"`
+	Optional bool `json:"optional,omitempty"`
+
+	scale *Scale
+}
+
+// Answers is the scale of the item.
+func (i *Item) Answers() *Scale { return i.scale }
+
+// Used is the value with which a printed ordinal enters the scores.
+func (i *Item) Used(ordinal float64) float64 {
+	if i.Reverse == nil {
+		return ordinal
+	}
+	return *i.Reverse - ordinal
+}
+
+// Alert is an answer that must be looked at whatever the total says.
+type Alert struct {
+	// Items that it watches.
+	Items []int `json:"items"`
+	// When is `>=` or `<=`; Value is the printed ordinal it compares with.
+	When  string  `json:"when"`
+	Value float64 `json:"value"`
+	// Severity is safety or discuss.
+	Severity string   `json:"severity"`
+	Evidence Evidence `json:"evidence"`
+}
+
+// Fires says whether a printed ordinal is at or beyond the threshold.
+func (a *Alert) Fires(ordinal float64) bool {
+	if a.When == "<=" {
+		return ordinal <= a.Value+Tolerance
+	}
+	return ordinal >= a.Value-Tolerance
+}
+
+// Item of a number on the printed form; nil when there is none.
+func (d *Definition) Item(number int) *Item {
+	if number < 1 || number > len(d.Items) {
+		return nil
+	}
+	return &d.Items[number-1]
+}
+
+// Score of a code; nil when there is none.
+func (d *Definition) Score(code string) *Score {
+	for i := range d.Scores {
+		if d.Scores[i].Code == code {
+			return &d.Scores[i]
+		}
+	}
+	return nil
+}

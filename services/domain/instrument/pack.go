@@ -1,0 +1,132 @@
+package instrument
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Parse reads one pack. The issues, all of severity error and located as `file:line`, say everything that is wrong
+// with it; the definition is nil when there are any. What two packs contradict each other in is found by Load.
+func Parse(file string, data []byte) (*Definition, []fault.Issue) {
+	p, issues := parse(file, data)
+	if p == nil {
+		return nil, issues
+	}
+	return p.Definition, nil
+}
+
+// pack is a definition with the lines of its file.
+type pack struct {
+	*Definition
+	file  string
+	shape *outline
+}
+
+func parse(file string, data []byte) (*pack, []fault.Issue) {
+	shape, err := readOutline(data, reflect.TypeFor[Definition]())
+	if err != nil {
+		return nil, []fault.Issue{fault.Errorf("structure", file, "%s", err)}
+	}
+	d := new(Definition)
+	if err := json.Unmarshal(data, d); err != nil {
+		return nil, []fault.Issue{unreadable(file, data, err)}
+	}
+	p := &pack{d, file, shape}
+	problems := shape.problems
+	if len(problems) == 0 {
+		problems = d.compile()
+	}
+	if len(problems) > 0 {
+		return nil, p.issues(problems)
+	}
+	d.Hash = contentHash(data)
+	return p, nil
+}
+
+func unreadable(file string, data []byte, err error) fault.Issue {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		place := fmt.Sprintf("%s:%d", file, lineAt(data, wrong.Offset))
+		return fault.Errorf("structure", place, "%s: a %s does not fit here", wrong.Field, wrong.Value)
+	}
+	return fault.Errorf("structure", file, "cannot be read as an instrument")
+}
+
+func (p *pack) issues(problems []problem) []fault.Issue {
+	issues := make([]fault.Issue, len(problems))
+	for i, wrong := range problems {
+		issues[i] = p.issue(wrong.place, "%s", wrong.text)
+	}
+	return issues
+}
+
+func (p *pack) issue(place, format string, args ...any) fault.Issue {
+	where := fmt.Sprintf("%s:%d", p.file, p.shape.lineOf(place))
+	return fault.Errorf("invalid", where, "%s: %s", place, fmt.Sprintf(format, args...))
+}
+
+// contentHash does not change with white space.
+func contentHash(data []byte) string {
+	var b bytes.Buffer
+	if err := json.Compact(&b, data); err != nil {
+		return ""
+	}
+	return ref.Digest("instrument", b.String())
+}
+
+// compile checks the definition and derives what lookups need. The definition is usable only without problems.
+func (d *Definition) compile() []problem {
+	c := checker{Definition: d}
+	c.identity()
+	c.claims()
+	c.scales()
+	c.items()
+	c.forms()
+	c.scores()
+	c.alerts()
+	if len(c.problems) > 0 {
+		return c.problems
+	}
+	d.summarise()
+	return nil
+}
+
+// summarise derives what outputs say about the whole definition.
+func (d *Definition) summarise() {
+	d.Canonicals = []string{d.Canonical()}
+	for i := range d.Forms {
+		d.Canonicals = append(d.Canonicals, d.Forms[i].URL)
+	}
+	d.evidence(func(place string, e Evidence) {
+		if !e.Confirmed() {
+			d.Doubts = append(d.Doubts, Doubt{place, e})
+		}
+	})
+	for i := range d.Scores {
+		s := &d.Scores[i]
+		s.unconfirmed = d.Status == "provisional" || !s.Evidence.Confirmed() || !d.ItemEvidence.Confirmed() ||
+			s.Bands != nil && !s.Bands.Evidence.Confirmed()
+		d.Unconfirmed = d.Unconfirmed || s.unconfirmed
+	}
+}
+
+// Strict is the definition with every item required: nothing is prorated. Its version ends in `+strict`.
+func (d *Definition) Strict() *Definition {
+	strict := *d
+	strict.Version += "+strict"
+	strict.Hash = ref.Digest("strict", d.Hash)
+	strict.Scores = slices.Clone(d.Scores)
+	for i := range strict.Scores {
+		if s := &strict.Scores[i]; s.Missing != nil {
+			s.Missing = &Missing{Rule: MissingNone, Evidence: "design: strict mode"}
+		}
+	}
+	return &strict
+}

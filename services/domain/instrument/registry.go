@@ -1,0 +1,173 @@
+package instrument
+
+import (
+	"cmp"
+	"embed"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
+)
+
+//go:embed packs/*.json
+var builtin embed.FS
+
+// Registry finds definitions by what responses and observations call them. It does not change once loaded.
+type Registry struct {
+	current  []*Definition          // by id
+	versions map[string]*Definition // by `id|version`
+	names    map[string]*Definition // by id, canonical and relative reference: the current version
+	forms    map[string]*Definition // by `canonical|version` of published forms
+	scores   map[string]scored      // by `system|code`
+}
+
+type scored struct {
+	def  *Definition
+	code string
+}
+
+// Builtin is the catalogue that ships. It fails only with a defect of the packs.
+func Builtin() (*Registry, error) {
+	packs, err := fs.Sub(builtin, "packs")
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "open the built-in instruments")
+	}
+	return Load(packs)
+}
+
+// Load reads every *.json in the root of a folder. It refuses the whole folder with fault.Invalid and one issue for
+// each thing wrong in any of its files, located as `file:line`.
+func Load(folder fs.FS) (*Registry, error) {
+	files, err := fs.Glob(folder, "*.json")
+	if err != nil || len(files) == 0 {
+		return nil, fault.Newf(fault.Invalid, "not-found", "the folder holds no instrument (*.json)")
+	}
+	var packs []*pack
+	var issues []fault.Issue
+	for _, file := range files {
+		data, err := fs.ReadFile(folder, file)
+		if err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, "read an instrument")
+		}
+		p, wrong := parse(file, data)
+		issues = append(issues, wrong...)
+		if p != nil {
+			packs = append(packs, p)
+		}
+	}
+	r, wrong := register(packs)
+	if issues = append(issues, wrong...); len(issues) > 0 {
+		return nil, fault.New(fault.Invalid, issues...)
+	}
+	return r, nil
+}
+
+// register builds the lookups, oldest version first, so that the newest is the current one.
+func register(packs []*pack) (*Registry, []fault.Issue) {
+	slices.SortStableFunc(packs, func(a, b *pack) int {
+		return cmp.Or(strings.Compare(a.ID, b.ID), compareVersions(a.Version, b.Version))
+	})
+	r := &Registry{
+		versions: map[string]*Definition{}, names: map[string]*Definition{},
+		forms: map[string]*Definition{}, scores: map[string]scored{},
+	}
+	var issues []fault.Issue
+	for _, p := range packs {
+		issues = append(issues, r.add(p)...)
+	}
+	for i, p := range packs {
+		if i+1 == len(packs) || packs[i+1].ID != p.ID {
+			r.current = append(r.current, p.Definition)
+		}
+	}
+	return r, issues
+}
+
+func (r *Registry) add(p *pack) (issues []fault.Issue) {
+	d := p.Definition
+	if _, taken := r.versions[d.ID+"|"+d.Version]; taken {
+		return []fault.Issue{p.issue("id", "%s version %s is defined twice", d.ID, d.Version)}
+	}
+	r.versions[d.ID+"|"+d.Version] = d
+	name := func(place, key string) {
+		if other := r.names[key]; other != nil && other.ID != d.ID {
+			issues = append(issues, p.issue(place, "%s already means %s", key, other.ID))
+			return
+		}
+		r.names[key] = d
+	}
+	name("id", d.ID)
+	name("id", d.Canonical())
+	for i, alias := range d.Aliases {
+		name(at("aliases", i), "Questionnaire/"+alias)
+	}
+	for i := range d.Forms {
+		name(at("forms", i)+".url", d.Forms[i].URL)
+		for _, v := range d.Forms[i].Versions {
+			r.forms[d.Forms[i].URL+"|"+v] = d
+		}
+	}
+	return append(issues, r.addScores(p)...)
+}
+
+func (r *Registry) addScores(p *pack) (issues []fault.Issue) {
+	d := p.Definition
+	claim := func(place, key, code string) {
+		if other, taken := r.scores[key]; taken && (other.def.ID != d.ID || other.def == d && other.code != code) {
+			issues = append(issues, p.issue(place, "%s already is %s of %s", key, other.code, other.def.ID))
+			return
+		}
+		r.scores[key] = scored{d, code}
+	}
+	for i := range d.Scores {
+		s := &d.Scores[i]
+		claim(at("scores", i), d.ScoreCode(s.Code), s.Code)
+		for j := range s.Codes {
+			claim(at(at("scores", i)+".codes", j), s.Codes[j].Code, s.Code)
+		}
+	}
+	return issues
+}
+
+// Lookup finds what a response names: a canonical with or without `|version`, a bare instrument id, or a relative
+// reference `Questionnaire/<alias>` that a pack declares. Without a version it is the current one. An unknown name,
+// and a version that nobody declared, is fault.NotFound: never the nearest.
+func (r *Registry) Lookup(canonical string) (*Definition, error) {
+	name, version, versioned := strings.Cut(canonical, "|")
+	current, known := r.names[name]
+	switch {
+	case !known:
+		return nil, fault.Newf(fault.NotFound, "not-found", "no instrument is known under this questionnaire")
+	case !versioned:
+		return current, nil
+	}
+	if d, ok := r.forms[canonical]; ok {
+		return d, nil
+	}
+	// Our own versions count under our own names only: a foreign form's version 1.0.0 is another thing.
+	if d, ok := r.versions[current.ID+"|"+version]; ok && current.Numbered(name) {
+		return d, nil
+	}
+	return nil, fault.Newf(fault.NotFound, "not-found", "this version of the questionnaire is not known as %s", current.ID)
+}
+
+// ByScoreCode finds the score that an Observation with this `system|code` carries, in the current definitions.
+func (r *Registry) ByScoreCode(systemCode string) (def *Definition, scoreCode string, ok bool) {
+	s, ok := r.scores[systemCode]
+	return s.def, s.code, ok
+}
+
+// All are the current definitions by id. The slice is the caller's.
+func (r *Registry) All() []*Definition { return slices.Clone(r.current) }
+
+func compareVersions(a, b string) int {
+	left, right := strings.Split(a, "."), strings.Split(b, ".")
+	return slices.CompareFunc(left, right, func(x, y string) int {
+		// Checked at load: each part is a number of at most six digits.
+		m, _ := strconv.Atoi(x)
+		n, _ := strconv.Atoi(y)
+		return cmp.Compare(m, n)
+	})
+}

@@ -1,0 +1,76 @@
+package response
+
+import (
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+)
+
+// Reasons why no score may be computed from a response, whatever its answers.
+const (
+	// InProgress and Stopped: the form is not finished. Critical items are judged all the same.
+	InProgress = "in-progress"
+	Stopped    = "stopped"
+	// EnteredInError: the response was withdrawn. Nothing in it is judged.
+	EnteredInError = "entered-in-error"
+	// UnknownStatus: FHIR knows no such status.
+	UnknownStatus = "unknown-status"
+	// UnmatchedForm: no item of the form belongs to the instrument.
+	UnmatchedForm = "unmatched-form"
+)
+
+// Response is a form bound to an instrument. Bind and FromOrdinals make valid ones.
+type Response struct {
+	// Ordinals, one per item of the definition, in the order of the printed form.
+	Ordinals []Ordinal
+	// Unscored says why no score may be computed; empty when scores may.
+	Unscored string
+	// Submitted are the scores that came with the form. They are kept beside ours, never instead of them.
+	Submitted []Submitted
+}
+
+// Ordinal is the answer to one item.
+type Ordinal struct {
+	// Value as printed on the form, before any reversal.
+	Value float64
+	// Given is false when the item is unanswered; zero is an answer.
+	Given bool
+}
+
+// Submitted is a score that the form came with.
+type Submitted struct {
+	// Score is its code in the instrument.
+	Score string
+	Value float64
+}
+
+// FromOrdinals makes a response of plain ordinals as printed, in item order; nil is unanswered. Optional items at the
+// end of the form may be left out. What is wrong with them is an issue of severity error at `answers[i]`.
+func FromOrdinals(def *instrument.Definition, ordinals []*float64) (Response, []fault.Issue) {
+	resp := Response{Ordinals: make([]Ordinal, len(def.Items))}
+	required := 0
+	for required < len(def.Items) && !def.Items[required].Optional {
+		required++
+	}
+	if len(ordinals) < required || len(ordinals) > len(def.Items) {
+		return resp, []fault.Issue{fault.Errorf("structure", "answers",
+			"%s has %d items, not %d", def.ID, required, len(ordinals))}
+	}
+	var issues []fault.Issue
+	for i, ordinal := range ordinals {
+		if ordinal == nil {
+			continue
+		}
+		x, ok := def.Items[i].Answers().Ordinal(*ordinal)
+		if !ok {
+			issues = append(issues, outside("answers", i, &def.Items[i]))
+			continue
+		}
+		resp.Ordinals[i] = Ordinal{x, true}
+	}
+	return resp, issues
+}
+
+func outside(list string, i int, item *instrument.Item) fault.Issue {
+	low, high := item.Answers().Bounds()
+	return fault.Errorf("value", index(list, i), "no answer to item %d, which takes %v to %v", item.Number, low, high)
+}

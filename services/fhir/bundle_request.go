@@ -1,0 +1,72 @@
+package fhir
+
+import (
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/fhir/tree"
+)
+
+// Request is what one entry of a transaction or batch asks for.
+type Request struct {
+	// Method and URL as written; empty when missing.
+	Method, URL string
+	// Condition is the first member that makes it conditional, such as ifMatch; empty when there is none.
+	Condition string
+	// Type and ID of the resource; empty when missing.
+	Type, ID string
+	// Path of the entry, such as `Bundle.entry[3]`.
+	Path string
+	// Raw is the entry as written.
+	Raw []byte
+}
+
+// conditions are the members of a request that make it conditional.
+var conditions = [...]string{"ifNoneMatch", "ifModifiedSince", "ifMatch", "ifNoneExist"}
+
+// ReadRequests reads what the entries of a Bundle ask for, and the Bundle's type. It fails with fault.Invalid when the
+// body is no JSON that FHIR allows or no Bundle, and with fault.TooLarge over limit bytes.
+func ReadRequests(body []byte, limit int) (typ string, entries []Request, err error) {
+	doc, err := tree.Parse(body, tree.Limits{Bytes: limit})
+	if err != nil {
+		return "", nil, err
+	}
+	root := doc.Root()
+	if !root.Child("resourceType").Is("Bundle") {
+		return "", nil, fault.New(fault.Invalid, fault.Errorf("structure", "", "a Bundle is expected here; send another resource to [base]/its type"))
+	}
+	for entry := range root.Child("entry").Children() {
+		entries = append(entries, readRequest(entry))
+	}
+	return root.Child("type").Text(), entries, nil
+}
+
+func readRequest(entry tree.Node) Request {
+	request, resource := entry.Child("request"), entry.Child("resource")
+	r := Request{
+		Method: request.Child("method").Text(),
+		URL:    request.Child("url").Text(),
+		Type:   resource.Child("resourceType").Text(),
+		ID:     resource.Child("id").Text(),
+		Path:   entry.Path(),
+		Raw:    entry.Raw(),
+	}
+	for _, name := range conditions {
+		if request.Child(name).Exists() {
+			r.Condition = name
+			break
+		}
+	}
+	return r
+}
+
+// Batch is a Bundle of type batch with these entries as they were written.
+func Batch(entries []Request) []byte {
+	size := 64
+	for _, e := range entries {
+		size += len(e.Raw) + 1
+	}
+	b := append(make([]byte, 0, size), `{"resourceType":"Bundle","type":"batch"`...)
+	for i, e := range entries {
+		b = append(append(b, entryOpening(i)...), e.Raw...)
+	}
+	return append(b, bundleEnd(len(entries))...)
+}

@@ -1,0 +1,124 @@
+package fhir
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Capability is what a server can do, for its CapabilityStatement: the parts that depend on the server at hand.
+type Capability struct {
+	// Base is the URL that clients use.
+	Base string
+	// Version of the software.
+	Version string
+	// Date since when the statement holds.
+	Date time.Time
+	// Resources in the order to be listed, each type once.
+	Resources []ResourceCapability
+}
+
+// ResourceCapability is what the server does with one type.
+type ResourceCapability struct {
+	// Type is the FHIR type.
+	Type string `json:"type"`
+	// Profiles supported.
+	Profiles []string `json:"supportedProfile,omitempty"`
+	// Documentation for people, in Markdown.
+	Documentation string `json:"documentation,omitempty"`
+	// Interactions such as read and search-type.
+	Interactions []InteractionCapability `json:"interaction,omitempty"`
+	// Versioning is versioned: every version can be read.
+	Versioning string `json:"versioning,omitempty"`
+	// ReadHistory says that past versions can be read.
+	ReadHistory bool `json:"readHistory"`
+	// UpdateCreate says that a PUT may create.
+	UpdateCreate bool `json:"updateCreate"`
+	// ConditionalCreate says that If-None-Exist is honoured.
+	ConditionalCreate bool `json:"conditionalCreate"`
+	// ReferencePolicy such as resolves.
+	ReferencePolicy []string `json:"referencePolicy,omitempty"`
+	// SearchParams by which it can be found.
+	SearchParams []SearchParamCapability `json:"searchParam,omitempty"`
+}
+
+// InteractionCapability is one interaction.
+type InteractionCapability struct {
+	// Code is a FHIR restful-interaction code.
+	Code string `json:"code"`
+	// Documentation for people.
+	Documentation string `json:"documentation,omitempty"`
+}
+
+// SearchParamCapability is one search parameter.
+type SearchParamCapability struct {
+	// Name as it stands in the URL.
+	Name string `json:"name"`
+	// Definition is the canonical URL of its SearchParameter.
+	Definition string `json:"definition,omitempty"`
+	// Type such as token, reference or date.
+	Type string `json:"type"`
+	// Documentation for people.
+	Documentation string `json:"documentation,omitempty"`
+}
+
+// statement is a CapabilityStatement as far as Rapport writes one.
+type statement struct {
+	ResourceType   string         `json:"resourceType"`
+	Name           string         `json:"name"`
+	Title          string         `json:"title,omitempty"`
+	Status         string         `json:"status"`
+	Date           string         `json:"date"`
+	Publisher      string         `json:"publisher,omitempty"`
+	Description    string         `json:"description,omitempty"`
+	Kind           string         `json:"kind"`
+	Software       software       `json:"software"`
+	Implementation implementation `json:"implementation"`
+	FHIRVersion    string         `json:"fhirVersion"`
+	Format         []string       `json:"format"`
+	Rest           []rest         `json:"rest"`
+}
+
+type software struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+}
+
+type implementation struct {
+	Description string `json:"description"`
+	URL         string `json:"url,omitempty"`
+}
+
+type rest struct {
+	Mode          string                  `json:"mode"`
+	Documentation string                  `json:"documentation,omitempty"`
+	Security      *security               `json:"security,omitempty"`
+	Resources     []ResourceCapability    `json:"resource,omitempty"`
+	Interactions  []InteractionCapability `json:"interaction,omitempty"`
+	SearchParams  []SearchParamCapability `json:"searchParam,omitempty"`
+}
+
+type security struct {
+	CORS        bool   `json:"cors"`
+	Description string `json:"description,omitempty"`
+}
+
+// Statement is the CapabilityStatement: the fixed part, which says what never changes, filled with c.
+// It fails when the fixed part has members that it does not know.
+func (c Capability) Statement(fixed []byte) ([]byte, error) {
+	var s statement
+	d := json.NewDecoder(bytes.NewReader(fixed))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("read the fixed part of the CapabilityStatement: %w", err)
+	}
+	if len(s.Rest) != 1 {
+		return nil, fmt.Errorf("the fixed part of the CapabilityStatement has %d rest parts instead of one", len(s.Rest))
+	}
+	s.Date = c.Date.UTC().Format(time.RFC3339)
+	s.Software.Version = c.Version
+	s.Implementation.URL = c.Base
+	s.Rest[0].Resources = c.Resources
+	return encode(s), nil
+}

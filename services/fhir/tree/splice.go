@@ -1,0 +1,145 @@
+package tree
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// instantForm is how the server writes an instant.
+const instantForm = "2006-01-02T15:04:05.000Z07:00"
+
+// Splice is a copy of the resource raw with the server's own id, meta.versionId and meta.lastUpdated; all other bytes
+// stay as they are. Members that are missing are put in: id after resourceType, meta after id. Text that Parse would
+// refuse comes back unchanged.
+func Splice(raw []byte, id, versionID string, lastUpdated time.Time) []byte {
+	top, ok := outline(raw)
+	if !ok || len(top.members) == 0 {
+		return bytes.Clone(raw)
+	}
+	instant := lastUpdated.UTC().Format(instantForm)
+	var edits []edit
+	behind := top.open // where a missing member goes in
+	if m, has := top.members["resourceType"]; has {
+		behind = m.end
+	}
+	if m, has := top.members["id"]; has {
+		edits, behind = append(edits, edit{m.start, m.end, quoted(id)}), m.end
+	} else {
+		edits = append(edits, top.insert(behind, `"id":`+quoted(id)))
+	}
+	whole := `{"versionId":` + quoted(versionID) + `,"lastUpdated":` + quoted(instant) + `}`
+	meta, has := top.members["meta"]
+	if !has {
+		return apply(raw, append(edits, top.insert(behind, `"meta":`+whole)))
+	}
+	inner, ok := outline(raw[meta.start:meta.end])
+	if !ok || len(inner.members) == 0 {
+		return apply(raw, append(edits, edit{meta.start, meta.end, whole}))
+	}
+	for _, set := range [2][2]string{{"versionId", versionID}, {"lastUpdated", instant}} {
+		e := inner.insert(inner.open, `"`+set[0]+`":`+quoted(set[1]))
+		if m, has := inner.members[set[0]]; has {
+			e = edit{m.start, m.end, quoted(set[1])}
+		}
+		e.start, e.end = e.start+meta.start, e.end+meta.start
+		edits = append(edits, e)
+	}
+	return apply(raw, edits)
+}
+
+// Rewrite is a copy of the document in which every `reference` that is a key of targets has become its value; all
+// other bytes stay as they are.
+func Rewrite(d *Doc, targets map[string]string) []byte {
+	raw := d.Raw()
+	base := int(d.nodes[0].start)
+	var edits []edit
+	for i := 1; i < len(d.nodes); i++ {
+		n := &d.nodes[i]
+		if n.kind != String || string(d.raw[n.keyStart:n.keyEnd]) != "reference" {
+			continue
+		}
+		if target, ok := targets[(Node{d, i}).Text()]; ok {
+			edits = append(edits, edit{int(n.start) - base, int(n.end) - base, quoted(target)})
+		}
+	}
+	return apply(raw, edits)
+}
+
+// span is where a value begins and ends.
+type span struct{ start, end int }
+
+// object is the outline of a JSON object: where it opens, and where its members' values are.
+type object struct {
+	open    int
+	members map[string]span
+}
+
+// outline finds the members of the object raw without reading what is in them.
+func outline(raw []byte) (object, bool) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
+		return object{}, false
+	}
+	o := object{open: int(dec.InputOffset()), members: make(map[string]span, 16)}
+	for dec.PeekKind() == jsontext.KindString {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return object{}, false
+		}
+		key := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return object{}, false
+		}
+		end := int(dec.InputOffset())
+		o.members[key] = span{end - len(value), end}
+	}
+	token, err := dec.ReadToken()
+	return o, err == nil && token.Kind() == jsontext.KindEndObject
+}
+
+// insert puts a member in at a place: right behind the opening brace or behind another member.
+func (o object) insert(at int, member string) edit {
+	switch {
+	case at != o.open:
+		member = "," + member
+	case len(o.members) > 0:
+		member += ","
+	}
+	return edit{at, at, member}
+}
+
+// edit replaces the bytes from start to end.
+type edit struct {
+	start, end int
+	text       string
+}
+
+// apply makes the edits; those at one place keep their order.
+func apply(raw []byte, edits []edit) []byte {
+	slices.SortStableFunc(edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
+	size := len(raw)
+	for _, e := range edits {
+		size += len(e.text)
+	}
+	out := make([]byte, 0, size)
+	from := 0
+	for _, e := range edits {
+		out = append(out, raw[from:e.start]...)
+		out = append(out, e.text...)
+		from = e.end
+	}
+	return append(out, raw[from:]...)
+}
+
+func quoted(text string) string {
+	out, err := jsontext.AppendQuote(nil, text)
+	if err != nil {
+		return `""`
+	}
+	return string(out)
+}

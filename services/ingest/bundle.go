@@ -1,0 +1,71 @@
+package ingest
+
+import (
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/tree"
+)
+
+// prepareBundle reads the entries of a Bundle. A transaction stands or falls together; any other type is a set of
+// independent entries.
+func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
+	bundle, err := fhir.ReadBundle(doc)
+	if err != nil {
+		return refused(err)
+	}
+	if len(bundle.Entries) > MaxEntries {
+		return refused(fault.New(fault.TooLarge, fault.Errorf("too-long", "Bundle.entry", "a Bundle may have %d entries at most: send several", MaxEntries)))
+	}
+	p := &part{bundle: true, atomic: bundle.Type == "transaction"}
+	if len(bundle.Entries) == 0 {
+		p.note = []fault.Issue{fault.Infof("informational", "Bundle.entry", "the Bundle has no entries: nothing to do")}
+	}
+	p.note = append(p.note, bundle.Issues...)
+	targets := bundle.Targets()
+	for n := range bundle.Entries {
+		in, err := i.entry(s, &bundle.Entries[n], targets)
+		if err != nil {
+			r := decision.Receipt{Outcome: record.Rejected, Issues: fault.IssuesOf(err), Kind: fault.Of(err)}
+			p.entries = append(p.entries, &r)
+			continue
+		}
+		p.entries = append(p.entries, nil)
+		p.inputs = append(p.inputs, in)
+	}
+	if p.atomic && len(p.inputs) < len(p.entries) {
+		p.inputs = nil
+		for n, known := range p.entries {
+			if known == nil {
+				p.entries[n] = &decision.Receipt{Outcome: record.Unchanged}
+			}
+		}
+	}
+	return p
+}
+
+// entry reads one entry. Its references to other entries become those entries' ids in the source.
+func (i *Ingest) entry(s decision.Submission, e *fhir.Entry, targets map[string]string) (decision.Input, error) {
+	if fault.Any(e.Issues) {
+		return decision.Input{}, fault.New(fault.Invalid, e.Issues...)
+	}
+	if e.Method != "" && e.Method != "POST" && e.Method != "PUT" {
+		return decision.Input{}, fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".request.method",
+			"only POST and PUT are taken in a Bundle"))
+	}
+	if e.Resource == nil {
+		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("required", e.Path+".resource", "the entry has no resource"))
+	}
+	if e.Type() == "Bundle" {
+		return decision.Input{}, fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource",
+			"a Bundle within a Bundle is not taken: send it by itself"))
+	}
+	s.Key = ""
+	in, err := i.read(s, e.Resource, e.LogicalID(), targets)
+	if notSupported(err) {
+		in, err = i.unused(s, e.Resource, e.LogicalID(), targets)
+	}
+	in.Record.Issues = append(in.Record.Issues, e.Issues...)
+	return in, err
+}

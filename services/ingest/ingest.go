@@ -1,0 +1,225 @@
+// Package ingest takes raw FHIR JSON to a durable, explained outcome. Every door calls its Accept.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/rapport-health/rapport/services/commit"
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
+)
+
+// The limits of what is taken in.
+const (
+	// MaxBody is the largest single resource, in bytes.
+	MaxBody = 16 << 20
+	// MaxBundle is the largest Bundle, in bytes.
+	MaxBundle = 64 << 20
+	// MaxEntries is the most entries of one Bundle.
+	MaxEntries = 10_000
+	// MaxItems is the most items of one batch.
+	MaxItems = 1_000
+	// MaxKey is the longest idempotency key, in bytes.
+	MaxKey = 128
+	// MaxAhead is how far in the future something may have happened: clocks differ, and so do time zones written wrongly.
+	MaxAhead = 26 * time.Hour
+)
+
+// Config of the room.
+type Config struct {
+	// Group commits.
+	Group *commit.Group
+	// Reader reads FHIR.
+	Reader *fhir.Reader
+	// Instruments score.
+	Instruments *instrument.Registry
+	// Namer gives ids.
+	Namer ref.Namer
+	// Now is the clock.
+	Now func() time.Time
+	// Log takes defects, without patient data.
+	Log *slog.Logger
+}
+
+// Ingest takes submissions in.
+type Ingest struct {
+	Config
+	// reading is shared by the large bodies being read.
+	reading *space
+}
+
+// New is the room, ready.
+func New(c Config) (*Ingest, error) {
+	if c.Group == nil || c.Reader == nil || c.Instruments == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("ingest: Group, Reader, Instruments, Now and Log are required")
+	}
+	return &Ingest{Config: c, reading: newSpace(readingAtOnce)}, nil
+}
+
+// Accept takes one submission to a durable, explained outcome. A refusal is a receipt, not an error.
+// Errors: Unavailable when the store is away; then the same submission may be sent again without harm.
+func (i *Ingest) Accept(ctx context.Context, s decision.Submission) (decision.Receipt, error) {
+	batch, err := i.Begin(ctx, s.Tenant, []decision.Submission{s})
+	if err != nil {
+		return decision.Receipt{}, err
+	}
+	receipts, err := batch.Wait()
+	if err != nil {
+		return decision.Receipt{}, err
+	}
+	return receipts[0], nil
+}
+
+// Batch is a run of submissions on their way to a commit.
+type Batch struct {
+	parts []*part
+	runs  []*commit.Pending
+}
+
+// Begin reads submissions of one tenant and queues them, in order, without waiting for their commit.
+func (i *Ingest) Begin(ctx context.Context, t ref.Tenant, submissions []decision.Submission) (*Batch, error) {
+	b := &Batch{parts: make([]*part, len(submissions))}
+	var together []decision.Input
+	flush := func(inputs []decision.Input, atomic bool) error {
+		run, err := i.Group.Submit(ctx, t, inputs, atomic)
+		if err == nil {
+			b.runs = append(b.runs, run)
+		}
+		return err
+	}
+	for n, s := range submissions {
+		p, err := i.inTurn(ctx, s)
+		if err != nil {
+			b.finish()
+			return nil, err
+		}
+		b.parts[n] = p
+		if !p.atomic {
+			together = append(together, p.inputs...)
+			continue
+		}
+		err = flush(together, false)
+		if err == nil {
+			err = flush(p.inputs, true)
+		}
+		if err != nil {
+			b.finish()
+			return nil, err
+		}
+		together = nil
+	}
+	if err := flush(together, false); err != nil {
+		b.finish()
+		return nil, err
+	}
+	return b, nil
+}
+
+// inTurn reads a submission; a large one when there is memory for it. Errors: Unavailable when ctx ended before.
+func (i *Ingest) inTurn(ctx context.Context, s decision.Submission) (*part, error) {
+	if len(s.Body) < largeBody {
+		return i.prepare(s), nil
+	}
+	n, err := i.reading.take(ctx, len(s.Body))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
+	}
+	defer i.reading.give(n)
+	return i.prepare(s), nil
+}
+
+// finish waits for what was queued already when the rest cannot be, so that nothing of it is still under way.
+func (b *Batch) finish() {
+	for _, run := range b.runs {
+		_, _ = run.Wait() // Its callers are told that the batch failed, and may send all of it again.
+	}
+}
+
+// Wait returns one receipt per submission, in order. Errors: as commit.Pending.Wait.
+func (b *Batch) Wait() ([]decision.Receipt, error) {
+	var committed []decision.Receipt
+	var failed error
+	for _, run := range b.runs {
+		receipts, err := run.Wait()
+		if err != nil && failed == nil {
+			failed = err
+		}
+		committed = append(committed, receipts...)
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	out := make([]decision.Receipt, len(b.parts))
+	for n, p := range b.parts {
+		out[n] = p.receipt(committed[:len(p.inputs)])
+		committed = committed[len(p.inputs):]
+	}
+	return out, nil
+}
+
+// part is one submission as prepared: the inputs to commit, and what is already known of its entries.
+type part struct {
+	inputs []decision.Input
+	atomic bool
+	// bundle says that the submission was a Bundle with the entries below.
+	bundle bool
+	// entries hold, per entry of a Bundle (or for the one resource), the receipt of a refusal, or nil for the next input.
+	entries []*decision.Receipt
+	// note is what to say of the Bundle itself.
+	note []fault.Issue
+}
+
+func refused(err error) *part {
+	r := decision.Receipt{Outcome: record.Rejected, Issues: fault.IssuesOf(err), Kind: fault.Of(err)}
+	return &part{entries: []*decision.Receipt{&r}}
+}
+
+// receipt joins what was refused while reading with what was committed.
+func (p *part) receipt(committed []decision.Receipt) decision.Receipt {
+	entries := make([]decision.Receipt, 0, len(p.entries))
+	for _, known := range p.entries {
+		if known != nil {
+			entries = append(entries, *known)
+			continue
+		}
+		entries = append(entries, committed[0])
+		committed = committed[1:]
+	}
+	if !p.bundle {
+		return entries[0]
+	}
+	return summary(entries, p.atomic, p.note)
+}
+
+// badness orders outcomes: a Bundle ends as its worst entry did.
+var badness = map[record.Outcome]int{record.Unchanged: 1, record.Scored: 2, record.Stored: 3, record.Rejected: 4}
+
+func summary(entries []decision.Receipt, atomic bool, note []fault.Issue) decision.Receipt {
+	r := decision.Receipt{Outcome: record.Unchanged, Entries: entries, Issues: note}
+	for _, e := range entries {
+		if badness[e.Outcome] > badness[r.Outcome] {
+			r.Outcome, r.Kind = e.Outcome, e.Kind
+		}
+		r.TenantSeq = max(r.TenantSeq, e.TenantSeq)
+	}
+	if !atomic || r.Outcome != record.Rejected {
+		return r
+	}
+	for n := range entries {
+		if entries[n].Outcome != record.Rejected {
+			entries[n] = decision.Receipt{Outcome: record.Rejected, Kind: r.Kind, Issues: []fault.Issue{
+				fault.Infof("suppressed", "", "nothing was stored: another entry of this transaction was refused"),
+			}}
+		} else {
+			r.Issues = append(r.Issues, entries[n].Issues...)
+		}
+	}
+	return r
+}

@@ -1,0 +1,178 @@
+package ingest
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/tree"
+)
+
+// prepare reads one submission: what can be known of it without the store. It never panics.
+func (i *Ingest) prepare(s decision.Submission) (p *part) {
+	defer func() {
+		if v := recover(); v != nil {
+			i.Log.Error("a submission could not be read", "stack", string(debug.Stack()))
+			p = refused(fault.Newf(fault.Internal, "exception", "this submission could not be read: please report it"))
+		}
+	}()
+	if err := check(s); err != nil {
+		return refused(err)
+	}
+	doc, err := tree.Parse(s.Body, tree.Limits{Bytes: MaxBundle})
+	if err != nil {
+		return refused(err)
+	}
+	typ := doc.Root().Child("resourceType").Text()
+	if s.Type != "" && typ != s.Type {
+		return refused(fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType",
+			"the body is not a %s, which this address takes", s.Type)))
+	}
+	if typ == "Bundle" {
+		return i.prepareBundle(s, doc)
+	}
+	if len(s.Body) > MaxBody {
+		return refused(fault.New(fault.TooLarge, fault.Errorf("too-long", typ, "a resource may have %d MiB at most", MaxBody>>20)))
+	}
+	in, err := i.read(s, doc, "", nil)
+	if err != nil {
+		return refused(err)
+	}
+	return &part{inputs: []decision.Input{in}, entries: []*decision.Receipt{nil}}
+}
+
+func check(s decision.Submission) error {
+	var issues []fault.Issue
+	if !ref.ValidSource(string(s.Source)) {
+		issues = append(issues, fault.Errorf("value", "source", "name the sending system: 1 to 64 letters, digits, dots or hyphens"))
+	}
+	if len(s.Key) > MaxKey {
+		issues = append(issues, fault.Errorf("value", "key", "an idempotency key has %d bytes at most", MaxKey))
+	}
+	if len(s.Body) == 0 {
+		issues = append(issues, fault.Errorf("required", "", "the body is empty: send one FHIR R4 resource or Bundle as JSON"))
+	}
+	if len(issues) > 0 {
+		return fault.New(fault.Invalid, issues...)
+	}
+	return nil
+}
+
+// read turns one resource into an input. LogicalID is the id to use when the resource has none of its own, targets are
+// what the fullUrls of its Bundle stand for.
+func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string) (decision.Input, error) {
+	reading, err := i.Reader.ReadIn(doc, s.Source, targets)
+	if err != nil {
+		return decision.Input{}, err
+	}
+	in := i.input(s, doc, reading, logicalID, targets)
+	if reading.Draft != nil {
+		i.score(&in, &reading)
+	}
+	i.date(&in)
+	for n := range in.Facts {
+		f := &in.Facts[n]
+		f.ID = ref.Digest("fact", in.Record.Type, in.Record.ID, string(f.Kind), f.ID)
+	}
+	return in, nil
+}
+
+func (i *Ingest) input(
+	s decision.Submission, doc *tree.Doc, reading fhir.Reading, logicalID string, targets map[string]string,
+) decision.Input {
+	hash := doc.Content()
+	sourceID := cmp.Or(reading.LogicalID, logicalID)
+	id := i.Namer.ID(s.Source, sourceID)
+	if sourceID == "" {
+		id = ref.Digest("content", string(s.Source), reading.Type, s.Key, hex.EncodeToString(hash[:]))
+	}
+	raw := doc.Raw()
+	if len(targets) > 0 {
+		raw = tree.Rewrite(doc, targets)
+	}
+	in := decision.Input{
+		Record: record.Record{
+			Resource: ref.Resource{Type: reading.Type, ID: id}, Source: s.Source, SourceID: sourceID,
+			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
+			Raw: raw, Received: i.Now(), Issues: reading.Issues,
+		},
+		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key,
+	}
+	switch subject := reading.Subject; {
+	case subject.Logical != "":
+		in.Subject = decision.Subject{Patient: ref.Patient(i.Namer.ID(s.Source, subject.Logical)), Path: subject.Path}
+	case subject.Identifier != "":
+		in.Subject = decision.Subject{Identifier: subject.Identifier, Path: subject.Path}
+	}
+	return in
+}
+
+func sourceVersion(r fhir.Reading) string {
+	if r.Version == "" && !r.Updated.IsZero() {
+		return r.Updated.UTC().Format(time.RFC3339Nano)
+	}
+	return r.Version
+}
+
+// date keeps facts from lying in the future: what is planned counts from when it was heard of, and what claims to have
+// happened later than now is not believed.
+func (i *Ingest) date(in *decision.Input) {
+	now := in.Record.Received
+	kept := in.Facts[:0]
+	for _, f := range in.Facts {
+		switch {
+		case f.At.IsZero():
+			f.At = now
+			if f.Prescription != nil && f.Prescription.From.IsZero() {
+				dated := *f.Prescription
+				dated.From = now
+				f.Prescription = &dated
+			}
+		case f.At.After(now) && f.Team != nil && !f.Team.Active:
+			continue // the team's end lies ahead, so it cares still
+		case f.At.After(now) && planned(f.Kind):
+			if f.Visit != nil && f.Visit.Due.IsZero() {
+				ahead := *f.Visit
+				ahead.Due = f.At
+				f.Visit = &ahead
+			}
+			f.At = now
+		case f.At.After(now.Add(MaxAhead)):
+			in.Record.Issues = append(in.Record.Issues, fault.Warnf("value", in.Record.Type,
+				"dated more than a day in the future: stored, not used"))
+			continue
+		}
+		f.At = f.At.UTC().Truncate(time.Microsecond)
+		kept = append(kept, f)
+	}
+	in.Facts = kept
+}
+
+func planned(k fact.Kind) bool {
+	return k == fact.KindVisit || k == fact.KindPrescription || k == fact.KindTeam || k == fact.KindGoal
+}
+
+// unused is the input of a resource that Rapport does not work with: kept in a Bundle, and said so.
+func (i *Ingest) unused(s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string) (decision.Input, error) {
+	typ := doc.Root().Child("resourceType").Text()
+	id := cmp.Or(doc.Root().Child("id").Text(), logicalID)
+	if !fhir.ResourceType(typ) || (id != "" && !ref.ValidID(id)) {
+		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("structure", doc.Root().Path(), "not a FHIR resource type and id"))
+	}
+	return i.input(s, doc, fhir.Reading{Type: typ, LogicalID: id, Issues: []fault.Issue{
+		fault.Infof("not-supported", typ, "Rapport does not work with this resource type: kept, not used"),
+	}}, "", targets), nil
+}
+
+func notSupported(err error) bool {
+	var f *fault.Fault
+	return errors.As(err, &f) && f.Kind == fault.NotSupported
+}

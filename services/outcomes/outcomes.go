@@ -1,0 +1,215 @@
+// Package outcomes is OutcomeService: how a patient is going, with the working.
+package outcomes
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/wire"
+)
+
+// The page sizes.
+const (
+	maxPage     = 1000
+	defaultPage = 100
+)
+
+// Server answers OutcomeService.
+type Server struct {
+	rapportv1.UnimplementedOutcomeServiceServer
+	// Store is read from.
+	Store store.Store
+}
+
+// GetEpisode returns the state of a patient, now or as of an earlier moment.
+func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeRequest) (*rapportv1.GetEpisodeResponse, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	patient, err := patientOf(req.GetPatient())
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	var state *episode.State
+	var alerts []alert.Alert
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+		state, alerts, err = read(r, patient, req.GetAsOf())
+		return err
+	})
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	out, err := wire.Episode(state)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	for _, a := range alerts {
+		if a.Live() {
+			out.Alerts = append(out.Alerts, wire.Alert(a))
+		}
+	}
+	return &rapportv1.GetEpisodeResponse{Episode: out}, nil
+}
+
+func patientOf(named string) (ref.Patient, error) {
+	id := strings.TrimPrefix(named, "Patient/")
+	if !ref.ValidID(id) {
+		return "", fault.New(fault.Invalid, fault.Errorf("value", "patient", "name a patient as Patient/id or id"))
+	}
+	return ref.Patient(id), nil
+}
+
+func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*episode.State, []alert.Alert, error) {
+	e := ref.EpisodeOf(patient)
+	if asOf != nil {
+		state, err := past(r, patient, asOf.AsTime())
+		return state, nil, err
+	}
+	states, err := r.States([]ref.Episode{e})
+	if err != nil {
+		return nil, nil, err
+	}
+	state, ok := states[e]
+	if !ok {
+		return nil, nil, unknown()
+	}
+	alerts, err := r.AlertsOf([]ref.Episode{e})
+	return state, alerts[e], err
+}
+
+func unknown() error {
+	return fault.Newf(fault.NotFound, "not-found", "nothing is known of this patient yet")
+}
+
+// past folds what had happened, and was known, by a moment.
+func past(r store.Reader, patient ref.Patient, at time.Time) (*episode.State, error) {
+	e := ref.EpisodeOf(patient)
+	facts, err := r.Facts([]ref.Episode{e})
+	if err != nil {
+		return nil, err
+	}
+	known := slices.DeleteFunc(facts[e], func(f fact.Fact) bool { return f.At.After(at) || f.Recorded.After(at) })
+	if len(known) == 0 {
+		return nil, unknown()
+	}
+	return episode.Replay(patient, known), nil
+}
+
+// ListScores returns a patient's score sheets, newest first.
+func (s *Server) ListScores(ctx context.Context, req *rapportv1.ListScoresRequest) (*rapportv1.ListScoresResponse, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	patient, err := patientOf(req.GetPatient())
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	size, err := page(req.GetPageSize())
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	e := ref.EpisodeOf(patient)
+	var facts []fact.Fact
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) error {
+		found, err := r.Facts([]ref.Episode{e})
+		facts = found[e]
+		return err
+	})
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	if len(facts) == 0 {
+		return nil, wire.Error(unknown())
+	}
+	resp := &rapportv1.ListScoresResponse{}
+	for _, f := range slices.Backward(facts) {
+		if f.Scores == nil || req.GetInstrument() != "" && f.Scores.Instrument != req.GetInstrument() {
+			continue
+		}
+		if len(resp.Sheets) == size {
+			break
+		}
+		resp.Sheets = append(resp.Sheets, wire.Sheet(f))
+	}
+	return resp, nil
+}
+
+func page(asked int32) (int, error) {
+	if asked < 0 || asked > maxPage {
+		return 0, fault.New(fault.Invalid, fault.Errorf("value", "page_size", "ask for 1 to %d", maxPage))
+	}
+	return cmp.Or(int(asked), defaultPage), nil
+}
+
+// ListUnscored lists what was stored but could not be used.
+func (s *Server) ListUnscored(ctx context.Context, req *rapportv1.ListUnscoredRequest) (*rapportv1.ListUnscoredResponse, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	size, err := page(req.GetPageSize())
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	after, err := place(req.GetPageToken())
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	var found []record.Record
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+		found, err = r.Search(record.Query{Unused: true, After: after, Max: size + 1})
+		return err
+	})
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	resp := &rapportv1.ListUnscoredResponse{}
+	if len(found) > size {
+		found = found[:size]
+		last := found[size-1]
+		resp.NextPageToken = token(record.Place{From: last.From, Resource: last.Resource})
+	}
+	for _, r := range found {
+		resp.Unscored = append(resp.Unscored, &rapportv1.Unscored{
+			Reference: r.String(), Source: string(r.Source), Issues: wire.Issues(r.Issues), Recorded: timestamppb.New(r.Received),
+		})
+	}
+	return resp, nil
+}
+
+func token(p record.Place) string {
+	data, _ := json.Marshal(p) // times and strings: it cannot fail
+	return base64.RawURLEncoding.EncodeToString(data)
+}
+
+func place(token string) (p record.Place, err error) {
+	if token == "" {
+		return p, nil
+	}
+	data, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = json.Unmarshal(data, &p)
+	}
+	if err != nil {
+		return p, fault.New(fault.Invalid, fault.Errorf("value", "page_token", "not a token of an earlier page"))
+	}
+	return p, nil
+}

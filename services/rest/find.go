@@ -1,0 +1,150 @@
+package rest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/judge"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// finder gives the candidates of a search over one patient, or over all when patient is empty.
+type finder func(r store.Reader, typ string, c *criteria, patient ref.Patient) lookup
+
+// lookup gives up to max candidates after a place, in order; fewer than max only at the end.
+type lookup func(after place, max int) ([]hit, error)
+
+// findRecords looks among what was received.
+func findRecords(r store.Reader, typ string, c *criteria, patient ref.Patient) lookup {
+	if len(c.ids) > 0 {
+		return listed(func() ([]hit, error) { return recordsByID(r, typ, c.ids[0], patient) })
+	}
+	q := c.query(typ, patient)
+	return func(after place, max int) ([]hit, error) {
+		q.Max, q.After = max, record.Place{}
+		if after.id != "" {
+			q.After = record.Place{From: after.at, Resource: ref.Resource{Type: typ, ID: after.id}}
+		}
+		records, err := r.Search(q)
+		return hitsOf(records, recordHit), err
+	}
+}
+
+func recordsByID(r store.Reader, typ string, ids []string, patient ref.Patient) ([]hit, error) {
+	var out []hit
+	for _, id := range ids {
+		rec, err := r.Record(ref.Resource{Type: typ, ID: id})
+		switch {
+		case err != nil && fault.Of(err) != fault.NotFound:
+			return nil, err
+		case err == nil && (patient == "" || rec.Patient == patient):
+			out = append(out, recordHit(rec))
+		}
+	}
+	return out, nil
+}
+
+func recordHit(rec record.Record) hit {
+	return hit{
+		place: place{at: rec.From, id: rec.ID}, from: rec.From, to: rec.To, size: len(rec.Raw),
+		coded: func(string) []string { return rec.Codes },
+		body:  func() []byte { return fhir.Served(rec) },
+	}
+}
+
+func hitsOf[T any](of []T, hitOf func(T) hit) []hit {
+	out := make([]hit, len(of))
+	for i, one := range of {
+		out[i] = hitOf(one)
+	}
+	return out
+}
+
+// listed serves candidates that are all known at once.
+func listed(all func() ([]hit, error)) lookup {
+	return func(after place, max int) ([]hit, error) {
+		hits, err := all()
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(hits, func(a, b hit) int { return a.compare(b.place) })
+		hits = slices.CompactFunc(hits, func(a, b hit) bool { return a.place == b.place })
+		if after.id != "" {
+			hits = slices.DeleteFunc(hits, func(h hit) bool { return h.compare(after) <= 0 })
+		}
+		return hits[:min(len(hits), max)], nil
+	}
+}
+
+// raised are the statuses of alerts that are DetectedIssues.
+var raised = []alert.Status{alert.Open, alert.Acknowledged, alert.Resolved, alert.Retracted}
+
+// findAlerts looks among the alerts that were raised.
+func findAlerts(r store.Reader, _ string, c *criteria, patient ref.Patient) lookup {
+	if len(c.ids) > 0 {
+		return listed(func() ([]hit, error) { return alertsByID(r, c.ids[0], patient) })
+	}
+	q := alert.Query{Patient: patient, Statuses: raised}
+	for _, group := range c.tokens["code"] {
+		if len(group) == 1 && !group[0].anyCode {
+			q.Rule = group[0].code
+		}
+	}
+	return func(after place, max int) ([]hit, error) {
+		q.Max, q.After = max, alert.Place{}
+		if after.id != "" {
+			q.After = alert.Place{Severity: judge.Severity(after.severity), Effective: after.at, ID: after.id}
+		}
+		alerts, err := r.ListAlerts(q)
+		return hitsOf(alerts, alertHit), err
+	}
+}
+
+func alertsByID(r store.Reader, ids []string, patient ref.Patient) ([]hit, error) {
+	var out []hit
+	for _, id := range ids {
+		a, err := r.Alert(id)
+		switch {
+		case err != nil && fault.Of(err) != fault.NotFound:
+			return nil, err
+		case err == nil && (patient == "" || a.Patient == patient):
+			out = append(out, alertHit(a))
+		}
+	}
+	return out, nil
+}
+
+// The systems of FHIR's own codes in a DetectedIssue.
+const (
+	systemIssueStatus   = "http://hl7.org/fhir/observation-status"
+	systemIssueSeverity = "http://hl7.org/fhir/detectedissue-severity"
+)
+
+// alertSize is about how large a DetectedIssue is, in bytes.
+const alertSize = 2 << 10
+
+func alertHit(a alert.Alert) hit {
+	opened := a.Opened.Truncate(time.Millisecond)
+	status, wasRaised := fhir.IssueStatus(a)
+	return hit{
+		hidden: !wasRaised,
+		place:  place{severity: uint8(a.Severity), at: a.Effective, id: a.ID},
+		from:   opened, to: opened.Add(time.Millisecond), size: alertSize,
+		coded: func(param string) []string {
+			switch param {
+			case "code":
+				return []string{fhir.SystemRule + "|" + a.Rule}
+			case "severity":
+				return []string{systemIssueSeverity + "|" + fhir.IssueSeverity(a)}
+			default:
+				return []string{systemIssueStatus + "|" + status.Code()}
+			}
+		},
+		body: func() []byte { return fhir.DetectedIssue(a) },
+	}
+}

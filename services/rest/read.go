@@ -1,0 +1,128 @@
+package rest
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// page is a resource as it is read.
+type page struct {
+	version int64
+	updated time.Time
+	body    []byte
+}
+
+// read gives the current version.
+func (c *call) read() error { return c.readVersion(0) }
+
+// vread gives one version.
+func (c *call) vread() error {
+	version, err := strconv.ParseInt(c.r.PathValue("vid"), 10, 64)
+	if err != nil || version < 1 {
+		return unknownVersion()
+	}
+	return c.readVersion(version)
+}
+
+func unknownVersion() error {
+	return fault.Newf(fault.NotFound, "not-found", "there is no such version; versions are numbered from 1")
+}
+
+func (c *call) readVersion(version int64) error {
+	of := ref.Resource{Type: c.r.PathValue("type"), ID: c.r.PathValue("id"), Version: version}
+	if shown(of.Type) != of.Type || !ref.ValidID(of.ID) {
+		return unknownResource()
+	}
+	if body, ok := c.artefacts[of.Unversioned().String()]; ok && version <= 1 {
+		return c.give(page{version: 1, updated: c.since, body: body})
+	}
+	var p page
+	err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
+		p, err = readPage(r, of)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.give(p)
+}
+
+func unknownResource() error {
+	return fault.Newf(fault.NotFound, "not-found", "there is no such resource")
+}
+
+// readPage reads from the store. A DetectedIssue is an alert; one that a Bundle brought is a record like any other.
+func readPage(r store.Reader, of ref.Resource) (page, error) {
+	if of.Type == "DetectedIssue" {
+		a, err := r.Alert(of.ID)
+		switch {
+		case err == nil:
+			return issuePage(a, of.Version)
+		case fault.Of(err) != fault.NotFound:
+			return page{}, err
+		}
+	}
+	rec, err := r.Record(of)
+	if fault.Of(err) == fault.NotFound && err != nil {
+		return page{}, unknownResource()
+	}
+	if err != nil {
+		return page{}, err
+	}
+	return page{version: rec.Version, updated: rec.Received, body: fhir.Served(rec)}, nil
+}
+
+// issuePage renders an alert. Its earlier versions are steps in its history, not pages.
+func issuePage(a alert.Alert, version int64) (page, error) {
+	if _, raised := fhir.IssueStatus(a); !raised {
+		return page{}, unknownResource()
+	}
+	if version != 0 && version != a.Version {
+		return page{}, fault.Newf(fault.NotFound, "not-supported", "of a DetectedIssue only the current version, %d, is kept as a page", a.Version)
+	}
+	return page{version: a.Version, updated: fhir.IssueUpdated(a), body: fhir.DetectedIssue(a)}, nil
+}
+
+// give answers a read, or says that the client has it already.
+func (c *call) give(p page) error {
+	c.versioned(p.version, p.updated)
+	if c.known(p) {
+		c.reply(http.StatusNotModified, nil)
+		return nil
+	}
+	c.reply(http.StatusOK, p.body)
+	return nil
+}
+
+// known evaluates If-None-Match, and If-Modified-Since only in its absence.
+func (c *call) known(p page) bool {
+	if tags := c.r.Header.Values("If-None-Match"); len(tags) > 0 {
+		for tag := range strings.SplitSeq(strings.Join(tags, ","), ",") {
+			tag = strings.TrimSpace(tag)
+			if tag == "*" || strings.TrimPrefix(tag, "W/") == strings.TrimPrefix(etag(p.version), "W/") {
+				return true
+			}
+		}
+		return false
+	}
+	since, err := http.ParseTime(c.r.Header.Get("If-Modified-Since"))
+	return err == nil && !p.updated.Truncate(time.Second).After(since)
+}
+
+// metadata is the CapabilityStatement.
+func (c *call) metadata() error {
+	body, err := c.statement(c.base)
+	if err != nil {
+		return err
+	}
+	c.reply(http.StatusOK, body)
+	return nil
+}

@@ -1,0 +1,188 @@
+package rest
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// call is one request on its way through a handler.
+type call struct {
+	*Server
+	w      http.ResponseWriter
+	r      *http.Request
+	tenant ref.Tenant
+	base   string
+	prefer preference
+}
+
+func (s *Server) routes() {
+	s.open("GET "+Prefix+"/metadata", (*call).metadata)
+	s.closed("POST "+Prefix, (*call).bundle)
+	s.closed("POST "+Prefix+"/{$}", (*call).bundle)
+	s.closed("POST "+Prefix+"/{type}", (*call).create)
+	s.closed("POST "+Prefix+"/{type}/_search", (*call).searchForm)
+	s.closed("GET "+Prefix+"/{type}", (*call).searchURL)
+	s.closed("GET "+Prefix+"/{type}/{id}", (*call).read)
+	s.closed("GET "+Prefix+"/{type}/{id}/_history/{vid}", (*call).vread)
+}
+
+// open routes are for everybody.
+func (s *Server) open(pattern string, handle func(*call) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header)}
+		c.finish(c.negotiated(handle))
+	})
+}
+
+// closed routes are for those who have a tenant.
+func (s *Server) closed(pattern string, handle func(*call) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header)}
+		tenant, err := s.config.Tenant(r)
+		if err != nil {
+			c.finish(err)
+			return
+		}
+		c.tenant = tenant
+		c.finish(c.negotiated(handle))
+	})
+}
+
+func (c *call) negotiated(handle func(*call) error) error {
+	if err := acceptable(c.r); err != nil {
+		return err
+	}
+	return handle(c)
+}
+
+// ServeHTTP answers every request below Prefix with FHIR JSON, whatever happens.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	watched := &watchedWriter{ResponseWriter: w}
+	defer s.recovered(watched, r)
+	if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != Prefix+"/" {
+		s.refuse(watched, r, http.StatusNotFound, "")
+		return
+	}
+	handler, pattern := s.mux.Handler(r)
+	if pattern != "" {
+		s.mux.ServeHTTP(watched, r)
+		return
+	}
+	probe := &probeWriter{header: http.Header{}}
+	handler.ServeHTTP(probe, r)
+	s.refuse(watched, r, probe.status, probe.header.Get("Allow"))
+}
+
+// refuse says in FHIR what the mux would have said in plain text.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, allow string) {
+	c := &call{Server: s, w: w, r: r}
+	if status == http.StatusMethodNotAllowed {
+		c.finish(&refusal{status, allow, fault.Newf(fault.NotSupported, "not-supported", "%s is not supported here; allowed are %s", method(r), allow)})
+		return
+	}
+	c.finish(fault.Newf(fault.NotFound, "not-found", "there is no such FHIR endpoint; see [base]/metadata for those there are"))
+}
+
+// method of a request as it may stand in an answer.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	default:
+		return "the method"
+	}
+}
+
+// recovered turns a panic into an answer, or cuts the connection when part of an answer has left. The value of a panic
+// may hold patient data, so only errors of the runtime are logged with their text.
+func (s *Server) recovered(w *watchedWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
+	what := "a value that is not logged"
+	if err, ok := v.(runtime.Error); ok {
+		what = err.Error()
+	}
+	s.config.Log.Error("panic in a request", slog.String("method", method(r)), slog.String("route", r.Pattern),
+		slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	if w.wrote {
+		panic(http.ErrAbortHandler)
+	}
+	clear(w.Header())
+	(&call{Server: s, w: w, r: r}).problem(fault.New(fault.Internal))
+}
+
+// watchedWriter knows whether an answer has begun.
+type watchedWriter struct {
+	http.ResponseWriter
+	wrote bool
+}
+
+// WriteHeader begins the answer.
+func (w *watchedWriter) WriteHeader(status int) {
+	w.wrote = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins or goes on with the answer.
+func (w *watchedWriter) Write(b []byte) (int, error) {
+	w.wrote = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// probeWriter learns what the mux would have answered, and drops it.
+type probeWriter struct {
+	header http.Header
+	status int
+}
+
+func (p *probeWriter) Header() http.Header         { return p.header }
+func (p *probeWriter) Write(b []byte) (int, error) { return len(b), nil }
+func (p *probeWriter) WriteHeader(status int)      { p.status = status }
+
+// base is the URL that clients use: configured, or made from a Host that is a loopback address. A Host that is not
+// could be forged, so then it is the listener's own address.
+func (s *Server) base(r *http.Request) string {
+	if s.config.BaseURL != "" {
+		return s.config.BaseURL
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	if loopback(r.Host) {
+		return scheme + r.Host + Prefix
+	}
+	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return scheme + addr.String() + Prefix
+	}
+	return scheme + "localhost" + Prefix
+}
+
+func loopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.IsLoopback()
+}

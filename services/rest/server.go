@@ -1,0 +1,123 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	conformance "github.com/rapport-health/rapport/api/fhir"
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// Accepter takes one submission to a durable, explained outcome. A transaction Bundle is stored whole or not at all;
+// the entries of a batch stand alone. The receipt of either has one receipt per entry, in order. An error means that
+// nothing is known to be stored.
+type Accepter interface {
+	Accept(ctx context.Context, s decision.Submission) (decision.Receipt, error)
+}
+
+// Viewer reads what is stored.
+type Viewer interface {
+	// View reads one consistent state of a tenant.
+	View(ctx context.Context, t ref.Tenant, read func(store.Reader) error) error
+}
+
+// Config is what the room needs.
+type Config struct {
+	// Accept takes what is written.
+	Accept Accepter
+	// Store is read from.
+	Store Viewer
+	// Tenant of a request, or why it may not be served: a fault of kind Unauthenticated or Forbidden.
+	Tenant func(*http.Request) (ref.Tenant, error)
+	// Source of requests that name none.
+	Source ref.Source
+	// BaseURL is the absolute URL under which clients reach the handler, such as https://ehr.example/fhir. Empty means
+	// the Host header when it is a loopback address, and else the address of the listener.
+	BaseURL string
+	// Now is the clock.
+	Now func() time.Time
+	// Zone is where a date without a time is a day, as for the reader that dates what is stored; nil means UTC.
+	Zone *time.Location
+	// Log takes what went wrong in the server itself, never patient data.
+	Log *slog.Logger
+	// Version of the software.
+	Version string
+	// MaxResource and MaxBundle bound a body, in bytes; 0 means the constants of those names.
+	MaxResource, MaxBundle int64
+}
+
+// Default is a Config that lacks only Accept, Store and Tenant.
+func Default() Config {
+	return Config{Source: "ehr", Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
+}
+
+// Validate says what is missing or wrong.
+func (c Config) Validate() error {
+	switch {
+	case c.Accept == nil || c.Store == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
+		return errors.New("rest: Accept, Store, Tenant, Now and Log are needed")
+	case !ref.ValidSource(string(c.Source)):
+		return fmt.Errorf("rest: %q cannot name a source", c.Source)
+	case c.MaxResource < 0 || c.MaxBundle < 0:
+		return errors.New("rest: a limit is negative")
+	}
+	if c.BaseURL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("rest: the base %q is no absolute http(s) URL without query", c.BaseURL)
+	}
+	return nil
+}
+
+// Server answers under Prefix.
+type Server struct {
+	config    Config
+	mux       *http.ServeMux
+	artefacts map[string][]byte // what Rapport defines, by Type/id
+	fixed     []byte            // part of the CapabilityStatement
+	since     time.Time
+}
+
+// Prefix of every path.
+const Prefix = "/fhir"
+
+// New wires the room. It fails when the configuration does.
+func New(config Config) (*Server, error) {
+	if config.MaxResource == 0 {
+		config.MaxResource = MaxResource
+	}
+	if config.MaxBundle == 0 {
+		config.MaxBundle = MaxBundle
+	}
+	if config.Zone == nil {
+		config.Zone = time.UTC
+	}
+	config.BaseURL = strings.TrimSuffix(config.BaseURL, "/")
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	artefacts, err := readArtefacts(conformance.Files)
+	if err != nil {
+		return nil, err
+	}
+	fixed, err := conformance.Files.ReadFile("capability.json")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{config: config, mux: http.NewServeMux(), artefacts: artefacts, fixed: fixed, since: config.Now()}
+	if _, err := s.statement(""); err != nil {
+		return nil, err
+	}
+	s.routes()
+	return s, nil
+}

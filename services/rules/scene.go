@@ -1,0 +1,260 @@
+package rules
+
+import (
+	"math"
+	"time"
+
+	"cel.dev/cel-go/cel"
+
+	"github.com/rapport-health/rapport/services/domain/adherence"
+	"github.com/rapport-health/rapport/services/domain/alliance"
+	"github.com/rapport-health/rapport/services/domain/distress"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/judge"
+	"github.com/rapport-health/rapport/services/domain/trend"
+)
+
+// source is what an Episode was made from; conditions reach it through functions only.
+type source struct{ state *episode.State }
+
+// The variables of conditions.
+const (
+	varBefore = "before"
+	varAfter  = "after"
+	varFact   = "fact"
+)
+
+// scene resolves the variables of one condition. What it makes of a state is kept for the next rule.
+type scene struct {
+	view judge.View
+	cast *cast
+}
+
+// cast holds what was made of the states and the fact of one judgement.
+type cast struct {
+	states   [2]*episode.State
+	episodes [2]*Episode
+	fact     *Fact
+}
+
+var _ cel.Activation = scene{}
+
+func newScene(v judge.View) scene {
+	if v.Memo == nil {
+		return scene{v, &cast{}}
+	}
+	c, ok := v.Memo.Value.(*cast)
+	if !ok {
+		c = &cast{}
+		v.Memo.Value = c
+	}
+	return scene{v, c}
+}
+
+// ResolveName gives a variable its value, made when it is first asked for.
+func (s scene) ResolveName(name string) (any, bool) {
+	switch name {
+	case varAfter:
+		return s.episode(s.view.After), true
+	case varBefore:
+		return s.episode(s.view.Before), true
+	case varFact:
+		if s.cast.fact == nil {
+			s.cast.fact = viewFact(s.view)
+		}
+		return s.cast.fact, true
+	}
+	return nil, false
+}
+
+// Parent is none.
+func (s scene) Parent() cel.Activation { return nil }
+
+func (s scene) episode(state *episode.State) *Episode {
+	for i := range s.cast.states {
+		switch s.cast.states[i] {
+		case state:
+			return s.cast.episodes[i]
+		case nil:
+			s.cast.states[i], s.cast.episodes[i] = state, viewEpisode(state, s.view.Fact)
+			return s.cast.episodes[i]
+		}
+	}
+	return viewEpisode(state, s.view.Fact)
+}
+
+func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
+	all := &struct {
+		Episode
+		hep     HEP
+		silence Silence
+		visits  Visits
+	}{hep: viewHEP(s), silence: viewSilence(s)}
+	v := s.Visits
+	all.visits = Visits{v.Attended, v.Missed, v.CancelledByPatient, v.CancelledByClinic}
+	all.Episode = Episode{
+		Now: s.Now, Begun: s.Begun, Teams: len(s.Teams),
+		HEP: &all.hep, Silence: &all.silence, Visits: &all.visits, source: source{s},
+	}
+	for _, d := range s.Dyads {
+		if d.Chart.Open() {
+			all.OpenRuptures++
+		}
+	}
+	if f.Scores != nil {
+		all.Sheet, all.Dyad = viewSheet(s, f.Scores), viewDyad(s.Dyad(f.Scores))
+	}
+	return &all.Episode
+}
+
+func viewSheet(s *episode.State, sheet *fact.Scores) *Sheet {
+	v := &Sheet{}
+	if d := s.Dyad(sheet); d != nil {
+		*v = Sheet{true, d.Instrument, sheet.Construct, d.Rater, d.Sessions, viewTracks(d.Instrument, d.Tracks), nil}
+	} else if i := s.Instrument(sheet.Instrument, sheet.Respondent); i != nil {
+		*v = Sheet{true, i.ID, i.Construct, i.Respondent, i.Sheets, viewTracks(i.ID, i.Tracks), nil}
+	}
+	for i := range v.Scores {
+		if since := v.Scores[i].SinceFirst; since != nil && since.Worse {
+			v.Worsened = &v.Scores[i]
+			break
+		}
+	}
+	return v
+}
+
+func viewDyad(d *alliance.Dyad) *Dyad {
+	if d == nil {
+		return &Dyad{}
+	}
+	v := &Dyad{
+		Known: true, Clinician: string(d.Clinician), Rater: d.Rater, Instrument: d.Instrument, Sessions: d.Sessions,
+		Event: string(d.Event), RuptureOpen: d.Chart.Open(), Scores: viewTracks(d.Instrument, d.Tracks),
+	}
+	if v.RuptureOpen {
+		v.RuptureKind = string(d.Chart.Rupture.Kind)
+	}
+	if change, ok := d.Change(); ok {
+		v.Watched, v.Usual, v.Change, v.Value = true, *d.Chart.Usual, change, *d.Chart.Usual+change
+	}
+	return v
+}
+
+func viewTracks(instrument string, tracks []trend.Track) []Score {
+	scores := make([]Score, len(tracks))
+	for i := range tracks {
+		viewTrack(&scores[i], instrument, &tracks[i])
+	}
+	return scores
+}
+
+func viewTrack(v *Score, instrument string, t *trend.Track) {
+	*v = Score{
+		Known: t.Count > 0, Code: t.Code, Instrument: instrument, Value: t.Last.Value, Band: t.Last.Band, At: t.Last.At,
+		Count: t.Count, First: t.First.Value, FirstBand: t.First.Band, Previous: t.Previous.Value,
+		PreviousBand: t.Previous.Band, HigherBetter: t.HigherBetter, Part: t.Part, Level: t.Level,
+	}
+	if t.Count < 2 {
+		return
+	}
+	first, _ := t.SinceFirst()
+	previous, _ := t.SincePrevious()
+	v.SinceFirst = viewChange(first, t.Last.Value-t.First.Value)
+	v.SincePrevious = viewChange(previous, t.Last.Value-t.Previous.Value)
+}
+
+func viewChange(v trend.Verdict, points float64) *Change {
+	return &Change{
+		Known: true, Points: points, Direction: string(v.Direction), Worse: v.Worse(),
+		Reliable: v.Reliable != nil && *v.Reliable, Important: v.Important != nil && *v.Important,
+	}
+}
+
+func viewHEP(s *episode.State) HEP {
+	v := HEP{WindowDays: adherence.WindowDays}
+	if w, ok := s.Completed(); ok {
+		v.Completion, v.Closed = w.Completion()
+		v.Done, v.Due, v.DaysLogged = w.Done, w.Due, w.Logged
+	}
+	running := s.Programme.Running(s.Now)
+	v.Running, _ = running.Completion()
+	v.RunningDue = running.Due
+	return v
+}
+
+func viewSilence(s *episode.State) Silence {
+	v := Silence{Silent: s.Silent(), Heard: s.Heard}
+	if from := s.SilentFrom(); !from.IsZero() {
+		v.Days = int(math.Floor(float64(s.Now.Sub(from)) / float64(24*time.Hour)))
+	}
+	return v
+}
+
+func viewFact(v judge.View) *Fact {
+	f := v.Fact
+	out := &Fact{ID: f.ID, Kind: string(f.Kind), At: f.At}
+	switch {
+	case f.Scores != nil:
+		s := f.Scores
+		out.Instrument, out.Version, out.Construct, out.Respondent = s.Instrument, s.Version, s.Construct, s.Respondent
+		out.Clinician, out.SafetyUnknown = string(v.After.Clinician(s)), s.SafetyUnknown
+		for _, c := range s.Critical {
+			out.Critical = append(out.Critical, Critical{c.Item, c.Value, c.Severity})
+		}
+	case f.Exercise != nil:
+		out.Done = f.Exercise.Done
+	case f.Prescription != nil:
+		out.Status = f.Prescription.Status
+	case f.Visit != nil:
+		out.Status, out.Clinician = f.Visit.Status, string(f.Visit.Clinician)
+	case f.Measure != nil:
+		out.Code, out.Value = f.Measure.Code, f.Measure.Value
+	}
+	return out
+}
+
+// score of any instrument by its code, as the patient answered it.
+func (e *Episode) score(instrument, code string) *Score {
+	v := &Score{Code: code, Instrument: instrument}
+	if e.state == nil {
+		return v
+	}
+	if i := e.state.Instrument(instrument, "patient"); i != nil {
+		if t, ok := i.Track(code); ok {
+			viewTrack(v, instrument, &t)
+		}
+	}
+	return v
+}
+
+// tier of the fused view.
+func (e *Episode) tier() string {
+	if e.state == nil {
+		return string(episode.Steady)
+	}
+	return string(e.state.View().Tier)
+}
+
+// part of the distress profile.
+func (e *Episode) part(name string) *Part {
+	v := &Part{Name: name, Level: distress.LevelMissing, Score: &Score{}}
+	if e.state == nil {
+		return v
+	}
+	profile := e.state.Distress()
+	if p, ok := profile.Part(name); ok && !p.Missing() {
+		v.Level = p.Level
+		viewTrack(v.Score, p.Instrument, &p.Track)
+	}
+	return v
+}
+
+func find(scores []Score, code string) *Score {
+	for i := range scores {
+		if scores[i].Code == code {
+			return &scores[i]
+		}
+	}
+	return &Score{Code: code}
+}

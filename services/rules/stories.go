@@ -1,0 +1,174 @@
+package rules
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/judge"
+)
+
+// dayZero is the first day of the stories that rules are tested with: a Monday.
+var dayZero = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
+
+// tests reads the stories of a rule. A fact is written as it is stored, with these shorter forms: `day` (from 0,
+// with fractions) for `at`; the kind follows from what is told; ids are given; a form is the patient's own.
+func (l *loader) tests(n *yaml.Node) (tests []judge.Test) {
+	for _, item := range l.list(n) {
+		var t judge.Test
+		l.fields(item, map[string]func(*yaml.Node){
+			"name":     func(n *yaml.Node) { t.Name = l.scalar(n) },
+			"facts":    func(n *yaml.Node) { t.Facts = l.facts(n) },
+			"findings": func(n *yaml.Node) { t.Findings = l.expected(n) },
+		}, "name", "facts")
+		tests = append(tests, t)
+	}
+	return tests
+}
+
+func (l *loader) facts(n *yaml.Node) (facts []fact.Fact) {
+	for i, item := range l.list(n) {
+		f, err := readFact(item)
+		if err != nil {
+			l.fail(l.at(item), "%s", err.Error())
+			continue
+		}
+		f.ID = factID(i + 1)
+		if len(facts) > 0 && f.Key().Compare(facts[len(facts)-1].Key()) < 0 {
+			l.fail(l.at(item), "the facts of a story stand in order of time")
+		}
+		facts = append(facts, f)
+	}
+	return facts
+}
+
+// factID of the n-th fact of a story; in order as text.
+func factID(n int) string { return fmt.Sprintf("fact-%03d", n) }
+
+func readFact(n *yaml.Node) (f fact.Fact, err error) {
+	var told map[string]any
+	if err := n.Decode(&told); err != nil {
+		return f, fmt.Errorf("a fact was expected")
+	}
+	day, dated := told["day"]
+	delete(told, "day")
+	raw, err := json.Marshal(told)
+	if err != nil {
+		return f, fmt.Errorf("a fact was expected")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&f); err != nil {
+		return f, fmt.Errorf("not a fact: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if dated {
+		days, err := strconv.ParseFloat(fmt.Sprint(day), 64)
+		if err != nil || days < 0 || days > 36500 {
+			return f, fmt.Errorf("a day is a number from 0")
+		}
+		f.At = dayZero.Add(time.Duration(days * 24 * float64(time.Hour))).Round(time.Second)
+	}
+	if f.At.IsZero() {
+		return f, fmt.Errorf("a fact needs a day")
+	}
+	return complete(f)
+}
+
+// complete fills in what follows from what was told.
+func complete(f fact.Fact) (fact.Fact, error) {
+	told := map[fact.Kind]bool{
+		fact.KindScores: f.Scores != nil, fact.KindExercise: f.Exercise != nil, fact.KindPrescription: f.Prescription != nil,
+		fact.KindVisit: f.Visit != nil, fact.KindTeam: f.Team != nil, fact.KindGoal: f.Goal != nil,
+		fact.KindMeasure: f.Measure != nil, fact.KindClock: f.Clock != nil,
+	}
+	count := 0
+	for kind, is := range told {
+		if is {
+			f.Kind = kind
+			count++
+		}
+	}
+	if count != 1 {
+		return f, fmt.Errorf("a fact tells one thing: scores, exercise, prescription, visit, team, goal, measure or clock")
+	}
+	if f.Scores != nil && f.Scores.Respondent == "" {
+		f.Scores.Respondent = "patient"
+	}
+	return f, nil
+}
+
+func (l *loader) expected(n *yaml.Node) (findings []judge.Expected) {
+	for _, item := range l.list(n) {
+		var e judge.Expected
+		l.fields(item, map[string]func(*yaml.Node){
+			"fact": func(n *yaml.Node) {
+				number, err := strconv.Atoi(l.scalar(n))
+				if err != nil || number < 1 {
+					l.fail(l.at(n), "the number of a fact was expected, from 1")
+				}
+				e.Fact = factID(number)
+			},
+			"group": func(n *yaml.Node) { e.Group = l.scalar(n) },
+			"seen":  func(n *yaml.Node) { e.Seen = l.scalar(n) },
+		}, "fact")
+		findings = append(findings, e)
+	}
+	return findings
+}
+
+// Failure is a test of a rule that did not come out as written.
+type Failure struct {
+	// Rule and Test by name.
+	Rule, Test string
+	// Text says what was expected and what was found.
+	Text string
+}
+
+// Test runs the rules' own tests, each rule by itself, and returns those that fail.
+func Test(rules []judge.Rule) (failures []Failure) {
+	for i := range rules {
+		for _, t := range rules[i].Tests {
+			if text := differ(t.Findings, play(rules[i:i+1], t.Facts)); text != "" {
+				failures = append(failures, Failure{rules[i].ID, t.Name, text})
+			}
+		}
+	}
+	return failures
+}
+
+// play tells a story to a rule.
+func play(rule []judge.Rule, facts []fact.Fact) (findings []judge.Finding) {
+	before := episode.New("synthetic")
+	for _, f := range facts {
+		after := episode.Fold(before, f)
+		findings = append(findings, judge.Judge(rule, before, after, f)...)
+		before = after
+	}
+	return findings
+}
+
+func differ(want []judge.Expected, got []judge.Finding) string {
+	for i, f := range got {
+		switch {
+		case f.Err != nil:
+			return f.Err.Error()
+		case i >= len(want) || f.Fact != want[i].Fact:
+			return fmt.Sprintf("not expected at %s: %s", f.Fact, f.Wording.Seen)
+		case want[i].Group != "" && f.Group != want[i].Group:
+			return fmt.Sprintf("at %s the group is %q, want %q", f.Fact, f.Group, want[i].Group)
+		case !strings.Contains(f.Wording.Seen, want[i].Seen):
+			return fmt.Sprintf("at %s was seen %q, want %q in it", f.Fact, f.Wording.Seen, want[i].Seen)
+		}
+	}
+	if len(got) < len(want) {
+		return fmt.Sprintf("nothing was found at %s", want[len(got)].Fact)
+	}
+	return ""
+}

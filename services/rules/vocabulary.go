@@ -1,0 +1,189 @@
+package rules
+
+import "time"
+
+// The types below are the vocabulary of conditions. They are declared here, apart from the state, so that a clinic's
+// rules keep their meaning when the state is laid out anew. What is not known is zero, and says so by `known`.
+
+// Episode is an episode as a condition sees it: as `before` and `after`. Besides its fields it has the functions
+// score(instrument, code), for any score the patient gave; part(name), of the distress profile; and tier(), the
+// fused view: `steady`, `watch`, `discuss`, `act-now`.
+type Episode struct {
+	// Now is the moment up to which time has passed; Begun that of the first fact.
+	Now   time.Time `cel:"now"`
+	Begun time.Time `cel:"begun"`
+	// Sheet is what is known of the form that the fact brings, as that respondent answered it so far.
+	Sheet *Sheet `cel:"sheet"`
+	// Dyad is the one that the fact rates.
+	Dyad *Dyad `cel:"dyad"`
+	// OpenRuptures is the number of dyads in which a rupture is open.
+	OpenRuptures int `cel:"open_ruptures"`
+	// HEP is the home exercise programme.
+	HEP *HEP `cel:"hep"`
+	// Silence of the patient.
+	Silence *Silence `cel:"silence"`
+	// Visits counted so far.
+	Visits *Visits `cel:"visits"`
+	// Teams that care for the patient.
+	Teams int `cel:"teams"`
+
+	source
+}
+
+// Sheet is one instrument as one respondent answered it.
+type Sheet struct {
+	// Known is false before the first one.
+	Known bool `cel:"known"`
+	// Instrument id and construct, and who answered.
+	Instrument string `cel:"instrument"`
+	Construct  string `cel:"construct"`
+	Respondent string `cel:"respondent"`
+	// Count of forms answered.
+	Count int `cel:"count"`
+	// Scores that were scorable at least once, in the instrument's order.
+	Scores []Score `cel:"scores"`
+	// Worsened is the first of them that is worse than at the start beyond measurement error; else not known.
+	Worsened *Score `cel:"worsened"`
+}
+
+// Score is one score with its baseline and the reading before the last.
+type Score struct {
+	// Known is false for a score that was never scorable.
+	Known bool `cel:"known"`
+	// Code and instrument.
+	Code       string `cel:"code"`
+	Instrument string `cel:"instrument"`
+	// Value and Band of the last reading.
+	Value float64 `cel:"value"`
+	Band  string  `cel:"band"`
+	// At is when it was taken.
+	At time.Time `cel:"at"`
+	// Count of readings.
+	Count int `cel:"count"`
+	// First is the baseline, Previous the reading before the last.
+	First        float64 `cel:"first"`
+	FirstBand    string  `cel:"first_band"`
+	Previous     float64 `cel:"previous"`
+	PreviousBand string  `cel:"previous_band"`
+	// SinceFirst and SincePrevious compare the last reading with them.
+	SinceFirst    *Change `cel:"since_first"`
+	SincePrevious *Change `cel:"since_previous"`
+	// HigherBetter is the direction of the score.
+	HigherBetter bool `cel:"higher_better"`
+	// Part of the distress profile and the level there.
+	Part  string `cel:"part"`
+	Level string `cel:"level"`
+}
+
+// Change is the verdict on two readings.
+type Change struct {
+	// Known is false when there is but one reading.
+	Known bool `cel:"known"`
+	// Points is later minus earlier.
+	Points float64 `cel:"points"`
+	// Direction: `improved`, `unchanged`, `deteriorated`.
+	Direction string `cel:"direction"`
+	// Reliable and Important; false also when the statistic is not known.
+	Reliable  bool `cel:"reliable"`
+	Important bool `cel:"important"`
+	// Worse: deteriorated beyond measurement error.
+	Worse bool `cel:"worse"`
+}
+
+// Dyad is the alliance with one clinician as one rater sees it.
+type Dyad struct {
+	// Known is false before the first rating.
+	Known bool `cel:"known"`
+	// Clinician reference; empty when not named.
+	Clinician  string `cel:"clinician"`
+	Rater      string `cel:"rater"`
+	Instrument string `cel:"instrument"`
+	// Sessions rated.
+	Sessions int `cel:"sessions"`
+	// Event is what the last rating meant: `none`, `strain`, `rupture`, `gradual-decline`, `repair`, `fall`.
+	Event string `cel:"event"`
+	// RuptureOpen says whether a rupture is open; RuptureKind is `rupture` or `gradual-decline`.
+	RuptureOpen bool   `cel:"rupture_open"`
+	RuptureKind string `cel:"rupture_kind"`
+	// Value is the rating that is watched, Usual the person's own usual level it is compared with, Change the
+	// difference; Watched is false while there is no usual level.
+	Watched bool    `cel:"watched"`
+	Value   float64 `cel:"value"`
+	Usual   float64 `cel:"usual"`
+	Change  float64 `cel:"change"`
+	// Scores of the form.
+	Scores []Score `cel:"scores"`
+}
+
+// HEP is the home exercise programme.
+type HEP struct {
+	// Closed says that a window has closed lately; Completion (in %), Done, Due and DaysLogged are of that window.
+	Closed     bool    `cel:"closed"`
+	Completion float64 `cel:"completion"`
+	Done       float64 `cel:"done"`
+	Due        float64 `cel:"due"`
+	DaysLogged int     `cel:"days_logged"`
+	// WindowDays is its length.
+	WindowDays int `cel:"window_days"`
+	// Running is the completion of the window that is still open: provisional. It is 0 while RunningDue is.
+	Running    float64 `cel:"running"`
+	RunningDue float64 `cel:"running_due"`
+}
+
+// Silence of the patient.
+type Silence struct {
+	// Silent says that nothing was heard for so long that it counts, although care goes on.
+	Silent bool `cel:"silent"`
+	// Days since the last word; 0 while nothing is waited for.
+	Days int `cel:"days"`
+	// Heard is the last word; the epoch when there was none.
+	Heard time.Time `cel:"heard"`
+}
+
+// Visits counted.
+type Visits struct {
+	Attended           int `cel:"attended"`
+	Missed             int `cel:"missed"`
+	CancelledByPatient int `cel:"cancelled_by_patient"`
+	CancelledByClinic  int `cel:"cancelled_by_clinic"`
+}
+
+// Part is one part of the distress profile.
+type Part struct {
+	// Name of the part; Level `none`, `mild`, `moderate`, `severe` or `missing`.
+	Name  string `cel:"name"`
+	Level string `cel:"level"`
+	// Score behind it.
+	Score *Score `cel:"score"`
+}
+
+// Fact is what happened, as `fact`.
+type Fact struct {
+	ID   string    `cel:"id"`
+	Kind string    `cel:"kind"`
+	At   time.Time `cel:"at"`
+	// Instrument, Version, Construct, Respondent and Clinician of a form.
+	Instrument string `cel:"instrument"`
+	Version    string `cel:"version"`
+	Construct  string `cel:"construct"`
+	Respondent string `cel:"respondent"`
+	Clinician  string `cel:"clinician"`
+	// Critical items of a form that fired.
+	Critical []Critical `cel:"critical"`
+	// SafetyUnknown are safety items left unanswered.
+	SafetyUnknown []int `cel:"safety_unknown"`
+	// Done is the number of sessions of an exercise log.
+	Done float64 `cel:"done"`
+	// Status of a visit or prescription.
+	Status string `cel:"status"`
+	// Code and Value of a plain measure.
+	Code  string  `cel:"code"`
+	Value float64 `cel:"value"`
+}
+
+// Critical is an item answered at or beyond its alert threshold.
+type Critical struct {
+	Item     int     `cel:"item"`
+	Value    float64 `cel:"value"`
+	Severity string  `cel:"severity"`
+}

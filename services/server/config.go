@@ -1,0 +1,139 @@
+// Package server wires the rooms together: it alone knows them all.
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Config of a server. Default gives the embedded form on loopback.
+type Config struct {
+	// Listen is the gRPC address, host:port; port 0 takes a free one.
+	Listen string
+	// HTTPListen is the address of FHIR REST and metrics.
+	HTTPListen string
+	// Store is `sqlite:path` or a `postgres://` URL.
+	Store string
+	// Redis is `embedded`, `embedded:port`, `redis://…`, `rediss://…`, or `none`.
+	Redis string
+	// Home is the source whose logical ids are kept.
+	Home ref.Source
+	// Tenant of callers without tokens, on loopback.
+	Tenant ref.Tenant
+	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
+	BaseURL string
+	// Rules is a YAML file that extends the default rules; empty for the defaults alone.
+	Rules string
+	// TLSCert and TLSKey are PEM files; both or none.
+	TLSCert, TLSKey string
+	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
+	Tokens string
+	// Retention is how long feed events are kept for replay; 0 keeps them for ever.
+	Retention time.Duration
+	// Sweep is how long the scheduler waits between two looks at passed deadlines.
+	Sweep time.Duration
+	// Drain bounds a graceful stop.
+	Drain time.Duration
+	// MaxConns bounds the connections to PostgreSQL; 0 leaves it to the engine.
+	MaxConns int
+	// GroupSize and Linger tune group commit: at most so many submissions per transaction, waiting so long for company.
+	GroupSize int
+	Linger    time.Duration
+	// Now is the clock; the rooms read no other.
+	Now func() time.Time
+	// Log takes what an operator may want to know. It never holds patient data.
+	Log *slog.Logger
+	// Metrics is where the rooms register theirs.
+	Metrics *prometheus.Registry
+	// Version of the binary.
+	Version string
+}
+
+// Default is the embedded form: SQLite beside the caller, Redis in the process, loopback only.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded",
+		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
+		GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
+	}
+}
+
+// Validate names everything that is wrong, and refuses to be reachable from outside without TLS and tokens.
+func (c Config) Validate() error {
+	var wrong []error
+	for _, a := range []struct{ flag, address string }{{"listen", c.Listen}, {"http-listen", c.HTTPListen}} {
+		host, _, err := net.SplitHostPort(a.address)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("--%s %q: want host:port, such as 127.0.0.1:7401", a.flag, a.address))
+			continue
+		}
+		if !loopback(host) && (c.TLSCert == "" || c.Tokens == "") {
+			wrong = append(wrong, fmt.Errorf("--%s %q is reachable from other machines: that needs --tls-cert, --tls-key and --tokens", a.flag, a.address))
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		wrong = append(wrong, errors.New("--tls-cert and --tls-key go together"))
+	}
+	if _, _, err := storeOf(c.Store); err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := checkRedis(c.Redis); err != nil {
+		wrong = append(wrong, err)
+	}
+	if !ref.ValidSource(string(c.Home)) {
+		wrong = append(wrong, fmt.Errorf("--home-source %q: want 1 to 64 letters, digits, dots or hyphens", c.Home))
+	}
+	if !ref.ValidID(string(c.Tenant)) {
+		wrong = append(wrong, fmt.Errorf("--tenant %q: want 1 to 64 letters, digits, dots or hyphens", c.Tenant))
+	}
+	if c.Retention < 0 || c.Sweep <= 0 || c.Drain <= 0 || c.GroupSize < 1 || c.Linger < 0 {
+		wrong = append(wrong, errors.New("--retention must not be negative; --sweep, --drain and --group-size must be above zero"))
+	}
+	if c.Now == nil || c.Log == nil || c.Metrics == nil {
+		wrong = append(wrong, errors.New("server: Now, Log and Metrics are required"))
+	}
+	return errors.Join(wrong...)
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// storeOf splits `engine:place`.
+func storeOf(s string) (engine, place string, err error) {
+	switch {
+	case strings.HasPrefix(s, "sqlite:") && len(s) > len("sqlite:"):
+		return "sqlite", strings.TrimPrefix(s, "sqlite:"), nil
+	case strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://"):
+		if _, err := url.Parse(s); err != nil {
+			return "", "", errors.New("--store: the PostgreSQL URL cannot be read: want postgres://user:password@host:5432/database")
+		}
+		return "postgres", s, nil
+	}
+	return "", "", errors.New("--store: want sqlite:PATH or postgres://user:password@host:5432/database")
+}
+
+func checkRedis(s string) error {
+	switch {
+	case s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:"):
+		return nil
+	case strings.HasPrefix(s, "redis://") || strings.HasPrefix(s, "rediss://"):
+		if _, err := url.Parse(s); err == nil {
+			return nil
+		}
+	}
+	return errors.New("--redis: want embedded, embedded:PORT, redis://host:6379/0, rediss://host:6379/0 or none")
+}

@@ -1,0 +1,320 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/alerts"
+	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/commit"
+	"github.com/rapport-health/rapport/services/deadlines"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/judge"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/ingest"
+	"github.com/rapport-health/rapport/services/outcomes"
+	"github.com/rapport-health/rapport/services/relay"
+	"github.com/rapport-health/rapport/services/relay/embedded"
+	"github.com/rapport-health/rapport/services/rest"
+	"github.com/rapport-health/rapport/services/rules"
+	"github.com/rapport-health/rapport/services/scoring"
+	"github.com/rapport-health/rapport/services/store/postgres"
+	"github.com/rapport-health/rapport/services/store/sqlite"
+	"github.com/rapport-health/rapport/services/watch"
+	"github.com/rapport-health/rapport/services/wire"
+)
+
+func readTokens(path string) (*auth.Tokens, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("--tokens: %w", err)
+	}
+	defer f.Close()
+	tokens, err := auth.ReadTokens(f)
+	if err != nil {
+		return nil, fmt.Errorf("--tokens %s: %w", path, err)
+	}
+	return tokens, nil
+}
+
+func (s *Server) openStore(ctx context.Context) (err error) {
+	s.store, err = OpenStore(ctx, s.config.Store, s.config.MaxConns)
+	if err != nil {
+		return err
+	}
+	s.later("the store", func(ctx context.Context) error {
+		var closed error
+		if err := within(ctx, func() { closed = s.store.Close() }); err != nil {
+			return err
+		}
+		return closed
+	})
+	return nil
+}
+
+// OpenStore opens and migrates the store that a `sqlite:path` or `postgres://` URL names.
+func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) {
+	kind, place, err := storeOf(named)
+	if err != nil {
+		return nil, err
+	}
+	if kind == "sqlite" {
+		opened, err := sqlite.Open(ctx, place, sqlite.Options{Migrate: true})
+		if err != nil {
+			return nil, fmt.Errorf("--store %s: %w", named, err)
+		}
+		return opened, nil
+	}
+	opened, err := postgres.Open(ctx, place, postgres.Options{Migrate: true, Connections: maxConns})
+	if err != nil {
+		return nil, fmt.Errorf("--store postgres: %w", err)
+	}
+	return opened, nil
+}
+
+func (s *Server) openWatch(context.Context) error {
+	config := watch.Default()
+	config.Log = s.config.Log
+	s.log = watch.New(s.store, config)
+	return nil
+}
+
+func (s *Server) openCommit(context.Context) (err error) {
+	set, err := loadRules(s.config.Rules)
+	if err != nil {
+		return err
+	}
+	config := commit.Default()
+	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
+	config.Rules = func() []judge.Rule { return set }
+	config.Committed = s.log.Moved
+	config.Metrics = s.config.Metrics
+	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
+	s.group, err = commit.New(config)
+	if err != nil {
+		return err
+	}
+	s.later("group commit", s.group.Stop)
+	s.scheduler, err = deadlines.New(deadlines.Config{
+		Store: s.store, Directory: s.store, Group: s.group, Now: s.config.Now, Every: s.config.Sweep, Batch: 100, Log: s.config.Log,
+	})
+	return err
+}
+
+func loadRules(path string) ([]judge.Rule, error) {
+	base, err := rules.Default()
+	if err != nil || path == "" {
+		return base, err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	own, err := rules.Load(path, text)
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	return rules.Extend(base, own), nil
+}
+
+// embeddedEntries is how many entries a stream of the embedded Redis keeps: it shares the memory of this process.
+const embeddedEntries = 10_000
+
+func (s *Server) openRedis(context.Context) error {
+	address := s.config.Redis
+	if address == "none" {
+		return nil
+	}
+	config := relay.Default()
+	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
+	if strings.HasPrefix(address, "embedded") {
+		if err := s.startRedis(address); err != nil {
+			return err
+		}
+		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+	}
+	client, err := relay.Dial(address)
+	if err != nil {
+		return fmt.Errorf("--redis: %w", err)
+	}
+	relay.Divert(s.config.Log)
+	s.later("the Redis client", func(context.Context) error { return client.Close() })
+	s.relay, err = relay.New(s.store, s.log, client, config)
+	return err
+}
+
+// startRedis starts the Redis in this process, on `embedded:PORT` or a free port.
+func (s *Server) startRedis(address string) (err error) {
+	_, port, given := strings.Cut(address, ":")
+	if !given {
+		port = "0"
+	}
+	if s.embedded, err = embedded.Start(net.JoinHostPort("127.0.0.1", port)); err != nil {
+		return fmt.Errorf("--redis %s: %w", address, err)
+	}
+	s.later("the embedded Redis", func(context.Context) error { s.embedded.Stop(); return nil })
+	return nil
+}
+
+func (s *Server) openRooms(context.Context) error {
+	instruments, err := instrument.Builtin()
+	if err != nil {
+		return err
+	}
+	namer := ref.Namer{Home: s.config.Home}
+	s.instruments = instruments
+	s.reader = &fhir.Reader{Instruments: instruments, Namer: namer}
+	s.ingest, err = ingest.New(ingest.Config{
+		Group: s.group, Reader: s.reader, Instruments: instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
+	})
+	return err
+}
+
+// maxMessage is the largest gRPC message: a full batch and its envelope.
+const maxMessage = ingest.MaxBundle + 1<<20
+
+func (s *Server) openGRPC(context.Context) (err error) {
+	if s.listeners.grpc, err = net.Listen("tcp", s.config.Listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	s.later("the gRPC address", closing(s.listeners.grpc))
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(s.recoverUnary, auth.Unary(s.auth, wire.Error)),
+		grpc.ChainStreamInterceptor(s.recoverStream, auth.Stream(s.auth, wire.Error)),
+	}
+	certificate, err := s.tls()
+	if err != nil {
+		return err
+	}
+	if certificate != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(certificate)))
+	}
+	s.grpc = grpc.NewServer(options...)
+	s.health = health.NewServer()
+	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	rapportv1.RegisterIngestServiceServer(s.grpc, &ingest.Server{Room: s.ingest, Stopping: s.stopping})
+	rapportv1.RegisterAlertServiceServer(s.grpc, &alerts.Server{
+		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
+	})
+	rapportv1.RegisterScoringServiceServer(s.grpc, &scoring.Server{Instruments: s.instruments, Reader: s.reader})
+	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{Store: s.store})
+	return nil
+}
+
+// tls is the certificate to show; nil without one.
+func (s *Server) tls() (*tls.Config, error) {
+	if s.config.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(s.config.TLSCert, s.config.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+func closing(l net.Listener) func(context.Context) error {
+	return func(context.Context) error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// The patience of the HTTP door.
+const (
+	readHeader = 10 * time.Second
+	readBody   = 2 * time.Minute
+	writeReply = 3 * time.Minute
+	idle       = 2 * time.Minute
+)
+
+func (s *Server) openHTTP(context.Context) (err error) {
+	if s.listeners.http, err = net.Listen("tcp", s.config.HTTPListen); err != nil {
+		return fmt.Errorf("--http-listen: %w", err)
+	}
+	s.later("the HTTP address", closing(s.listeners.http))
+	certificate, err := s.tls()
+	if err != nil {
+		return err
+	}
+	face, err := rest.New(rest.Config{
+		Store: s.store, Accept: s.ingest, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
+		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
+	})
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/fhir", face)
+	mux.Handle("/fhir/", face)
+	mux.Handle("/", face)
+	mux.Handle("GET /metrics", s.authenticated(promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{})))
+	mux.HandleFunc("GET /healthz", s.healthz)
+	s.http = &http.Server{
+		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
+		IdleTimeout:    idle,
+		MaxHeaderBytes: 64 << 10,
+	}
+	return nil
+}
+
+func (s *Server) baseURL() string {
+	if s.config.BaseURL != "" {
+		return s.config.BaseURL
+	}
+	scheme := "http"
+	if s.config.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + s.HTTPAddr() + "/fhir"
+}
+
+func (s *Server) serveHTTP() error {
+	if s.http.TLSConfig != nil {
+		return s.http.ServeTLS(s.listeners.http, "", "")
+	}
+	return s.http.Serve(s.listeners.http)
+}
+
+func (s *Server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := s.auth.Principal(r.Header.Get("Authorization")); err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "not authenticated", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// healthz answers 200 while the store answers.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.store.Tenants(r.Context()); err != nil {
+		http.Error(w, "the store is away", http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}

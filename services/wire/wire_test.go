@@ -1,0 +1,103 @@
+package wire_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/judge"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/wire"
+)
+
+var at = time.Date(2026, 3, 2, 12, 0, 0, 123456000, time.UTC)
+
+func full(t *testing.T) (alert.Alert, feed.Draft) {
+	t.Helper()
+	reference := 9.0
+	a := alert.Alert{
+		ID: "a", Finding: "a", Severity: judge.Critical, Rule: "phq9-item-9", RuleVersion: "v", Group: "g", Safety: true,
+		Patient: "p", Episode: "p", Title: "Safety item", Seen: "item 9 \"above\" <zero> & more — ä", Question: "q?", Phrase: "ph", Evidence: "e",
+		Roles: []string{"physician"}, Feeds: []feed.Name{"team:x", "unassigned"}, Facts: []string{"f1", "f2"},
+		Sources:   []ref.Resource{{Type: "QuestionnaireResponse", ID: "r", Version: 3}},
+		Numbers:   []judge.Number{{Name: "phq-9 total", Value: 14, Reference: &reference}, {Name: "HEP", Value: 0, Unit: "%"}},
+		Effective: at.Add(-time.Hour),
+	}
+	a, _ = alert.Begin(a, at, "")
+	a, draft, err := alert.Lifecycle(a, alert.Command{Alert: "a", Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", Key: "k", At: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, *draft
+}
+
+func TestTheDataOfAnEventIsTheJSONFormOfTheMessage(t *testing.T) {
+	a, draft := full(t)
+	event, err := wire.Event(feed.Event{Feed: feed.All, Seq: 7, TenantSeq: 7, ID: draft.ID, Type: draft.Type, Time: draft.Time, Subject: draft.Subject, Data: draft.Data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := wire.Alert(a); !proto.Equal(event.GetAlert(), want) {
+		t.Errorf("event  %v\nalert  %v", event.GetAlert(), want)
+	}
+}
+
+func TestEveryStatusAndSeverityHasItsMessage(t *testing.T) {
+	for _, s := range []alert.Status{alert.Open, alert.Acknowledged, alert.Resolved, alert.Retracted, alert.Suppressed} {
+		m := wire.Alert(alert.Alert{Status: s})
+		if m.GetStatus().String() != s.ProtoStatus() {
+			t.Errorf("%s becomes %s", s, m.GetStatus())
+		}
+		if back, ok := wire.AlertStatus(m.GetStatus()); !ok || back != s {
+			t.Errorf("%s comes back as %s", s, back)
+		}
+	}
+	for s := judge.Info; s <= judge.Critical; s++ {
+		if m := wire.Alert(alert.Alert{Severity: s}); m.GetSeverity() == rapportv1.Severity_SEVERITY_UNSPECIFIED {
+			t.Errorf("%s has no message", s)
+		}
+	}
+}
+
+func TestFaultsBecomeStatusWithLocatedDetails(t *testing.T) {
+	for kind, want := range map[fault.Kind]codes.Code{
+		fault.Invalid: codes.InvalidArgument, fault.Unprocessable: codes.InvalidArgument, fault.NotFound: codes.NotFound,
+		fault.Conflict: codes.Aborted, fault.Precondition: codes.FailedPrecondition, fault.TooLarge: codes.ResourceExhausted,
+		fault.Unauthenticated: codes.Unauthenticated, fault.Forbidden: codes.PermissionDenied, fault.Unavailable: codes.Unavailable,
+		fault.NotSupported: codes.Unimplemented,
+	} {
+		st := status.Convert(wire.Error(fault.New(kind, fault.Errorf("value", "items[3]", "is wrong"))))
+		if st.Code() != want {
+			t.Errorf("%s becomes %s", kind, st.Code())
+		}
+		if issue, ok := st.Details()[0].(*rapportv1.Issue); !ok || issue.GetExpression() != "items[3]" {
+			t.Errorf("%s lost its place: %v", kind, st.Details())
+		}
+	}
+}
+
+func TestACursorThatIsTooOldNamesTheEarliest(t *testing.T) {
+	f := fault.New(fault.TooOld, fault.Errorf("value", "cursor", "forgotten"))
+	f.Earliest = 41
+	st := status.Convert(wire.Error(f))
+	if c, ok := st.Details()[1].(*rapportv1.Cursor); st.Code() != codes.OutOfRange || !ok || c.GetAfter() != 41 {
+		t.Errorf("%s %v", st.Code(), st.Details())
+	}
+}
+
+func TestTheTextOfInternalErrorsIsWithheld(t *testing.T) {
+	for _, err := range []error{errors.New("patient Jane"), fault.Wrap(fault.Unavailable, errors.New("patient Jane"), "reading")} {
+		if text := wire.Error(err).Error(); text == "" || strings.Contains(text, "Jane") {
+			t.Errorf("the edge says %q", text)
+		}
+	}
+}
