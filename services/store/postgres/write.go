@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
@@ -13,7 +15,7 @@ type writing struct {
 }
 
 func (w *writing) add(text string, args ...any) {
-	w.questions = append(w.questions, question{text: text, args: append([]any{w.tenant}, args...)})
+	w.questions = append(w.questions, question{text: text, args: append([]any{newRoomy(w.tenant, args)}, args...)})
 }
 
 // all ends with the commit and the doorbell, so that they share the round trip of the rows. The server rings when
@@ -102,8 +104,8 @@ func (w *writing) codes(ks []rows.Code) {
 }
 
 // column gathers one value of every row.
-func column[R, V any](of []R, value func(*R) V) []V {
-	values := make([]V, len(of))
+func column[R, V any](of []R, value func(*R) V) pgtype.FlatArray[V] {
+	values := make(pgtype.FlatArray[V], len(of))
 	for i := range of {
 		values[i] = value(&of[i])
 	}
