@@ -31,8 +31,13 @@ func (w *writing) superseded(sources []string, keys []int64) {
 	if len(sources) == 0 {
 		return
 	}
-	w.add(`UPDATE fact f SET superseded = true FROM unnest($2::text[], $3::bigint[]) AS w (source, key)
-		WHERE f.source_key = w.key AND f.tenant = $1 AND f.source = w.source AND NOT f.superseded`, sources, keys)
+	// The tenant is compared in a form that no index has, so that the planner takes the index of source numbers.
+	w.add(`UPDATE fact SET superseded = true WHERE ctid = ANY (ARRAY (
+			SELECT f.ctid FROM unnest($2::text[], $3::bigint[]) AS w (source, key) CROSS JOIN LATERAL (
+				SELECT f.ctid FROM fact f WHERE f.source_key = w.key AND f.source_key IS NOT NULL AND NOT f.superseded
+					AND f.tenant || '' = $1 AND f.source = w.source OFFSET 0
+			) AS f
+		))`, sources, keys)
 }
 
 func (w *writing) facts(fs []rows.Fact) {

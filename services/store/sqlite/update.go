@@ -179,9 +179,10 @@ func (w *writing) superseded() error {
 	if len(w.batch.Superseded) == 0 {
 		return nil
 	}
+	// The plus keeps the planner from the primary key, of which it would know no more than the tenant.
 	return w.c.exec(w.ctx, `UPDATE fact SET superseded = 1
-		WHERE source_key IN (SELECT value FROM json_each(?3)) AND NOT superseded
-			AND tenant = ?1 AND source IN (SELECT value FROM json_each(?2))`,
+		WHERE source_key IN (SELECT value FROM json_each(?3)) AND source_key IS NOT NULL AND NOT superseded
+			AND +tenant = ?1 AND source IN (SELECT value FROM json_each(?2))`,
 		w.tenant, array(w.batch.Superseded), numbers(w.batch.SupersededKeys))
 }
 
