@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,7 +17,7 @@ type watchCmd struct {
 	connection
 	outputFlag
 	Feeds []string `arg:"" optional:"" help:"Feeds: all, unassigned or team:ID, each with @N to go on after event N (default: all)."`
-	Max   int      `help:"Stop after this many events." env:"-"`
+	Max   int      `help:"Stop after this many events; 0 goes on until interrupted (${default})." default:"0" env:"-"`
 	Alert bool     `name:"alerts-only" help:"Only events about alerts." env:"-"`
 }
 
@@ -42,8 +43,6 @@ func (c watchCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	left := c.Max
 	err = client.Follow(ctx, conn, cursors, func(e *rapportv1.Event) error {
 		if c.Alert && e.GetAlert() == nil {
@@ -53,15 +52,18 @@ func (c watchCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if left--; left == 0 {
-			cancel()
+			return errEnough
 		}
 		return nil
 	})
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errEnough) {
 		return nil
 	}
 	return err
 }
+
+// errEnough ends following after --max events.
+var errEnough = errors.New("enough")
 
 func cursorsOf(feeds []string) ([]*rapportv1.Cursor, error) {
 	if len(feeds) == 0 {
