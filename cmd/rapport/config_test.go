@@ -48,7 +48,7 @@ func TestAConfigurationThatIsWrongIsToldWithFileAndLine(t *testing.T) {
 	for name, c := range map[string]struct{ text, said string }{
 		"a misspelt key":          {"# a comment\nstore: sqlite:x\nlingr: 5ms\n", `line 3: no setting is called "lingr"`},
 		"a flag that is no key":   {"config: other.yaml\n", `line 1: no setting is called "config"`},
-		"a value of another kind": {"tenant: a\nsweep: soon\n", "line 2: expected duration"},
+		"a value of another kind": {"tenant: a\nsweep: soon\n", "line 2: --sweep: expected duration"},
 		"a list":                  {"- store\n", "line 1: want lines of `key: value`"},
 		"a list for a value":      {"store: [a, b]\n", "line 1: store wants one value"},
 		"an empty value":          {"store:\n", "line 1: store wants one value"},

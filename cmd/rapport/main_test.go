@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,36 +132,63 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// child is this test binary, started as the program.
-func child(t *testing.T, args ...string) *exec.Cmd {
+// child is this test binary as a program of its own.
+type child struct {
+	t        *testing.T
+	cmd      *exec.Cmd
+	out, err safeBuffer
+	ended    chan struct{}
+}
+
+// launch starts a child that ends with the test at the latest, and collects what it prints.
+func launch(t *testing.T, args ...string) *child {
+	t.Helper()
+	c := prepare(t, args...)
+	c.cmd.Stdout = &c.out
+	return c.start()
+}
+
+func prepare(t *testing.T, args ...string) *child {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asRapport+"=yes")
-	return cmd
+	c := &child{t: t, cmd: exec.Command(self, args...), ended: make(chan struct{})}
+	c.cmd.Env = append(os.Environ(), asRapport+"=yes")
+	c.cmd.Stderr = &c.err
+	return c
 }
 
-// launch starts a child that ends with the test at the latest, and collects what it prints.
-func launch(t *testing.T, cmd *exec.Cmd) (out, err *safeBuffer) {
-	t.Helper()
-	out, err = &safeBuffer{}, &safeBuffer{}
-	if cmd.Stdout == nil {
-		cmd.Stdout = out
+func (c *child) start() *child {
+	c.t.Helper()
+	if err := c.cmd.Start(); err != nil {
+		c.t.Fatal(err)
 	}
-	cmd.Stderr = err
-	if e := cmd.Start(); e != nil {
-		t.Fatal(e)
-	}
-	t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait() // How it ended does not matter any more.
-		}
+	go func() {
+		_ = c.cmd.Wait() // how it ended is its exit code
+		close(c.ended)
+	}()
+	c.t.Cleanup(func() {
+		c.signal(syscall.SIGKILL)
+		<-c.ended
 	})
-	return out, err
+	return c
+}
+
+func (c *child) signal(s os.Signal) {
+	_ = c.cmd.Process.Signal(s) // it may have ended by itself
+}
+
+// code waits for the end and is the exit code.
+func (c *child) code() int {
+	c.t.Helper()
+	select {
+	case <-c.ended:
+	case <-time.After(60 * time.Second):
+		c.t.Fatalf("it did not end:\n%s%s", c.out.String(), c.err.String())
+	}
+	return c.cmd.ProcessState.ExitCode()
 }
 
 // eventually waits until a condition holds that another process brings about.
@@ -179,7 +207,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// place is a file of the test's own folder.
+// file is a file of the test's own folder.
 func file(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -264,4 +292,3 @@ var digest = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
 func hidden(text string, pairs []string) string {
 	return digest.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "DIGEST")
 }
-

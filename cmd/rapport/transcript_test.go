@@ -27,7 +27,7 @@ func TestScoresAreToldAsRecorded(t *testing.T) {
 func leaves(t *testing.T) []*kong.Node {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c, kong.DefaultEnvars("RAPPORT"))
+	parser, err := kong.New(&c, kong.Name("rapport"), kong.DefaultEnvars("RAPPORT"))
 	if err != nil {
 		t.Fatal(err)
 	}

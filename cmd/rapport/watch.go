@@ -8,6 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
@@ -32,6 +36,14 @@ Examples:
   rapport watch all@1200 -o json`
 }
 
+// Validate refuses what cannot be.
+func (c watchCmd) Validate() error {
+	if c.Max < 0 {
+		return fmt.Errorf("--max %d: want 0 or more", c.Max)
+	}
+	return nil
+}
+
 // Run follows until interrupted.
 func (c watchCmd) Run(ctx context.Context, s streams) error {
 	cursors, err := cursorsOf(c.Feeds)
@@ -43,6 +55,10 @@ func (c watchCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer conn.Close()
+	// Following waits for a server however long it is away; one that is not there to begin with is a wrong address.
+	if _, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{}); status.Code(err) == codes.Unavailable {
+		return err
+	}
 	left := c.Max
 	err = client.Follow(ctx, conn, cursors, func(e *rapportv1.Event) error {
 		if c.Alert && e.GetAlert() == nil {
