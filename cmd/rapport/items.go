@@ -26,6 +26,15 @@ type item struct {
 	body   []byte
 }
 
+// String is where the item stands: file and number.
+func (i item) String() string {
+	name := i.file
+	if name == standardInput {
+		name = "(standard input)"
+	}
+	return fmt.Sprintf("%s:%d", name, i.number)
+}
+
 // maxItem is the largest single item that is read, in bytes: the largest Bundle the server takes.
 const maxItem = 64 << 20
 
@@ -146,7 +155,7 @@ func (in *inputs) file(ctx context.Context, name string, yield func(item, error)
 		case ctx.Err() != nil:
 			return false
 		case err != nil:
-			if !yield(item{file: name, number: number}, fmt.Errorf("%s:%d: %w", name, number, err)) {
+			if !yield(item{file: name, number: number}, fmt.Errorf("%s: %w", item{file: name, number: number}, err)) {
 				return false
 			}
 		case number > skip:

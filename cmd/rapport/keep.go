@@ -19,6 +19,13 @@ type storeFlag struct {
 	Store string `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
 }
 
+// Validate refuses what names no database.
+func (f storeFlag) Validate() error {
+	config := server.Default()
+	config.Store = f.Store
+	return config.Validate()
+}
+
 // verifyCmd checks a database.
 type verifyCmd struct {
 	storeFlag

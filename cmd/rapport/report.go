@@ -65,10 +65,10 @@ func (r *ingestReport) addJSON(i item, result *rapportv1.Result) {
 // addText tells of what was rejected, and of what was stored but not scored for a reason.
 func (r *ingestReport) addText(i item, result *rapportv1.Result) {
 	if len(result.GetEntries()) == 0 {
-		r.tell(fmt.Sprintf("%s:%d", i.file, i.number), result)
+		r.tell(i.String(), result)
 	}
 	for n, entry := range result.GetEntries() {
-		r.tell(fmt.Sprintf("%s:%d entry %d", i.file, i.number, n+1), entry)
+		r.tell(fmt.Sprintf("%s entry %d", i, n+1), entry)
 	}
 }
 

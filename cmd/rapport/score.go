@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -71,7 +72,7 @@ func (c scoreCmd) files(ctx context.Context, s streams, room *scoring.Server) er
 		sheet, err := room.Response(i.body)
 		if err != nil {
 			failed = true
-			fmt.Fprintf(s.err, "%s:%d: %s\n", i.file, i.number, located(err))
+			fmt.Fprintf(s.err, "%s: %s\n", i, located(err))
 			continue
 		}
 		if err := c.print(s, sheet); err != nil {
@@ -157,7 +158,7 @@ func plain(sheet *rapportv1.ScoreSheet) plainSheet {
 	}
 	for _, s := range sheet.GetScores() {
 		out.Scores[s.GetCode()] = plainScore{
-			s.Value, s.GetBand(), s.GetProrated(), s.GetNotScorable(), directionWord(s.GetDirection()), s.GetUnconfirmed(),
+			rounded(s.Value), s.GetBand(), s.GetProrated(), s.GetNotScorable(), directionWord(s.GetDirection()), s.GetUnconfirmed(),
 		}
 	}
 	for _, c := range sheet.GetCritical() {
@@ -169,6 +170,14 @@ func plain(sheet *rapportv1.ScoreSheet) plainSheet {
 		})
 	}
 	return out
+}
+
+// rounded is a value to three decimals, as the vectors have it.
+func rounded(value *float64) *float64 {
+	if value == nil {
+		return nil
+	}
+	return new(math.Round(*value*1000) / 1000)
 }
 
 func directionWord(d rapportv1.Direction) string {

@@ -73,10 +73,15 @@ func gone(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(er
 
 // describe is an error in words for a person.
 func describe(err error) string {
-	st, ok := status.FromError(err)
+	// Not status.FromError: of an error that was wrapped it gives the text of the wrapping.
+	answered, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err)
 	if !ok {
 		return err.Error()
 	}
+	st := answered.GRPCStatus()
 	if _, dialled, ok := strings.Cut(st.Message(), "dial tcp "); ok && st.Code() == codes.Unavailable {
 		return fmt.Sprintf("no server answers at %s (is one running there? --addr says which)", strings.TrimSuffix(dialled, `"`))
 	}
