@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"slices"
 	"time"
 
@@ -133,12 +134,23 @@ func (c Config) measure(ctx context.Context, store string) (*StoreReport, error)
 	}
 	defer r.close()
 	c.say("%s: ready after %v", store, time.Since(begun).Round(time.Millisecond))
-	for _, step := range []func(context.Context) error{r.fill, r.learn, r.turns, r.half, r.screens, r.check, r.weigh} {
+	watched := r.watchOthers()
+	for _, step := range []func(context.Context) error{r.fill, r.learn, r.turns, r.half, r.screens} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return r.report, nil
+	r.report.Others = watched()
+	return r.report, errors.Join(r.check(ctx), r.weigh(ctx))
+}
+
+// watchOthers begins to look at what other programs take of the processors; the function it returns says their share.
+func (r *run) watchOthers() (share func() float64) {
+	busy, own, begun := busyTime(), r.used(), time.Now()
+	return func() float64 {
+		others := busyTime() - busy - r.used().minus(own).all()
+		return max(0, others.Seconds()/time.Since(begun).Seconds()/float64(runtime.NumCPU()))
+	}
 }
 
 // starts times starts on a new SQLite file, from exec to a healthy answer.

@@ -4,145 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
-	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 	"github.com/rapport-health/rapport/services/testbed"
 )
 
 var update = flag.Bool("update", false, "write r4.txt anew from the StructureDefinitions")
-
-// broken are the official examples that break a rule of base R4 or name no patient, with the path of the fault.
-var broken = map[string]string{
-	"Observation-decimal.json": "Observation",                   // subject is missing
-	"Questionnaire-qs1.json":   "Questionnaire.item[0].item[0]", // linkId is missing
-}
-
-func TestEveryOfficialExampleIsRead(t *testing.T) {
-	for _, p := range []struct{ name, pattern string }{
-		{"hl7.fhir.r4.examples", "*.json"},
-		{"hl7.fhir.uv.sdc", "example/*.json"},
-	} {
-		t.Run(p.name, func(t *testing.T) { readAll(t, filepath.Join(testbed.Examples(t, p.name), p.pattern)) })
-	}
-}
-
-func readAll(t *testing.T, pattern string) {
-	instruments, err := instrument.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := Reader{Instruments: instruments, Namer: ref.Namer{Home: "ehr"}}
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no examples at %s", pattern)
-	}
-	counts := map[string]int{}
-	for _, file := range files {
-		name := filepath.Base(file)
-		typ, _, _ := strings.Cut(name, "-")
-		if !Readable(typ) {
-			continue
-		}
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		counts[typ+" "+outcome(t, &r, name, raw)]++
-	}
-	var lines []string
-	for k, n := range counts {
-		lines = append(lines, fmt.Sprintf("%4d %s", n, k))
-	}
-	sort.Slice(lines, func(i, j int) bool { return lines[i][5:] < lines[j][5:] })
-	t.Log("\n" + strings.Join(lines, "\n"))
-}
-
-// outcome reads one example and says in a few words what came of it.
-func outcome(t *testing.T, r *Reader, name string, raw []byte) string {
-	doc, err := tree.Parse(raw, tree.Limits{Bytes: 8 << 20})
-	if err != nil {
-		t.Errorf("%s: %v", name, err)
-		return "refused as JSON"
-	}
-	got, err := r.Read(doc, "ehr")
-	if want, known := broken[name]; err != nil || known {
-		if !known || err == nil || fault.IssuesOf(err)[0].Path != want {
-			t.Errorf("%s: %v", name, err)
-		}
-		return "refused: " + fault.Of(err).String()
-	}
-	switch {
-	case got.Draft != nil:
-		return "with a draft"
-	case len(got.Facts) > 0:
-		return "with " + string(got.Facts[0].Kind)
-	case len(got.Issues) > 0:
-		last := got.Issues[len(got.Issues)-1]
-		return "stored: " + last.Text
-	default:
-		return "stored"
-	}
-}
-
-func TestEveryOfficialBundleIsTakenApart(t *testing.T) {
-	folder := testbed.Examples(t, "hl7.fhir.r4.examples")
-	files, err := filepath.Glob(filepath.Join(folder, "Bundle-*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Bundles: %v", err)
-	}
-	bundles, entries, read, other := 0, 0, 0, 0
-	r := Reader{}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := tree.Parse(raw, tree.Limits{Bytes: 64 << 20})
-		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(file), err)
-			continue
-		}
-		b, err := ReadBundle(doc)
-		if fault.Of(err) == fault.NotSupported && strings.HasSuffix(doc.Root().Child("type").Text(), "-response") {
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(file), err)
-			continue
-		}
-		bundles++
-		targets := b.Targets()
-		for _, e := range b.Entries {
-			entries++
-			if fault.Any(e.Issues) {
-				t.Logf("%s: %v", filepath.Base(file), e.Issues)
-			}
-			if e.Resource == nil {
-				continue
-			}
-			switch _, err := r.ReadIn(e.Resource, "ehr", targets); {
-			case err == nil:
-				read++
-			case fault.Of(err) == fault.NotSupported:
-				other++
-			default:
-				t.Logf("%s: %v", filepath.Base(file), err)
-			}
-		}
-	}
-	t.Logf("%d Bundles with %d entries: %d resources read, %d of types that are not used", bundles, entries, read, other)
-}
 
 func TestEveryOfficialExampleKeepsItsBytes(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(testbed.Examples(t, "hl7.fhir.r4.examples"), "*.json"))

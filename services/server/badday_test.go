@@ -277,7 +277,8 @@ func TestAFullDiskRefusesEverybodyAndLosesNothing(t *testing.T) {
 	if l.count.Load() == 0 {
 		t.Fatal("the disk was full from the start")
 	}
-	resp, err := http.Post("http://"+c.http+"/fhir/Patient", "application/fhir+json", strings.NewReader(patientP1))
+	resp, err := http.Post("http://"+c.http+"/fhir/Patient", "application/fhir+json",
+		strings.NewReader(`{"resourceType":"Patient","id":"p1","name":[{"text":"`+strings.Repeat("x", 2_000_000)+`"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,4 +421,181 @@ func TestRedisMayBeAwayAndComeBackEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	full(4)
+}
+
+func TestACrowdAtBothDoorsOfTwoServersHasOneEffectEach(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			store := newStore(t, engine)
+			doors := []*clinic{start(t, func(c *server.Config) { c.Store = store })}
+			if engine == "postgres" {
+				doors = append(doors, start(t, func(c *server.Config) { c.Store = store }))
+			}
+			bodies := make([]string, 100)
+			for i := range bodies {
+				bodies[i] = phq9(fmt.Sprint("r", i), fmt.Sprint("p", i%7), monday.Add(time.Duration(i%13)*time.Hour), i%4, 1, 2, 1, 0, 1, 1, 1, i%3)
+			}
+			var effects [100]atomic.Int64
+			var crowd sync.WaitGroup
+			for n := range 20 {
+				crowd.Go(func() {
+					for i := range bodies {
+						at := (i*7 + n*13) % len(bodies)
+						if doors[n/2%len(doors)].first(n%2 == 0, bodies[at]) {
+							effects[at].Add(1)
+						}
+					}
+				})
+			}
+			crowd.Wait()
+			for i := range effects {
+				if n := effects[i].Load(); n != 1 {
+					t.Errorf("item %d had %d effects", i, n)
+				}
+			}
+			if report := verified(t, store); report.Facts != len(bodies) {
+				t.Errorf("%+v", report)
+			}
+			quarrel(t, doors, bodies)
+			verified(t, store)
+		})
+	}
+}
+
+// first sends a body through one of the doors and says whether it was the first time.
+func (c *clinic) first(overREST bool, body string) bool {
+	if overREST {
+		code, answer := c.rest("/fhir/QuestionnaireResponse", body)
+		if code != http.StatusCreated && code != http.StatusOK {
+			c.t.Errorf("%d %s", code, answer)
+		}
+		return code == http.StatusCreated
+	}
+	resp, err := c.ingest.Ingest(c.t.Context(), &rapportv1.IngestRequest{Source: "ehr", Items: []*rapportv1.Item{{Body: []byte(body)}}})
+	if err != nil {
+		c.t.Error(err)
+		return false
+	}
+	outcome := resp.GetResults()[0].GetOutcome()
+	if outcome != rapportv1.Outcome_OUTCOME_SCORED && outcome != rapportv1.Outcome_OUTCOME_UNCHANGED {
+		c.t.Errorf("%v", resp)
+	}
+	return outcome == rapportv1.Outcome_OUTCOME_SCORED
+}
+
+// quarrel acknowledges and resolves every alert while what lies behind them is withdrawn and moved to other patients.
+func quarrel(t *testing.T, doors []*clinic, bodies []string) {
+	a, b := doors[0], doors[len(doors)-1]
+	var crowd sync.WaitGroup
+	for i, found := range a.listAlerts(&rapportv1.ListAlertsRequest{}) {
+		id, version := found.GetId(), found.GetVersion()
+		var acknowledged, resolved error
+		crowd.Go(func() {
+			var pair sync.WaitGroup
+			pair.Go(func() {
+				_, acknowledged = a.alerts.Acknowledge(t.Context(), &rapportv1.AcknowledgeRequest{Id: id, Version: version, Actor: "Practitioner/d1"})
+			})
+			pair.Go(func() {
+				_, resolved = b.alerts.Resolve(t.Context(), &rapportv1.ResolveRequest{Id: id, Version: version, Actor: "Practitioner/d2", Reason: "contacted"})
+			})
+			pair.Wait()
+			if acknowledged == nil && resolved == nil {
+				t.Errorf("alert %s was changed twice from version %d", id, version)
+			}
+		})
+		crowd.Go(func() {
+			body := bodies[i%len(bodies)]
+			withdrawn, moved := strings.Replace(body, `"completed"`, `"entered-in-error"`, 1), strings.ReplaceAll(body, "Patient/p", "Patient/q")
+			for _, r := range append(a.send(withdrawn), b.send(moved)...) {
+				if r.GetOutcome() == rapportv1.Outcome_OUTCOME_REJECTED {
+					t.Errorf("%v", r)
+				}
+			}
+		})
+	}
+	crowd.Wait()
+}
+
+func TestAServerThatSleptAMonthCatchesUpOnce(t *testing.T) {
+	store := newStore(t, "sqlite")
+	c := start(t, func(c *server.Config) { c.Store = store })
+	const patients = 300
+	var bodies []string
+	for i := range patients {
+		bodies = append(bodies, phq9(fmt.Sprint("r", i), fmt.Sprint("p", i), monday, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+			fmt.Sprintf(`{"resourceType":"CareTeam","id":"t%d","status":"active","subject":{"reference":"Patient/p%d"}}`, i, i))
+	}
+	c.send(bodies...)
+	c.later(30 * 24 * time.Hour)
+	if n, err := c.Sweep(t.Context()); err != nil || n != patients {
+		t.Fatalf("%d episodes moved, %v", n, err)
+	}
+	if n, err := c.Sweep(t.Context()); err != nil || n != 0 {
+		t.Errorf("a second look moved %d, %v", n, err)
+	}
+	if alerts := c.listAlerts(&rapportv1.ListAlertsRequest{PageSize: 500}); len(alerts) != patients {
+		t.Errorf("%d alerts for %d silent patients", len(alerts), patients)
+	}
+	verified(t, store)
+}
+
+func TestAReaderThatDoesNotReadHoldsNobodyUpAndCatchesUp(t *testing.T) {
+	c := start(t, nil)
+	all := &rapportv1.SubscribeRequest{Cursors: []*rapportv1.Cursor{{Feed: "all"}}}
+	lazy, err := c.alerts.Subscribe(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := grpc.NewClient(c.Addr(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	eager, err := rapportv1.NewAlertServiceClient(own).Subscribe(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events = 10_000
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for n := range events / 1000 {
+			req := &rapportv1.IngestRequest{Source: "ehr"}
+			for i := range 1000 {
+				req.Items = append(req.Items, &rapportv1.Item{Body: []byte(fmt.Sprintf(`{"resourceType":"Patient","id":"e%d"}`, n*1000+i))})
+			}
+			if _, err := c.ingest.Ingest(t.Context(), req); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	dense := func(stream grpc.ServerStreamingClient[rapportv1.SubscribeResponse]) {
+		t.Helper()
+		for n := int64(1); n <= events; {
+			m, err := stream.Recv()
+			if err != nil {
+				t.Fatalf("after %d events: %v", n-1, err)
+			}
+			if e := m.GetEvent(); e != nil {
+				if e.GetSeq() != n {
+					t.Fatalf("event %d follows event %d", e.GetSeq(), n-1)
+				}
+				n++
+			}
+		}
+	}
+	dense(eager)
+	<-sent
+	dense(lazy)
+	if err := c.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	for {
+		if _, err = lazy.Recv(); err != nil {
+			break
+		}
+	}
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("the stop ended the stream with %v", err)
+	}
 }
