@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -348,7 +349,7 @@ func (s *stage) next(once bool) {
 // myself is how this program was called.
 func myself() string {
 	name := os.Args[0]
-	if strings.Contains(name, "go-build") {
+	if strings.Contains(name, "go-build") && strings.HasSuffix(filepath.Dir(name), "exe") {
 		return "go run ./cmd/rapport"
 	}
 	return name
