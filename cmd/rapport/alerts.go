@@ -154,9 +154,14 @@ func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
 		fmt.Fprintf(s.out, "  %s\n", line)
 	}
 	for _, line := range []struct{ label, text string }{
-		{"Ask", a.GetQuestion()}, {"Say", a.GetPhrase()}, {"Why not raised", a.GetSuppressedBecause()},
-		{"For", strings.Join(a.GetRoles(), ", ")}, {"Sent to", strings.Join(a.GetFeeds(), ", ")},
-		{"Rule", a.GetRule() + " " + a.GetRuleVersion()}, {"Evidence", a.GetEvidence()}, {"From", strings.Join(a.GetSources(), ", ")},
+		{"Ask", a.GetQuestion()},
+		{"Say", a.GetPhrase()},
+		{"Why not raised", a.GetSuppressedBecause()},
+		{"For", strings.Join(a.GetRoles(), ", ")},
+		{"Sent to", strings.Join(a.GetFeeds(), ", ")},
+		{"Rule", a.GetRule() + " " + a.GetRuleVersion()},
+		{"Evidence", a.GetEvidence()},
+		{"From", strings.Join(a.GetSources(), ", ")},
 	} {
 		if strings.TrimSpace(line.text) == "" {
 			continue
