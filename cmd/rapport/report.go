@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (r *ingestReport) tell(place string, result *rapportv1.Result) {
 	switch result.GetOutcome() {
 	case rapportv1.Outcome_OUTCOME_REJECTED:
 	case rapportv1.Outcome_OUTCOME_STORED:
-		if len(result.GetIssues()) == 0 {
+		if !slices.ContainsFunc(result.GetIssues(), matters) {
 			return
 		}
 	default:
@@ -87,6 +88,9 @@ func (r *ingestReport) tell(place string, result *rapportv1.Result) {
 		fmt.Fprintf(r.err, "  %s\n", issueWords(issue))
 	}
 }
+
+// matters leaves out what was kept for reference, and of which more was not expected.
+func matters(i *rapportv1.Issue) bool { return i.GetCode() != "success" }
 
 // unread tells of what could not be read. It is counted as a failure, and what follows is still sent.
 func (r *ingestReport) unread(i item, err error) {

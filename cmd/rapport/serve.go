@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -32,6 +33,7 @@ type serveCmd struct {
 	MaxConns   int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
 	GroupSize  int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
 	Linger     time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
+	Pprof      string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
 	LogLevel   string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
@@ -72,6 +74,9 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 	running, err := server.New(ctx, config)
 	if err != nil {
 		return err
+	}
+	if err := profiles(ctx, c.Pprof); err != nil {
+		return errors.Join(err, running.Stop(context.WithoutCancel(ctx)))
 	}
 	running.Start()
 	log.Info("ready", "grpc", running.Addr(), "http", running.HTTPAddr(), "redis", running.RedisAddr(),

@@ -57,7 +57,14 @@ func (s *Server) ListAlerts(ctx context.Context, req *rapportv1.ListAlertsReques
 	size := q.Max
 	q.Max++
 	var found []alert.Alert
-	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) error {
+		aliases, err := r.Patients([]string{q.Patient.Reference()})
+		if err != nil {
+			return err
+		}
+		if alias, ok := aliases[q.Patient.Reference()]; ok {
+			q.Patient = alias.Patient
+		}
 		found, err = r.ListAlerts(q)
 		return err
 	})

@@ -170,8 +170,19 @@ func digits(text []byte, n int) (int, []byte, bool) {
 	return v, text[n:], true
 }
 
+// latest is the last moment that has a text: 9999-12-31 is written for "without end", and its zone or its exclusive
+// end would lead out of the calendar.
+var latest = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
+
+func bounded(t time.Time) time.Time {
+	if t.After(latest) {
+		return latest
+	}
+	return t.UTC()
+}
+
 // span is the interval that the written precision leaves open, its end exclusive. Dates without a time are days of
-// zone.
+// zone. Neither end lies beyond latest.
 func (t *temporal) span(zone *time.Location) (from, to time.Time) {
 	switch {
 	case t.month == 0:
@@ -192,7 +203,7 @@ func (t *temporal) span(zone *time.Location) (from, to time.Time) {
 		}
 		to = from.Add(step)
 	}
-	return from.UTC(), to.UTC()
+	return bounded(from), bounded(to)
 }
 
 // Interval is the time that n says, at its written precision: a date is its whole day in zone, a second its whole

@@ -4,6 +4,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
@@ -24,8 +25,12 @@ func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
 	}
 	p.note = append(p.note, bundle.Issues...)
 	targets := bundle.Targets()
+	seen := map[ref.Resource]string{}
 	for n := range bundle.Entries {
 		in, err := i.entry(s, &bundle.Entries[n], targets)
+		if err == nil && p.atomic {
+			err = once(seen, &in, bundle.Entries[n].Path)
+		}
 		if err != nil {
 			r := decision.Receipt{Outcome: record.Rejected, Issues: fault.IssuesOf(err), Kind: fault.Of(err)}
 			p.entries = append(p.entries, &r)
@@ -43,6 +48,21 @@ func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
 		}
 	}
 	return p
+}
+
+// once refuses a resource that an earlier entry of the same transaction names: FHIR leaves open which would win. Bodies
+// without an id of their own that happen to be the same are one resource, and no contradiction.
+func once(seen map[ref.Resource]string, in *decision.Input, path string) error {
+	if in.Record.SourceID == "" {
+		return nil
+	}
+	resource := in.Record.Unversioned()
+	if before, twice := seen[resource]; twice {
+		return fault.New(fault.Invalid, fault.Errorf("duplicate", path,
+			"%s has this resource already: a transaction names each resource once", before))
+	}
+	seen[resource] = path
+	return nil
 }
 
 // entry reads one entry. Its references to other entries become those entries' ids in the source.

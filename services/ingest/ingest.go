@@ -4,6 +4,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -49,14 +50,18 @@ type Config struct {
 }
 
 // Ingest takes submissions in.
-type Ingest struct{ Config }
+type Ingest struct {
+	Config
+	// reading is shared by the large bodies being read.
+	reading *space
+}
 
 // New is the room, ready.
 func New(c Config) (*Ingest, error) {
 	if c.Group == nil || c.Reader == nil || c.Instruments == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("ingest: Group, Reader, Instruments, Now and Log are required")
 	}
-	return &Ingest{c}, nil
+	return &Ingest{Config: c, reading: newSpace(readingAtOnce)}, nil
 }
 
 // Accept takes one submission to a durable, explained outcome. A refusal is a receipt, not an error.
@@ -91,21 +96,51 @@ func (i *Ingest) Begin(ctx context.Context, t ref.Tenant, submissions []decision
 		return err
 	}
 	for n, s := range submissions {
-		p := i.prepare(s)
+		p, err := i.inTurn(ctx, s)
+		if err != nil {
+			b.finish()
+			return nil, err
+		}
 		b.parts[n] = p
 		if !p.atomic {
 			together = append(together, p.inputs...)
 			continue
 		}
-		if err := errors.Join(flush(together, false), flush(p.inputs, true)); err != nil {
+		err = flush(together, false)
+		if err == nil {
+			err = flush(p.inputs, true)
+		}
+		if err != nil {
+			b.finish()
 			return nil, err
 		}
 		together = nil
 	}
 	if err := flush(together, false); err != nil {
+		b.finish()
 		return nil, err
 	}
 	return b, nil
+}
+
+// inTurn reads a submission; a large one when there is memory for it. Errors: Unavailable when ctx ended before.
+func (i *Ingest) inTurn(ctx context.Context, s decision.Submission) (*part, error) {
+	if len(s.Body) < largeBody {
+		return i.prepare(s), nil
+	}
+	n, err := i.reading.take(ctx, len(s.Body))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
+	}
+	defer i.reading.give(n)
+	return i.prepare(s), nil
+}
+
+// finish waits for what was queued already when the rest cannot be, so that nothing of it is still under way.
+func (b *Batch) finish() {
+	for _, run := range b.runs {
+		_, _ = run.Wait() // Its callers are told that the batch failed, and may send all of it again.
+	}
 }
 
 // Wait returns one receipt per submission, in order. Errors: as commit.Pending.Wait.
@@ -150,18 +185,32 @@ func refused(err error) *part {
 // receipt joins what was refused while reading with what was committed.
 func (p *part) receipt(committed []decision.Receipt) decision.Receipt {
 	entries := make([]decision.Receipt, 0, len(p.entries))
-	for _, known := range p.entries {
+	for n, known := range p.entries {
 		if known != nil {
 			entries = append(entries, *known)
 			continue
 		}
-		entries = append(entries, committed[0])
+		entries = append(entries, explained(committed[0], p.bundle, n))
 		committed = committed[1:]
 	}
 	if !p.bundle {
 		return entries[0]
 	}
 	return summary(entries, p.atomic, p.note)
+}
+
+// explained says of what is only kept for reference, as who somebody is, that nothing more was expected of it. That is
+// told to the sender and not written down: the record is not among those that could not be used.
+func explained(r decision.Receipt, bundle bool, n int) decision.Receipt {
+	if r.Outcome != record.Stored || len(r.Issues) > 0 {
+		return r
+	}
+	at := r.Resource.Type
+	if bundle {
+		at = fmt.Sprintf("Bundle.entry[%d].resource", n)
+	}
+	r.Issues = []fault.Issue{fault.Infof("success", at, "kept for reference: nothing is scored from a %s", r.Resource.Type)}
+	return r
 }
 
 // badness orders outcomes: a Bundle ends as its worst entry did.
@@ -181,7 +230,7 @@ func summary(entries []decision.Receipt, atomic bool, note []fault.Issue) decisi
 	for n := range entries {
 		if entries[n].Outcome != record.Rejected {
 			entries[n] = decision.Receipt{Outcome: record.Rejected, Kind: r.Kind, Issues: []fault.Issue{
-				fault.Infof("suppressed", "", "nothing was stored: another entry of this transaction was refused"),
+				fault.Infof("suppressed", fmt.Sprintf("Bundle.entry[%d]", n), "nothing was stored: another entry of this transaction was refused"),
 			}}
 		} else {
 			r.Issues = append(r.Issues, entries[n].Issues...)

@@ -74,10 +74,11 @@ func submission(t ref.Tenant, source string, item *rapportv1.Item) decision.Subm
 	return decision.Submission{Tenant: t, Source: ref.Source(source), Key: item.GetKey(), Body: item.GetBody()}
 }
 
-// chunk is a run of items of a stream on its way: their numbers and their batch.
+// chunk is a run of items of a stream on its way: their numbers, their batch, and the memory they hold until it ends.
 type chunk struct {
 	numbers []int64
 	batch   *Batch
+	bytes   int
 }
 
 // IngestStream takes items one by one and acknowledges each after its commit, in order. Reading goes on while
@@ -92,37 +93,47 @@ func (s *Server) IngestStream(stream grpc.BidiStreamingServer[rapportv1.IngestSt
 	}
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	received := receive(ctx, stream)
+	held := newSpace(heldByStream)
+	received := receive(ctx, stream, held)
 	begun := make(chan chunk, 8)
 	failed := make(chan error, 1)
 	go func() {
 		defer close(begun)
 		failed <- s.begin(ctx, p.Tenant, received, begun)
 	}()
-	if err := acknowledge(stream, begun); err != nil {
+	if err := acknowledge(stream, begun, held); err != nil {
 		cancel()
-		for range begun { //nolint:revive // what was begun is finished, whoever listens
+		for c := range begun {
+			_, _ = c.batch.Wait() // what was begun is finished, whoever listens
 		}
 		return wire.Error(err)
 	}
 	return wire.Error(<-failed)
 }
 
-// message is what came from the client, or how its side ended.
+// message is what came from the client and the memory it holds, or how its side ended.
 type message struct {
-	req *rapportv1.IngestStreamRequest
-	err error
+	req   *rapportv1.IngestStreamRequest
+	bytes int
+	err   error
 }
 
-// receive reads the client's side in a goroutine that ends with it.
-func receive(ctx context.Context, stream grpc.BidiStreamingServer[rapportv1.IngestStreamRequest, rapportv1.IngestStreamResponse]) <-chan message {
+// receive reads the client's side in a goroutine that ends with it. It reads no further than there is memory for, so that
+// a client that sends faster than the store commits is held back by its own connection.
+func receive(
+	ctx context.Context, stream grpc.BidiStreamingServer[rapportv1.IngestStreamRequest, rapportv1.IngestStreamResponse], held *space,
+) <-chan message {
 	out := make(chan message, Window)
 	go func() {
 		defer close(out)
 		for {
 			req, err := stream.Recv()
+			taken := 0
+			if err == nil {
+				taken, err = held.take(ctx, len(req.GetItem().GetBody()))
+			}
 			select {
-			case out <- message{req, err}:
+			case out <- message{req, taken, err}:
 			case <-ctx.Done():
 				return
 			}
@@ -138,7 +149,7 @@ func receive(ctx context.Context, stream grpc.BidiStreamingServer[rapportv1.Inge
 func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan message, begun chan<- chunk) error {
 	var source string
 	for {
-		items, end := s.take(received)
+		items, bytes, end := s.take(received)
 		if len(items) > 0 && source == "" {
 			source = items[0].GetSource()
 			if err := checkSource(source); err != nil {
@@ -146,7 +157,7 @@ func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan messag
 			}
 		}
 		if len(items) > 0 {
-			c := chunk{numbers: make([]int64, len(items))}
+			c := chunk{numbers: make([]int64, len(items)), bytes: bytes}
 			submissions := make([]decision.Submission, len(items))
 			for n, req := range items {
 				c.numbers[n] = req.GetSequence()
@@ -170,41 +181,39 @@ func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan messag
 // maxChunk bounds how many items of a stream are begun at once, so that acknowledgements keep flowing.
 const maxChunk = 128
 
-// take waits for one message and takes what else is there.
-func (s *Server) take(received <-chan message) (items []*rapportv1.IngestStreamRequest, end error) {
+// take waits for one message and takes what else is there. Bytes is the memory that the items hold.
+func (s *Server) take(received <-chan message) (items []*rapportv1.IngestStreamRequest, bytes int, end error) {
 	select {
-	case m, ok := <-received:
-		if !ok {
-			return nil, io.EOF
-		}
-		if m.err != nil {
-			return nil, m.err
-		}
-		items = append(items, m.req)
 	case <-s.Stopping:
-		return nil, fault.Newf(fault.Unavailable, "transient", "the server is stopping: send what was not acknowledged again")
-	}
-	for len(items) < maxChunk {
-		select {
-		case m, ok := <-received:
-			if !ok {
-				return items, io.EOF
+		return nil, 0, fault.Newf(fault.Unavailable, "transient", "the server is stopping: send what was not acknowledged again")
+	case m, ok := <-received:
+		for {
+			switch {
+			case !ok:
+				return items, bytes, io.EOF
+			case m.err != nil:
+				return items, bytes, m.err
 			}
-			if m.err != nil {
-				return items, m.err
+			items, bytes = append(items, m.req), bytes+m.bytes
+			if len(items) == maxChunk {
+				return items, bytes, nil
 			}
-			items = append(items, m.req)
-		default:
-			return items, nil
+			select {
+			case m, ok = <-received:
+			default:
+				return items, bytes, nil
+			}
 		}
 	}
-	return items, nil
 }
 
 // acknowledge answers chunk by chunk, in order, until the last.
-func acknowledge(stream grpc.BidiStreamingServer[rapportv1.IngestStreamRequest, rapportv1.IngestStreamResponse], begun <-chan chunk) error {
+func acknowledge(
+	stream grpc.BidiStreamingServer[rapportv1.IngestStreamRequest, rapportv1.IngestStreamResponse], begun <-chan chunk, held *space,
+) error {
 	for c := range begun {
 		receipts, err := c.batch.Wait()
+		held.give(c.bytes)
 		if err != nil {
 			return err
 		}

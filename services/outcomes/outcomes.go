@@ -50,6 +50,9 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 	var state *episode.State
 	var alerts []alert.Alert
 	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+		if patient, err = known(r, patient); err != nil {
+			return err
+		}
 		state, alerts, err = read(r, patient, req.GetAsOf())
 		return err
 	})
@@ -74,6 +77,17 @@ func patientOf(named string) (ref.Patient, error) {
 		return "", fault.New(fault.Invalid, fault.Errorf("value", "patient", "name a patient as Patient/id or id"))
 	}
 	return ref.Patient(id), nil
+}
+
+// known is the patient under whose id all is kept: a Patient resource may have turned out to be a patient who was known
+// by another name already.
+func known(r store.Reader, patient ref.Patient) (ref.Patient, error) {
+	name := patient.Reference()
+	aliases, err := r.Patients([]string{name})
+	if alias, ok := aliases[name]; ok {
+		return alias.Patient, err
+	}
+	return patient, err
 }
 
 func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*episode.State, []alert.Alert, error) {
@@ -126,9 +140,13 @@ func (s *Server) ListScores(ctx context.Context, req *rapportv1.ListScoresReques
 	if err != nil {
 		return nil, wire.Error(err)
 	}
-	e := ref.EpisodeOf(patient)
 	var facts []fact.Fact
 	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) error {
+		patient, err := known(r, patient)
+		if err != nil {
+			return err
+		}
+		e := ref.EpisodeOf(patient)
 		found, err := r.Facts([]ref.Episode{e})
 		facts = found[e]
 		return err
@@ -189,7 +207,7 @@ func (s *Server) ListUnscored(ctx context.Context, req *rapportv1.ListUnscoredRe
 	}
 	for _, r := range found {
 		resp.Unscored = append(resp.Unscored, &rapportv1.Unscored{
-			Reference: r.Resource.String(), Source: string(r.Source), Issues: wire.Issues(r.Issues), Recorded: timestamppb.New(r.Received),
+			Reference: r.String(), Source: string(r.Source), Issues: wire.Issues(r.Issues), Recorded: timestamppb.New(r.Received),
 		})
 	}
 	return resp, nil

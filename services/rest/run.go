@@ -86,6 +86,7 @@ func resolveGroup(r store.Reader, group []subject) ([]ref.Patient, error) {
 			aliases = append(aliases, one.alias)
 		} else {
 			ids = append(ids, one.id)
+			aliases = append(aliases, one.id.Reference())
 		}
 	}
 	if aliases != nil {

@@ -13,8 +13,6 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -47,7 +45,6 @@ type Server struct {
 	instruments *instrument.Registry
 	reader      *fhir.Reader
 	scheduler   *deadlines.Scheduler
-	redis       redis.UniversalClient
 	embedded    *embedded.Server
 	relay       *relay.Relay
 	grpc        *grpc.Server
@@ -94,14 +91,16 @@ func New(ctx context.Context, c Config) (*Server, error) {
 // Start runs everything that goes on by itself, and serves.
 func (s *Server) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.later("background work", func(context.Context) error {
+	s.later("background work", func(bound context.Context) error {
 		cancel()
-		s.running.Wait()
-		return nil
+		return within(bound, s.running.Wait)
 	})
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	if s.embedded != nil {
+		s.running.Go(func() { s.tick(ctx) })
+	}
 	if s.relay != nil {
 		s.running.Go(func() { s.runRelay(ctx) })
 	}
@@ -124,11 +123,29 @@ func (s *Server) serve() {
 	s.later("doors", func(ctx context.Context) error {
 		s.health.Shutdown()
 		close(s.stopping)
-		err := s.http.Shutdown(ctx)
-		s.stopGRPC(ctx)
+		// Half of what time is left belongs to the rooms behind the doors, which commit what came in.
+		if until, ok := ctx.Deadline(); ok {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, time.Now().Add(time.Until(until)/2))
+			defer cancel()
+		}
+		var closing sync.WaitGroup
+		closing.Go(func() { s.stopHTTP(ctx) })
+		closing.Go(func() { s.stopGRPC(ctx) })
+		closing.Wait()
 		doors.Wait()
-		return err
+		return nil
 	})
+}
+
+// stopHTTP waits for requests to end, as long as the caller has time, and then cuts them off: a client that does not
+// finish sending must not keep the others' work from being finished.
+func (s *Server) stopHTTP(ctx context.Context) {
+	if s.http.Shutdown(ctx) == nil {
+		return
+	}
+	s.config.Log.Warn("HTTP requests were cut off, unanswered")
+	_ = s.http.Close() // The listeners are closed already; connections give no error that anybody could act on.
 }
 
 // stopGRPC waits for calls to end, as long as the caller has time, and then cuts them off.
@@ -141,8 +158,8 @@ func (s *Server) stopGRPC(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		s.grpc.Stop()
-		<-ended
+		s.config.Log.Warn("gRPC calls were cut off, unanswered")
+		s.grpc.Stop() // GracefulStop goes on waiting for handlers, which may wait for a store that does not answer
 	}
 }
 
@@ -160,6 +177,26 @@ func (s *Server) Stop(ctx context.Context) error {
 		}
 	})
 	return s.failed
+}
+
+// within waits for something to end, as long as ctx does not.
+func within(ctx context.Context, wait func()) error {
+	ended := make(chan struct{})
+	go func() {
+		wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		select {
+		case <-ended:
+			return nil
+		default:
+			return ctx.Err()
+		}
+	}
 }
 
 // Addr is the gRPC address that is listened on.
@@ -189,6 +226,22 @@ func (s *Server) listenForCommits(ctx context.Context) {
 func (s *Server) runRelay(ctx context.Context) {
 	if err := s.relay.Run(ctx); err != nil && ctx.Err() == nil {
 		s.config.Log.Error("the relay ended", "error", err)
+	}
+}
+
+// tickEvery is how often the embedded Redis is told the time, for keys that expire.
+const tickEvery = time.Second
+
+func (s *Server) tick(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		s.embedded.Advance(s.config.Now())
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -94,8 +94,9 @@ func (r *Rule) begins(was View, group string) (bool, error) {
 }
 
 func (r *Rule) finding(v View, group string) Finding {
+	// The episode belongs to it: a resource that is moved to another patient takes its facts along under their ids.
 	return Finding{
-		ID: ref.Digest("finding", r.ID, group, v.Fact.ID), Rule: r, Group: group,
+		ID: ref.Digest("finding", r.ID, group, v.Fact.ID, string(v.After.Episode)), Rule: r, Group: group,
 		Fact: v.Fact.ID, Source: v.Fact.Source, At: v.Fact.At,
 	}
 }

@@ -106,7 +106,7 @@ func TestAFindingSaysWhatWasFoundWhereAndWhy(t *testing.T) {
 		t.Fatalf("%d findings", len(findings))
 	}
 	want := Finding{
-		ID: ref.Digest("finding", "severe", "phq-9", f.ID), Group: "phq-9", Fact: f.ID, Source: f.Source, At: f.At,
+		ID: ref.Digest("finding", "severe", "phq-9", f.ID, "p1"), Group: "phq-9", Fact: f.ID, Source: f.Source, At: f.At,
 		Wording: Wording{Seen: "seen"}, Numbers: []Number{{Name: "phq-9 total", Value: 21}},
 	}
 	got := findings[0]

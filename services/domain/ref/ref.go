@@ -103,12 +103,13 @@ type Namer struct {
 }
 
 // ID is the id in Rapport of the resource that a source calls typ/logical.
-// The home source's ids are kept; those of others are prefixed, or hashed when that would be too long.
+// The home source's ids are kept; those of others are prefixed, or hashed when that would be too long. A source with a
+// dot in its name is always hashed: `a.b` and `c` must not meet `a` and `b.c`.
 func (n Namer) ID(source Source, logical string) string {
 	if source == n.Home {
 		return logical
 	}
-	if id := string(source) + "." + logical; ValidID(id) {
+	if id := string(source) + "." + logical; ValidID(id) && !strings.Contains(string(source), ".") {
 		return id
 	}
 	return Digest("id", string(source), logical)
