@@ -3,7 +3,6 @@ package commit
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
@@ -214,7 +213,7 @@ func answer(jobs []*job, cursors []feed.Cursor) {
 }
 
 func (l *lane) fail(jobs []*job, err error) {
-	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), slog.String("kind", fault.Of(err).String()))
+	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), "error", err) // stores quote no data
 	for _, j := range jobs {
 		j.err = err
 		close(j.done)
