@@ -34,7 +34,7 @@ build: ## Build bin/rapport, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/rapport ./cmd/rapport
 
 .PHONY: test
-test: ## Install what the suite needs (PostgreSQL, Redis) and run it all
+test: ## Install what the suite needs (PostgreSQL, Redis, FHIR examples) and run it all
 	.ci/install
 	go test $(TESTFLAGS) ./...
 
@@ -47,12 +47,12 @@ fuzz: ## Fuzz every target for FUZZ_TIME each
 	.ci/fuzz $(FUZZ_TIME)
 
 .PHONY: bench
-bench: ## Measure load beside the floor of this machine
-	go run ./cmd/rapport bench $(BENCH_FLAGS)
+bench: build ## Measure load beside the floor of this machine
+	bin/rapport bench $(BENCH_FLAGS)
 
 .PHONY: chaos
-chaos: ## Kill the server CHAOS_KILLS times under load and count what is lost (nothing)
-	go run ./cmd/rapport bench chaos --kills $(CHAOS_KILLS) --store $(CHAOS_STORE)
+chaos: build ## Kill the server CHAOS_KILLS times under load and count what is lost (nothing)
+	bin/rapport bench chaos --kills $(CHAOS_KILLS) --store $(CHAOS_STORE)
 
 .PHONY: lint
 lint: ## Check form and habits: format, linters, contract, deployment files, content

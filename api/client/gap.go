@@ -65,7 +65,11 @@ func (c *consumer) look(ctx context.Context, feed string) error {
 		}
 	}
 	if length.Val() != last-first+1 {
-		if err := c.search(ctx, feed, max(given, c.dense[feed], first-1), last); err != nil {
+		proven := c.dense[feed]
+		if proven == 0 {
+			proven = given
+		}
+		if err := c.search(ctx, feed, max(proven, first-1), last); err != nil {
 			return err
 		}
 	}

@@ -119,8 +119,9 @@ type consumer struct {
 	handle func(Entry) error
 	// ready is false until the groups exist and what was delivered before is handled.
 	ready bool
-	// full is true when the last read took all that one read may: the group is behind.
-	full bool
+	// suspect is true when the last read took all that one read may, so that the group may be far behind, or did not
+	// go on from what was proven before.
+	suspect bool
 	// due is when stuck entries are next looked for.
 	due time.Time
 	// dense is the number up to which each feed was seen to be without a hole.
@@ -173,7 +174,7 @@ func (c *consumer) turn(ctx context.Context) error {
 		c.due = now.Add(c.MinIdle)
 	}
 	for _, feed := range c.feeds {
-		if due || c.full { // who is far behind may be overtaken by trimming
+		if due || c.suspect { // who is far behind may be overtaken by trimming
 			if err := c.look(ctx, feed); err != nil {
 				return err
 			}
@@ -293,7 +294,7 @@ func (c *consumer) fresh(ctx context.Context) error {
 	streams, err := c.client.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: c.Name, Consumer: c.Consumer, Streams: keys, Count: c.Count, Block: c.Block,
 	}).Result()
-	c.full = false
+	c.suspect = false
 	if errors.Is(err, redis.Nil) {
 		return nil
 	}
@@ -301,7 +302,7 @@ func (c *consumer) fresh(ctx context.Context) error {
 		return finalReply(err)
 	}
 	for _, s := range streams {
-		c.full = c.full || int64(len(s.Messages)) >= c.Count
+		c.suspect = c.suspect || int64(len(s.Messages)) >= c.Count
 	}
 	for _, s := range streams {
 		if err := c.batch(ctx, c.byKey[s.Stream], s.Messages); err != nil {
@@ -313,6 +314,9 @@ func (c *consumer) fresh(ctx context.Context) error {
 
 // batch handles entries that lie next to each other in a stream, and so must have numbers next to each other.
 func (c *consumer) batch(ctx context.Context, feed string, messages []redis.XMessage) error {
+	if len(messages) == 0 {
+		return nil
+	}
 	for i, m := range messages {
 		if i > 0 {
 			if before, here := seqOf(messages[i-1].ID), seqOf(m.ID); here != before+1 {
@@ -324,6 +328,12 @@ func (c *consumer) batch(ctx context.Context, feed string, messages []redis.XMes
 		if err := c.deliver(ctx, feed, m, 1); err != nil {
 			return err
 		}
+	}
+	first, last := seqOf(messages[0].ID), seqOf(messages[len(messages)-1].ID)
+	if proven := c.dense[feed]; proven == 0 || first == proven+1 {
+		c.dense[feed] = last
+	} else if first > proven+1 {
+		c.suspect = true
 	}
 	return nil
 }

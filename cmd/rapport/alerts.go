@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,6 +20,11 @@ type alertsCmd struct {
 	Resolve alertsResolveCmd `cmd:"" help:"Close an alert with a reason."`
 }
 
+// Help shows examples.
+func (alertsCmd) Help() string {
+	return "Examples:\n  rapport alerts\n  rapport alerts ack 5k7… --actor Practitioner/p1"
+}
+
 // alertsListCmd lists alerts.
 type alertsListCmd struct {
 	connection
@@ -26,7 +33,7 @@ type alertsListCmd struct {
 	Rule       string `help:"Only of this rule." placeholder:"ID" env:"-"`
 	All        bool   `help:"Resolved and retracted ones too." env:"-"`
 	Suppressed bool   `help:"Only those that were found but not raised, with the reason." env:"-"`
-	Max        int32  `default:"50" help:"At most this many, up to 1000 (${default})." env:"-"`
+	maxFlag
 }
 
 // Help shows examples.
@@ -41,39 +48,46 @@ func (c alertsListCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer conn.Close()
-	resp, err := rapportv1.NewAlertServiceClient(conn).ListAlerts(ctx, &rapportv1.ListAlertsRequest{
-		Patient: c.Patient, Rule: c.Rule, PageSize: c.Max, Statuses: c.statuses(),
+	client := rapportv1.NewAlertServiceClient(conn)
+	req := &rapportv1.ListAlertsRequest{Patient: c.Patient, Rule: c.Rule, Statuses: c.statuses()}
+	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
+	more, err := pages(c.Max, func(size int32, token string) (int, string, error) {
+		req.PageSize, req.PageToken = size, token
+		resp, err := client.ListAlerts(ctx, req)
+		if err != nil {
+			return 0, "", err
+		}
+		return len(resp.GetAlerts()), resp.GetNextPageToken(), c.print(s, table, resp.GetAlerts(), token == "")
 	})
 	if err != nil {
 		return err
 	}
+	return errors.Join(table.Flush(), sayMore(s, more))
+}
+
+func (c alertsListCmd) print(s streams, table io.Writer, alerts []*rapportv1.Alert, first bool) error {
 	if c.json() {
-		for _, a := range resp.GetAlerts() {
+		for _, a := range alerts {
 			if err := printProto(s.out, a); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if len(resp.GetAlerts()) == 0 {
-		fmt.Fprintln(s.out, "No alerts.")
-		return nil
+	if len(alerts) == 0 && first {
+		_, err := fmt.Fprintln(s.out, "No alerts.")
+		return err
 	}
-	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSEVERITY\tSTATUS\tPATIENT\tWHEN\tWHAT")
-	for _, a := range resp.GetAlerts() {
+	if first {
+		fmt.Fprintln(table, "ID\tSEVERITY\tSTATUS\tPATIENT\tWHEN\tWHAT")
+	}
+	for _, a := range alerts {
 		what := a.GetTitle()
 		if because := a.GetSuppressedBecause(); because != "" {
 			what += " (" + because + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()),
-			a.GetPatient(), a.GetEffective().AsTime().Format(time.DateOnly), what)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if resp.GetNextPageToken() != "" {
-		fmt.Fprintf(s.err, "There are more: ask with --max, up to 1000.\n")
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()),
+			strings.TrimPrefix(a.GetPatient(), "Patient/"), a.GetEffective().AsTime().Format(time.DateOnly), what)
 	}
 	return nil
 }
@@ -107,6 +121,11 @@ type alertsShowCmd struct {
 	ID string `arg:"" help:"Alert id."`
 }
 
+// Help shows an example.
+func (alertsShowCmd) Help() string {
+	return "Example:\n  rapport alerts show 5k7… -o json"
+}
+
 // Run shows.
 func (c alertsShowCmd) Run(ctx context.Context, s streams) error {
 	conn, err := c.dial()
@@ -129,9 +148,14 @@ func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
 	fmt.Fprintf(s.out, "%s, %s\n\n", a.GetPatient(), a.GetEffective().AsTime().Format(time.DateTime))
 	fmt.Fprintf(s.out, "%s\n  %s\n", a.GetTitle(), a.GetSeen())
 	for _, line := range []struct{ label, text string }{
-		{"Ask", a.GetQuestion()}, {"Say", a.GetPhrase()}, {"Why not raised", a.GetSuppressedBecause()},
-		{"For", strings.Join(a.GetRoles(), ", ")}, {"Sent to", strings.Join(a.GetFeeds(), ", ")},
-		{"Rule", a.GetRule() + " " + a.GetRuleVersion()}, {"Evidence", a.GetEvidence()}, {"From", strings.Join(a.GetSources(), ", ")},
+		{"Ask", a.GetQuestion()},
+		{"Say", a.GetPhrase()},
+		{"Why not raised", a.GetSuppressedBecause()},
+		{"For", strings.Join(a.GetRoles(), ", ")},
+		{"Sent to", strings.Join(a.GetFeeds(), ", ")},
+		{"Rule", a.GetRule() + " " + a.GetRuleVersion()},
+		{"Evidence", a.GetEvidence()},
+		{"From", strings.Join(a.GetSources(), ", ")},
 	} {
 		if strings.TrimSpace(line.text) != "" {
 			fmt.Fprintf(s.out, "  %-15s %s\n", line.label, line.text)
@@ -155,13 +179,8 @@ func numberWords(n *rapportv1.Number) string {
 	return text
 }
 
-func unitWords(unit string) string { return prefixed(" ", unit) }
-
-// decimal writes a number with three decimals at most.
-func decimal(x float64) string {
-	text := fmt.Sprintf("%.3f", x)
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
-}
+// unitWords is a UCUM unit behind its number; an annotation such as {sessions} is its own word.
+func unitWords(unit string) string { return prefixed(" ", strings.Trim(unit, "{}")) }
 
 // change is how a command names an alert and who gives it.
 type change struct {

@@ -13,20 +13,21 @@ import (
 	"github.com/rapport-health/rapport/services/bench"
 )
 
-// benchCmd measures a server.
+// benchCmd measures a server, or kills one.
 type benchCmd struct {
-	Run benchRunCmd `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
+	Run   benchRunCmd   `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
+	Chaos benchChaosCmd `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
 }
 
 // benchRunCmd measures.
 type benchRunCmd struct {
 	outputFlag
-	Store    string        `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
-	Seconds  time.Duration `default:"5s" env:"-" help:"How long each load lasts (${default})."`
-	Quick    bool          `env:"-" help:"One second a load."`
-	Patients int           `default:"2000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
-	Markdown string        `placeholder:"FILE" env:"-" help:"Write the tables of the README there, too."`
-	Profile  string        `placeholder:"DIR" env:"-" help:"Write processor profiles of the server there, one per load."`
+	Store    string  `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Seconds  float64 `default:"5" env:"-" help:"How long each load lasts (${default})."`
+	Quick    bool    `env:"-" help:"One second a load."`
+	Patients int     `default:"2000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
+	Markdown string  `placeholder:"FILE" env:"-" help:"Write the tables of the README there, too."`
+	Profile  string  `placeholder:"DIR" env:"-" help:"Write processor profiles of the server there, one per load."`
 }
 
 // Help shows examples.
@@ -34,7 +35,7 @@ func (benchRunCmd) Help() string {
 	return `Examples:
   rapport bench
   rapport bench --store sqlite --quick
-  rapport bench --seconds 10s --markdown bench.md -o json
+  rapport bench --seconds 10 --markdown bench.md -o json
 
 It starts this binary's server in a process of its own, on private PostgreSQL and Redis servers in temporary folders
 and on free loopback ports, and removes them afterwards. PostgreSQL 15+ and redis-server must be installed; on SQLite
@@ -48,7 +49,7 @@ func (c benchRunCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	config := bench.Config{
-		Binary: binary, Stores: stores(c.Store), Slice: c.Seconds, Patients: c.Patients, Profiles: c.Profile, Progress: s.err,
+		Binary: binary, Stores: stores(c.Store), Slice: time.Duration(c.Seconds * float64(time.Second)), Patients: c.Patients, Profiles: c.Profile, Progress: s.err,
 	}
 	if c.Quick {
 		config.Slice = time.Second
@@ -69,6 +70,63 @@ func (c benchRunCmd) Run(ctx context.Context, s streams) error {
 		return writeJSON(s.out, report)
 	}
 	return report.Text(s.out)
+}
+
+// benchChaosCmd kills.
+type benchChaosCmd struct {
+	outputFlag
+	Store    string `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Kills    int    `default:"20" env:"-" help:"How often the server is killed on each store (${default})."`
+	Seed     uint64 `env:"-" help:"Seed of every choice; 0 takes one from the clock."`
+	Patients int    `default:"600" env:"-" help:"Synthetic patients (${default})."`
+}
+
+// Help shows examples.
+func (benchChaosCmd) Help() string {
+	return `Examples:
+  rapport bench chaos
+  rapport bench chaos --kills 4 --store sqlite --seed 7
+
+It starts this binary's server under load and ends it by kill -9 at random moments, on private PostgreSQL and Redis
+servers. Redis is emptied once and killed once; from 10 kills on PostgreSQL is killed once, too. Clients send again what
+was not acknowledged. At the end it holds what was acknowledged against what the database, the streams and the
+subscribers have, and verifies the database. The exit code is 0 when nothing is lost, doubled or left out.`
+}
+
+// Run kills and counts.
+func (c benchChaosCmd) Run(ctx context.Context, s streams) error {
+	binary, err := thisBinary()
+	if err != nil {
+		return err
+	}
+	if c.Seed == 0 {
+		c.Seed = uint64(time.Now().UnixNano())
+	}
+	fmt.Fprintln(s.err, "seed", c.Seed)
+	_, missing := exec.LookPath("redis-server")
+	config := bench.ChaosConfig{
+		Binary: binary, Verify: func(store string) *exec.Cmd { return binary("verify", "--store", store) },
+		Stores: stores(c.Store), Kills: c.Kills, Seed: c.Seed, Patients: c.Patients,
+		Redis: missing == nil || c.Store != bench.SQLite, Progress: s.err,
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	ordeals, err := bench.Chaos(ctx, config)
+	if err == nil && c.json() {
+		err = writeJSON(s.out, ordeals)
+	} else if err == nil {
+		err = bench.ChaosText(s.out, ordeals)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range ordeals {
+		if !ordeals[i].Good() {
+			return errSaid
+		}
+	}
+	return nil
 }
 
 // thisBinary makes commands of the program that runs.

@@ -89,22 +89,27 @@ func (c demoCmd) Run(ctx context.Context, s streams) error {
 	team := follow(ctx, running.RedisAddr(), teamFeeds(clinic), show.alert)
 	defer team.stop()
 	run := &clinicRun{server: running, client: rapportv1.NewIngestServiceClient(conn), clock: clock, sent: show.sent}
+	var total alertCount
+	// Once a week the team is waited for, so that its alerts stand in the order of the clinic's days.
+	run.settle = func() (err error) {
+		if total, err = countAlerts(ctx, conn); err != nil {
+			return err
+		}
+		if err := team.waitFor(ctx, total.raised); err != nil {
+			return err
+		}
+		show.show()
+		return nil
+	}
 	if err := run.all(ctx, clinic); err != nil {
 		return interrupted(ctx, err)
 	}
 	clock.letGo()
-	total, err := countAlerts(ctx, conn)
-	if err != nil {
-		return interrupted(ctx, err)
-	}
-	if err := team.waitFor(ctx, total.raised); err != nil {
-		return interrupted(ctx, err)
-	}
 	show.summary(run, total)
+	show.next(c.Once)
 	if c.Once {
 		return nil
 	}
-	show.staying()
 	<-ctx.Done()
 	return nil
 }
@@ -124,6 +129,7 @@ func startDemo(ctx context.Context, folder string, clock *simulated, warnings io
 	config.Redis = "embedded:7403"
 	config.Now, config.Version, config.Retention = clock.Now, version, 0
 	config.Log = slog.New(slog.NewTextHandler(warnings, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	config.Drain = 5 * time.Second
 	for _, address := range []string{config.Listen, config.HTTPListen, "127.0.0.1:7403"} {
 		if !free(address) {
 			config.Listen, config.HTTPListen, config.Redis = "127.0.0.1:0", "127.0.0.1:0", "embedded"
@@ -166,7 +172,9 @@ type clinicRun struct {
 	client rapportv1.IngestServiceClient
 	clock  *simulated
 	// sent hears of every result with the moment its batch was sent.
-	sent     func(*rapportv1.Result, time.Time)
+	sent func(*rapportv1.Result, time.Time)
+	// settle is called after each week and at the end.
+	settle   func() error
 	items    int
 	outcomes map[rapportv1.Outcome]int
 	took     time.Duration
@@ -177,6 +185,7 @@ func (r *clinicRun) all(ctx context.Context, clinic simulate.Clinic) error {
 	begun := time.Now()
 	r.outcomes = map[rapportv1.Outcome]int{}
 	var today []simulate.Event
+	week := clinic.Start
 	for e := range clinic.Events() {
 		if len(today) > 0 && !sameDay(today[0].At, e.At) {
 			if err := r.day(ctx, today); err != nil {
@@ -184,13 +193,19 @@ func (r *clinicRun) all(ctx context.Context, clinic simulate.Clinic) error {
 			}
 			today = today[:0]
 		}
+		if e.At.Sub(week) >= 7*24*time.Hour {
+			week = e.At
+			if err := r.settle(); err != nil {
+				return err
+			}
+		}
 		today = append(today, e)
 	}
 	if err := r.day(ctx, today); err != nil {
 		return err
 	}
 	r.took = time.Since(begun)
-	return nil
+	return r.settle()
 }
 
 func sameDay(a, b time.Time) bool {

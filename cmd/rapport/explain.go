@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -89,6 +90,7 @@ func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSh
 	writeAdherence(w, e.GetAdherence())
 	writeAlerts(w, e.GetAlerts())
 	for _, sheet := range sheets {
+		fmt.Fprintln(w)
 		writeSheet(w, sheet)
 	}
 }
@@ -162,14 +164,18 @@ func writeAlerts(w io.Writer, alerts []*rapportv1.Alert) {
 		return
 	}
 	fmt.Fprintln(w, "\nAlerts")
+	slices.SortStableFunc(alerts, func(a, b *rapportv1.Alert) int { return cmp.Compare(b.GetSeverity(), a.GetSeverity()) })
 	for _, a := range alerts {
-		fmt.Fprintf(w, "  %-8s %-12s %s: %s\n           %s\n", severityWord(a.GetSeverity()), statusWord(a.GetStatus()), day(a.GetEffective()), a.GetSeen(), a.GetId())
+		fmt.Fprintf(w, "  %-8s  %s  %-12s  %s\n", severityWord(a.GetSeverity()), day(a.GetEffective()), statusWord(a.GetStatus()), a.GetId())
+		for _, line := range wrap(a.GetSeen(), width-12) {
+			fmt.Fprintf(w, "%12s%s\n", "", line)
+		}
 	}
 }
 
 // writeSheet prints one response's scores with their working.
 func writeSheet(w io.Writer, sheet *rapportv1.ScoreSheet) {
-	fmt.Fprintf(w, "\n%s %s", sheet.GetInstrument(), sheet.GetVersion())
+	fmt.Fprintf(w, "%s %s", sheet.GetInstrument(), sheet.GetVersion())
 	if sheet.GetEffective() != nil {
 		fmt.Fprintf(w, " on %s", day(sheet.GetEffective()))
 	}
@@ -191,7 +197,7 @@ func writeSheet(w io.Writer, sheet *rapportv1.ScoreSheet) {
 		fmt.Fprintf(w, "  answers          %s\n", strings.Join(answers, " "))
 	}
 	for _, issue := range sheet.GetIssues() {
-		fmt.Fprintf(w, "  %s\n", strings.TrimPrefix(issue.GetExpression()+": "+issue.GetText(), ": "))
+		fmt.Fprintf(w, "  %s\n", issueWords(issue))
 	}
 }
 
@@ -219,40 +225,4 @@ func answerWords(i *rapportv1.ItemAnswer) string {
 	default:
 		return decimal(i.GetAnswer())
 	}
-}
-
-// unscoredCmd lists what could not be used.
-type unscoredCmd struct {
-	connection
-	outputFlag
-	Max int32 `default:"50" help:"At most this many, up to 1000 (${default})." env:"-"`
-}
-
-// Run lists.
-func (c unscoredCmd) Run(ctx context.Context, s streams) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	resp, err := rapportv1.NewOutcomeServiceClient(conn).ListUnscored(ctx, &rapportv1.ListUnscoredRequest{PageSize: c.Max})
-	if err != nil {
-		return err
-	}
-	for _, u := range resp.GetUnscored() {
-		if c.json() {
-			if err := printProto(s.out, u); err != nil {
-				return err
-			}
-			continue
-		}
-		fmt.Fprintf(s.out, "%s from %s\n", u.GetReference(), u.GetSource())
-		for _, issue := range u.GetIssues() {
-			fmt.Fprintf(s.out, "  %s\n", strings.TrimPrefix(issue.GetExpression()+": "+issue.GetText(), ": "))
-		}
-	}
-	if len(resp.GetUnscored()) == 0 && !c.json() {
-		fmt.Fprintln(s.out, "Everything that is stored could be used.")
-	}
-	return nil
 }

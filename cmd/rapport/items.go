@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // item is one thing to send, and where it came from.
@@ -25,121 +26,248 @@ type item struct {
 	body   []byte
 }
 
+// String is where the item stands: file and number.
+func (i item) String() string {
+	name := i.file
+	if name == standardInput {
+		name = "(standard input)"
+	}
+	return fmt.Sprintf("%s:%d", name, i.number)
+}
+
 // maxItem is the largest single item that is read, in bytes: the largest Bundle the server takes.
 const maxItem = 64 << 20
 
-// readItems reads files, folders and standard input in order. NDJSON gives an item per line, anything else one per
-// top-level JSON value. What was done before, as position knows, is passed over.
-func readItems(ctx context.Context, names []string, stdin io.Reader, done *position) iter.Seq2[item, error] {
-	return func(yield func(item, error) bool) {
-		for _, name := range names {
-			files, err := expand(name)
-			if err != nil {
-				yield(item{}, err)
-				return
-			}
-			for _, file := range files {
-				if !readFile(ctx, file, stdin, done, yield) {
-					return
-				}
-			}
-		}
-	}
+// standardInput is the name that stands for it.
+const standardInput = "-"
+
+// inputs are the files to read, in order.
+type inputs struct {
+	files []string
+	stdin io.Reader
+	// done is what an earlier run has sent; nil for nothing.
+	done *position
+	// size is how many bytes all files have; 0 when it is not known. read is how many of them were read so far.
+	size int64
+	read atomic.Int64
 }
 
 // suffixes are what is taken out of a folder.
 var suffixes = []string{".json", ".ndjson", ".jsonl", ".json.gz", ".ndjson.gz", ".jsonl.gz"}
 
-// expand lists the files of a folder, in name order; anything else is itself.
-func expand(name string) ([]string, error) {
-	if name == "-" {
-		return []string{name}, nil
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.IsDir() {
-		return []string{name}, nil
-	}
-	var files []string
-	err = filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() && slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(path, s) }) {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("%s: no .json, .ndjson or .jsonl file in this folder", name)
-	}
-	return files, err
-}
-
-func readFile(ctx context.Context, name string, stdin io.Reader, done *position, yield func(item, error) bool) bool {
-	in := io.NopCloser(stdin)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			yield(item{}, err)
-			return false
-		}
-		in = f
-	}
-	defer in.Close()
-	plain, err := unzip(bufio.NewReaderSize(in, 1<<20))
-	if err != nil {
-		yield(item{}, fmt.Errorf("%s: %w", name, err))
-		return false
-	}
-	number := 0
-	for body, err := range bodies(plain, strings.Contains(name, ".ndjson") || strings.Contains(name, ".jsonl")) {
-		if err != nil {
-			yield(item{}, fmt.Errorf("%s, item %d: %w", name, number+1, err))
-			return false
-		}
-		number++
-		if number <= done.of(name) {
+// open looks for all names before anything is read: folders become their files, in name order.
+// Errors: every name that does not exist, or is a folder without such a file.
+func (in *inputs) open(names []string) error {
+	var wrong []error
+	known := true
+	for _, name := range names {
+		if name == standardInput {
+			in.files, known = append(in.files, name), false
 			continue
 		}
-		if ctx.Err() != nil || !yield(item{name, number, body}, nil) {
+		info, err := os.Stat(name)
+		switch {
+		case err != nil:
+			wrong = append(wrong, plainPath(err))
+		case info.IsDir():
+			if err := in.folder(name); err != nil {
+				wrong = append(wrong, err)
+			}
+		default:
+			in.files, in.size = append(in.files, name), in.size+info.Size()
+			known = known && info.Mode().IsRegular()
+		}
+	}
+	if !known {
+		in.size = 0
+	}
+	return errors.Join(wrong...)
+}
+
+func (in *inputs) folder(name string) error {
+	before := len(in.files)
+	err := filepath.WalkDir(name, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return plainPath(err)
+		}
+		if !slices.ContainsFunc(suffixes, func(s string) bool { return strings.HasSuffix(path, s) }) {
+			return nil
+		}
+		info, err := os.Stat(path) // a link counts as what it points to
+		if err != nil {
+			return plainPath(err)
+		}
+		if info.Mode().IsRegular() {
+			in.files, in.size = append(in.files, path), in.size+info.Size()
+		}
+		return nil
+	})
+	if err == nil && len(in.files) == before {
+		return fmt.Errorf("%s: no .json, .ndjson or .jsonl file in this folder", name)
+	}
+	return err
+}
+
+// plainPath leaves out the system call.
+func plainPath(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", p.Path, p.Err)
+	}
+	return err
+}
+
+// items reads the files. NDJSON gives an item per line, anything else one per top-level JSON value; what was done before
+// is passed over. A file that cannot be read to its end gives an item without a body, with the reason; the next file
+// follows.
+func (in *inputs) items(ctx context.Context) iter.Seq2[item, error] {
+	return func(yield func(item, error) bool) {
+		for _, name := range in.files {
+			if !in.file(ctx, name, yield) {
+				return
+			}
+		}
+	}
+}
+
+func (in *inputs) file(ctx context.Context, name string, yield func(item, error) bool) bool {
+	raw := io.NopCloser(in.stdin)
+	skip := 0
+	if name != standardInput {
+		f, err := os.Open(name)
+		if err != nil {
+			return yield(item{file: name}, plainPath(err))
+		}
+		raw = f
+		if skip, err = in.done.begin(name, f); err != nil {
+			_ = f.Close()
+			return yield(item{file: name}, err)
+		}
+	}
+	defer raw.Close()
+	text, err := plainText(bufio.NewReaderSize(counted{raw, &in.read}, 1<<20))
+	if err != nil {
+		return yield(item{file: name}, fmt.Errorf("%s: %w", name, err))
+	}
+	number := 0
+	for body, err := range bodies(text, name) {
+		number++
+		switch {
+		case ctx.Err() != nil:
 			return false
+		case err != nil:
+			if !yield(item{file: name, number: number}, fmt.Errorf("%s: %w", item{file: name, number: number}, err)) {
+				return false
+			}
+		case number > skip:
+			if !yield(item{name, number, body}, nil) {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// unzip looks at the first bytes, so that it does not depend on the name.
-func unzip(in *bufio.Reader) (*bufio.Reader, error) {
-	magic, _ := in.Peek(2) // shorter input is not gzip
-	if !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return in, nil
-	}
-	z, err := gzip.NewReader(in)
-	if err != nil {
-		return nil, err
-	}
-	return bufio.NewReaderSize(z, 1<<20), nil
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
 }
 
-func bodies(in *bufio.Reader, lines bool) iter.Seq2[[]byte, error] {
-	if lines {
+// Read reads and counts.
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// plainText unpacks gzip, known by its first bytes, and takes the mark away with which Windows begins UTF-8.
+func plainText(in *bufio.Reader) (*bufio.Reader, error) {
+	magic, _ := in.Peek(2) // shorter input is not gzip
+	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, fmt.Errorf("broken gzip: %w", err)
+		}
+		in = bufio.NewReaderSize(gunzipped{z}, 1<<20)
+	}
+	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		_, err := in.Discard(3)
+		return in, err
+	}
+	if mark, _ := in.Peek(2); bytes.Equal(mark, []byte("\xff\xfe")) || bytes.Equal(mark, []byte("\xfe\xff")) {
+		return nil, errors.New("the text is UTF-16: FHIR JSON is UTF-8")
+	}
+	return in, nil
+}
+
+// gunzipped says of what is broken that it is the gzip.
+type gunzipped struct{ *gzip.Reader }
+
+// Read unpacks.
+func (g gunzipped) Read(p []byte) (int, error) {
+	n, err := g.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("broken gzip: %w", err)
+	}
+	return n, err
+}
+
+// bodies are the items of one file.
+func bodies(in *bufio.Reader, name string) iter.Seq2[[]byte, error] {
+	base := filepath.Base(name)
+	if strings.Contains(base, ".ndjson") || strings.Contains(base, ".jsonl") || beginsWithALine(in) {
 		return eachLine(in)
 	}
 	return eachValue(in)
 }
 
-// eachLine gives non-empty lines.
+// beginsWithALine says whether the first line is a whole JSON value: then every line is taken for itself, whatever the
+// name, so that a broken line harms no other.
+func beginsWithALine(in *bufio.Reader) bool {
+	start, _ := in.Peek(in.Size()) // less, when there is less
+	line, _, found := bytes.Cut(bytes.TrimLeft(start, " \t\r\n"), []byte("\n"))
+	return found && json.Valid(line)
+}
+
+// errTooLarge is what is told of an item that is not read into memory.
+var errTooLarge = fmt.Errorf("larger than %d MiB: split the Bundle", maxItem>>20)
+
+// eachLine gives non-empty lines. A line that is too large is told of and passed over.
 func eachLine(in *bufio.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		scan := bufio.NewScanner(in)
-		scan.Buffer(make([]byte, 0, 1<<20), maxItem)
-		for scan.Scan() {
-			if line := bytes.TrimSpace(scan.Bytes()); len(line) > 0 && !yield(bytes.Clone(line), nil) {
+		for {
+			line, err := oneLine(in)
+			if len(bytes.TrimSpace(line)) > 0 && !yield(bytes.TrimSpace(line), nil) {
+				return
+			}
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err == nil:
+			case !yield(nil, err) || !errors.Is(err, errTooLarge):
 				return
 			}
 		}
-		if err := scan.Err(); err != nil {
-			yield(nil, err)
+	}
+}
+
+// oneLine reads to the end of the line. Of a line that is too large nothing is kept.
+func oneLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	large := false
+	for {
+		part, err := in.ReadSlice('\n')
+		if large = large || len(line)+len(part) > maxItem; large {
+			line = nil
+		} else {
+			line = append(line, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+		case large && (err == nil || errors.Is(err, io.EOF)):
+			return nil, errTooLarge
+		default:
+			return line, err
 		}
 	}
 }
@@ -148,15 +276,19 @@ func eachLine(in *bufio.Reader) iter.Seq2[[]byte, error] {
 // that the server says what is wrong with it.
 func eachValue(in *bufio.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		decoder := json.NewDecoder(in)
+		bounded := &budget{in, 0}
+		decoder := json.NewDecoder(bounded)
 		for {
+			bounded.left = maxItem
 			var value json.RawMessage
 			err := decoder.Decode(&value)
 			switch {
 			case errors.Is(err, io.EOF):
 				return
 			case err != nil:
-				yield(remainder(decoder, in))
+				if rest, err := remainder(decoder, bounded); err != nil || len(rest) > 0 {
+					yield(rest, err)
+				}
 				return
 			case !yield(value, nil):
 				return
@@ -165,7 +297,26 @@ func eachValue(in *bufio.Reader) iter.Seq2[[]byte, error] {
 	}
 }
 
+// budget refuses to read more than is left for one value.
+type budget struct {
+	io.Reader
+	left int
+}
+
+// Read reads what the budget allows.
+func (b *budget) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLarge
+	}
+	n, err := b.Reader.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
 func remainder(decoder *json.Decoder, in io.Reader) ([]byte, error) {
-	rest, err := io.ReadAll(io.LimitReader(io.MultiReader(decoder.Buffered(), in), maxItem))
-	return bytes.TrimSpace(rest), err
+	rest, err := io.ReadAll(io.MultiReader(decoder.Buffered(), in))
+	if err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(rest), nil
 }

@@ -19,6 +19,13 @@ type storeFlag struct {
 	Store string `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
 }
 
+// Validate refuses what names no database.
+func (f storeFlag) Validate() error {
+	config := server.Default()
+	config.Store = f.Store
+	return config.Validate()
+}
+
 // verifyCmd checks a database.
 type verifyCmd struct {
 	storeFlag
@@ -100,6 +107,7 @@ func (c migrateCmd) Run(ctx context.Context, s streams) error {
 
 // tokenCmd makes a token.
 type tokenCmd struct {
+	outputFlag
 	Name   string `arg:"" help:"Name of the client, for logs."`
 	Tenant string `default:"default" help:"Tenant it may work in (${default})."`
 	File   string `type:"path" help:"Append the line to this tokens file instead of printing it." placeholder:"FILE" env:"-"`
@@ -117,8 +125,7 @@ func (c tokenCmd) Run(s streams) error {
 	}
 	token, line := auth.NewToken(c.Name, ref.Tenant(c.Tenant))
 	if c.File == "" {
-		_, err := fmt.Fprintf(s.out, "token  %s\nline   %s\n", token, line)
-		return err
+		return c.print(s, token, line)
 	}
 	f, err := os.OpenFile(c.File, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -131,14 +138,40 @@ func (c tokenCmd) Run(s streams) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(s.out, token)
+	return c.print(s, token, "")
+}
+
+// print shows the token, and the line when it stands in no file yet.
+func (c tokenCmd) print(s streams, token, line string) error {
+	if c.json() {
+		return json.NewEncoder(s.out).Encode(struct {
+			Token string `json:"token"`
+			Line  string `json:"line,omitempty"`
+		}{token, line})
+	}
+	if line == "" {
+		_, err := fmt.Fprintln(s.out, token)
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "token  %s\nline   %s\n", token, line)
 	return err
 }
 
 // healthCmd asks a server whether it serves.
 type healthCmd struct {
 	connection
+	outputFlag
 	Within time.Duration `default:"3s" help:"How long to wait for the answer (${default})." env:"-"`
+}
+
+// Help shows examples.
+func (healthCmd) Help() string {
+	return `Exit code 0 when the server serves, 1 otherwise. It needs no token. Where serve has its certificate in RAPPORT_TLS_CERT,
+health finds it there too.
+
+Examples:
+  rapport health
+  rapport health --addr 127.0.0.1:7401 --tls-cert /run/secrets/tls_cert --within 1s`
 }
 
 // Run asks.
@@ -156,6 +189,9 @@ func (c healthCmd) Run(ctx context.Context, s streams) error {
 	}
 	if resp.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		return fmt.Errorf("the server says %s", resp.GetStatus())
+	}
+	if c.json() {
+		return json.NewEncoder(s.out).Encode(map[string]string{"status": "serving"})
 	}
 	_, err = fmt.Fprintln(s.out, "serving")
 	return err

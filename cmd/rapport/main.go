@@ -3,9 +3,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -42,34 +42,44 @@ type cli struct {
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
-// streams are where a command reads and writes.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-	// terminal says whether err is watched by a person.
-	terminal bool
-}
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr, isTerminal(os.Stderr)})
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends a stop that takes too long
+	// A reader that goes away, such as head, ends a command in order instead of killing it.
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	code := run(ctx, os.Args[1:], streams{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: isTerminal(os.Stderr), screen: isTerminal(os.Stdout),
+	})
 	stop()
 	os.Exit(code)
 }
 
-// run parses and runs one command and returns its exit code.
-func run(ctx context.Context, args []string, s streams) (code int) {
+// run parses and runs one command and returns its exit code. When nobody reads what it prints any more, it is stopped.
+func run(ctx context.Context, args []string, s streams) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &sink{Writer: s.out, broken: cancel}
+	s.out = out
+	code := command(ctx, args, s)
+	if err := out.failure(); err != nil {
+		fmt.Fprintln(s.err, "rapport: writing the output:", err)
+		return exitFailed
+	}
+	return code
+}
+
+func command(ctx context.Context, args []string, s streams) (code int) {
 	var c cli
-	exited := -1
+	bare := len(args) == 0
 	parser, err := kong.New(&c,
 		kong.Name("rapport"),
 		kong.Description("Outcomes for rehabilitation and advanced primary care: scores, what changed, and who should know."),
 		kong.DefaultEnvars("RAPPORT"),
-		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(s.out, s.err),
-		kong.Exit(func(code int) { exited = code; panic(exit{}) }),
-		kong.Configuration(configLoader),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.WithBeforeResolve(withConfig),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(s),
 	)
@@ -78,13 +88,21 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 		return exitFailed
 	}
 	defer func() {
-		if v := recover(); v != nil {
-			if _, ok := v.(exit); !ok {
-				panic(v)
-			}
-			code = exited
+		v := recover()
+		asked, ok := v.(exit)
+		switch {
+		case ok && bare:
+			code = exitUsage
+		case ok:
+			code = int(asked)
+		case v != nil:
+			panic(v)
 		}
 	}()
+	// The command alone is answered with the help for whoever typed it, and as wrong usage for a script that lost a word.
+	if bare {
+		parser.Stdout, args = s.err, []string{"--help"}
+	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
 		return wrongUsage(s, err)
@@ -96,36 +114,33 @@ func run(ctx context.Context, args []string, s streams) (code int) {
 }
 
 // exit unwinds to run when kong wants to end the process, such as after --help.
-type exit struct{}
+type exit int
 
 func wrongUsage(s streams, err error) int {
 	fmt.Fprintln(s.err, "rapport:", err)
-	var parse *kong.ParseError
-	if errors.As(err, &parse) && parse.Context != nil {
-		fmt.Fprintf(s.err, "Run `%s --help` for what it takes.\n", commandOf(parse.Context))
-	}
-	return exitUsage
-}
-
-func commandOf(c *kong.Context) string {
 	name := "rapport"
-	if node := c.Selected(); node != nil {
-		return node.FullPath()
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		if node := parse.Context.Selected(); node != nil {
+			name = node.FullPath()
+		}
 	}
-	return name
+	fmt.Fprintf(s.err, "`%s --help` says what it takes.\n", name)
+	return exitUsage
 }
 
 // usageError is wrong usage found after parsing.
 type usageError struct{ error }
 
 func failed(s streams, err error) int {
-	var usage usageError
-	if errors.As(err, &usage) {
-		fmt.Fprintln(s.err, "rapport:", err)
+	if usage, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintln(s.err, "rapport:", usage)
 		return exitUsage
 	}
-	if !errors.Is(err, errSaid) {
+	if !errors.Is(err, errSaid) && !gone(err) {
 		fmt.Fprintln(s.err, "rapport:", describe(err))
+	}
+	if gone(err) {
+		return exitDone
 	}
 	return exitFailed
 }
@@ -138,11 +153,15 @@ type versionCmd struct {
 	outputFlag
 }
 
+// Help shows an example.
+func (versionCmd) Help() string { return "Example:\n  rapport version -o json" }
+
 // Run prints.
 func (v versionCmd) Run(s streams) error {
 	if v.json() {
-		_, err := fmt.Fprintf(s.out, "{%q:%q}\n", "version", version)
-		return err
+		return json.NewEncoder(s.out).Encode(struct {
+			Version string `json:"version"`
+		}{version})
 	}
 	_, err := fmt.Fprintln(s.out, "rapport", version)
 	return err

@@ -6,15 +6,27 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"sync"
 	"time"
 )
 
 // position remembers how many items of each file are done, so that a broken run goes on where it was.
 // A nil position remembers nothing.
 type position struct {
-	path  string
-	files map[string]int
+	path string
+
+	mu    sync.Mutex
+	files map[string]place
 	saved time.Time
+}
+
+// place is how far one file is done. A file that has changed since begins anew: sending again does no harm, leaving
+// something out would.
+type place struct {
+	Items    int       `json:"items"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
 }
 
 // openPosition reads the file when it exists; an empty path remembers nothing.
@@ -22,10 +34,10 @@ func openPosition(path string) (*position, error) {
 	if path == "" {
 		return nil, nil
 	}
-	p := &position{path: path, files: map[string]int{}}
+	p := &position{path: path, files: map[string]place{}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
+		return p, p.save() // what cannot be written is told before anything is sent
 	}
 	if err != nil {
 		return nil, err
@@ -36,15 +48,30 @@ func openPosition(path string) (*position, error) {
 	return p, nil
 }
 
-// of is how many items of a file are done.
-func (p *position) of(file string) int {
+// begin returns how many items of a file are done.
+func (p *position) begin(file string, opened *os.File) (int, error) {
 	if p == nil {
-		return 0
+		return 0, nil
 	}
-	return p.files[file]
+	key, err := filepath.Abs(file)
+	if err != nil {
+		return 0, err
+	}
+	info, err := opened.Stat()
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := place{Size: info.Size(), Modified: info.ModTime().UTC()}
+	if before, ok := p.files[key]; ok && before.Size == now.Size && before.Modified.Equal(now.Modified) {
+		now.Items = before.Items
+	}
+	p.files[key] = now
+	return now.Items, nil
 }
 
-// saveEvery bounds what is sent again after a crash; sending again does no harm.
+// saveEvery bounds what is sent again after a crash.
 const saveEvery = time.Second
 
 // done notes an item. Items of one file are done in order.
@@ -52,7 +79,15 @@ func (p *position) done(i item) error {
 	if p == nil {
 		return nil
 	}
-	p.files[i.file] = i.number
+	key, err := filepath.Abs(i.file)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.files[key]
+	at.Items = i.number
+	p.files[key] = at
 	if time.Since(p.saved) < saveEvery {
 		return nil
 	}
@@ -76,5 +111,7 @@ func (p *position) close() error {
 	if p == nil {
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.save()
 }

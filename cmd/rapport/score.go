@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -11,12 +13,13 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/scoring"
 	"github.com/rapport-health/rapport/services/server"
 )
 
 // scoreCmd scores without a server and without storing.
 type scoreCmd struct {
-	outputFlag
+	Output     string `short:"o" name:"output" enum:"auto,text,json" default:"auto" help:"text, json (one object per response), or auto: text on a terminal, json elsewhere (${default})." placeholder:"FORM" env:"-"`
 	Instrument string `help:"Instrument of --answers, such as wai-sr." placeholder:"ID" env:"-"`
 	Answers    string `help:"Ordinals as printed, in the order of the form, - for unanswered: 4,4,5,-,5." placeholder:"LIST" env:"-"`
 	File       string `arg:"" optional:"" help:"QuestionnaireResponse JSON or NDJSON, or - for standard input."`
@@ -26,7 +29,7 @@ type scoreCmd struct {
 func (scoreCmd) Help() string {
 	return `Examples:
   rapport score response.json
-  rapport score - -o json < responses.ndjson
+  rapport score - < responses.ndjson
   rapport score --instrument phq-9 --answers 2,2,-,2,1,1,2,0,1`
 }
 
@@ -36,29 +39,40 @@ func (c scoreCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	if (c.Answers == "") == (c.File == "") {
-		return usageError{fmt.Errorf("give either a file or --instrument with --answers")}
+	if (c.Answers == "") == (c.File == "") || (c.Answers == "") != (c.Instrument == "") {
+		return usageError{errors.New("give either a file, or --instrument with --answers")}
 	}
-	if c.Answers != "" {
-		answers, err := ordinals(c.Answers)
-		if err != nil {
-			return usageError{err}
-		}
-		sheet, err := room.Answers(c.Instrument, answers)
-		if err != nil {
-			return err
-		}
-		return c.print(s, sheet)
+	if c.File != "" {
+		return c.files(ctx, s, room)
 	}
+	answers, err := ordinals(c.Answers)
+	if err != nil {
+		return usageError{err}
+	}
+	sheet, err := room.Answers(c.Instrument, answers)
+	if err != nil {
+		return err
+	}
+	return c.print(s, sheet)
+}
+
+// files scores every response of a file. What cannot be scored is told, and the next one follows.
+func (c scoreCmd) files(ctx context.Context, s streams, room *scoring.Server) error {
 	failed := false
-	for i, err := range readItems(ctx, []string{c.File}, s.in, nil) {
+	in := &inputs{stdin: s.in}
+	if err := in.open([]string{c.File}); err != nil {
+		return err
+	}
+	for i, err := range in.items(ctx) {
 		if err != nil {
-			return err
+			failed = true
+			fmt.Fprintln(s.err, "rapport:", err)
+			continue
 		}
 		sheet, err := room.Response(i.body)
 		if err != nil {
 			failed = true
-			fmt.Fprintf(s.err, "%s:%d: %s\n", i.file, i.number, located(err))
+			fmt.Fprintf(s.err, "%s: %s\n", i, located(err))
 			continue
 		}
 		if err := c.print(s, sheet); err != nil {
@@ -101,7 +115,7 @@ func ordinals(list string) ([]*float64, error) {
 }
 
 func (c scoreCmd) print(s streams, sheet *rapportv1.ScoreSheet) error {
-	if c.json() {
+	if c.Output == "json" || c.Output == "auto" && !s.screen {
 		return json.NewEncoder(s.out).Encode(plain(sheet))
 	}
 	writeSheet(s.out, sheet)
@@ -144,7 +158,7 @@ func plain(sheet *rapportv1.ScoreSheet) plainSheet {
 	}
 	for _, s := range sheet.GetScores() {
 		out.Scores[s.GetCode()] = plainScore{
-			s.Value, s.GetBand(), s.GetProrated(), s.GetNotScorable(), directionWord(s.GetDirection()), s.GetUnconfirmed(),
+			rounded(s.Value), s.GetBand(), s.GetProrated(), s.GetNotScorable(), directionWord(s.GetDirection()), s.GetUnconfirmed(),
 		}
 	}
 	for _, c := range sheet.GetCritical() {
@@ -156,6 +170,14 @@ func plain(sheet *rapportv1.ScoreSheet) plainSheet {
 		})
 	}
 	return out
+}
+
+// rounded is a value to three decimals, as the vectors have it.
+func rounded(value *float64) *float64 {
+	if value == nil {
+		return nil
+	}
+	return new(math.Round(*value*1000) / 1000)
 }
 
 func directionWord(d rapportv1.Direction) string {
@@ -182,21 +204,22 @@ func (c instrumentsCmd) Run(s streams) error {
 	if c.ID != "" {
 		definition, err := registry.Lookup(c.ID)
 		if err != nil {
-			return err
+			return fmt.Errorf("no instrument is called %q: `rapport instruments` lists them", c.ID)
 		}
 		return c.show(s, definition)
 	}
 	if c.json() {
-		return json.NewEncoder(s.out).Encode(registry.All())
+		for _, d := range registry.All() {
+			if err := json.NewEncoder(s.out).Encode(d); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tVERSION\tCONSTRUCT\tITEMS\tSCORES\tTITLE")
 	for _, d := range registry.All() {
-		codes := make([]string, len(d.Scores))
-		for i := range d.Scores {
-			codes[i] = d.Scores[i].Code
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", d.ID, d.Version, d.Construct, len(d.Items), len(codes), d.Title)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\n", d.ID, d.Version, d.Construct, len(d.Items), len(d.Scores), d.Title)
 	}
 	return w.Flush()
 }

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -23,88 +20,91 @@ import (
 
 // outputFlag chooses between text for people and JSON for programs.
 type outputFlag struct {
-	Output string `short:"o" name:"output" enum:"text,json" default:"text" help:"text or json." env:"-"`
+	Output string `short:"o" name:"output" enum:"text,json" default:"text" help:"text, or json: one object per line (${default})." placeholder:"FORM" env:"-"`
 }
 
 func (o outputFlag) json() bool { return o.Output == "json" }
 
-// connection is how a command reaches a server.
-type connection struct {
-	Addr   string `default:"127.0.0.1:7401" help:"gRPC address of the server." placeholder:"HOST:PORT"`
-	TLS    bool   `name:"tls" help:"Use TLS, with the system's certificate authorities."`
-	CACert string `name:"ca-cert" type:"existingfile" help:"Use TLS, with these certificate authorities (PEM)." placeholder:"FILE"`
-	Bearer string `name:"bearer" help:"Bearer token." placeholder:"TOKEN"`
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+	// terminal says whether err is watched by a person, and screen whether out is.
+	terminal, screen bool
 }
 
-// dial opens a connection that carries the token on every call.
-func (c connection) dial() (*grpc.ClientConn, error) {
-	transport := insecure.NewCredentials()
-	if c.TLS || c.CACert != "" {
-		config := &tls.Config{MinVersion: tls.VersionTLS12}
-		if c.CACert != "" {
-			pem, err := os.ReadFile(c.CACert)
-			if err != nil {
-				return nil, err
-			}
-			config.RootCAs = x509.NewCertPool()
-			if !config.RootCAs.AppendCertsFromPEM(pem) {
-				return nil, fmt.Errorf("--ca-cert %s: no certificate in it", c.CACert)
-			}
-		}
-		transport = credentials.NewTLS(config)
+// sink is an output that remembers that it failed, so that no command has to ask after every line.
+type sink struct {
+	io.Writer
+	// broken is called once, at the first failure.
+	broken func()
+
+	mu  sync.Mutex
+	err error
+}
+
+// Write writes, until it fails for the first time.
+func (s *sink) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return 0, s.err
 	}
-	const most = 72 << 20
-	return grpc.NewClient(c.Addr,
-		grpc.WithTransportCredentials(transport),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(most), grpc.MaxCallSendMsgSize(most)),
-		grpc.WithChainUnaryInterceptor(c.authorizeUnary),
-		grpc.WithChainStreamInterceptor(c.authorizeStream),
-	)
-}
-
-func (c connection) authorized(ctx context.Context) context.Context {
-	if c.Bearer == "" {
-		return ctx
+	n, err := s.Writer.Write(p)
+	if err != nil {
+		s.err = err
+		s.broken()
 	}
-	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.Bearer)
+	return n, err
 }
 
-func (c connection) authorizeUnary(
-	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
-) error {
-	return invoke(c.authorized(ctx), method, req, reply, cc, opts...)
+// failure is why writing failed; nil as well when the reader went away, as `head` does: it had enough.
+func (s *sink) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if gone(s.err) {
+		return nil
+	}
+	return s.err
 }
 
-func (c connection) authorizeStream(
-	ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
-) (grpc.ClientStream, error) {
-	return open(c.authorized(ctx), desc, cc, method, opts...)
-}
+// gone says whether an output failed because its reader went away.
+func gone(err error) bool { return errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) }
 
-// describe is an error in words for a person: of a gRPC error its message and located issues.
+// describe is an error in words for a person.
 func describe(err error) string {
-	st, ok := status.FromError(err)
+	// Not status.FromError: of an error that was wrapped it gives the text of the wrapping.
+	answered, ok := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err)
 	if !ok {
 		return err.Error()
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s)", st.Message(), st.Code())
-	for _, detail := range st.Details() {
-		if issue, ok := detail.(*rapportv1.Issue); ok && issue.GetExpression() != "" {
-			fmt.Fprintf(&b, "\n  %s: %s", issue.GetExpression(), issue.GetText())
-		}
+	st := answered.GRPCStatus()
+	if _, dialled, ok := strings.Cut(st.Message(), "dial tcp "); ok && st.Code() == codes.Unavailable {
+		return fmt.Sprintf("no server answers at %s (is one running there? --addr says which)", strings.TrimSuffix(dialled, `"`))
 	}
-	return b.String()
+	return st.Message()
 }
 
-// printProto writes a message as one line of JSON with the names of the contract.
-func printProto(w io.Writer, m proto.Message) error {
-	data, err := protojson.MarshalOptions{UseProtoNames: false, EmitUnpopulated: false}.Marshal(m)
+// issueWords is where something is wrong and what.
+func issueWords(i *rapportv1.Issue) string {
+	return strings.TrimPrefix(i.GetExpression()+": "+i.GetText(), ": ")
+}
+
+// protoLine is a message as compact JSON with the names of the contract.
+func protoLine(m proto.Message) (json.RawMessage, error) {
+	data, err := protojson.Marshal(m)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var compact json.RawMessage = data // protojson varies its white space on purpose: write it one way
-	line, err := json.Marshal(compact)
+	return json.Marshal(json.RawMessage(data)) // protojson varies its white space on purpose: this is one way
+}
+
+// printProto writes a message as one line of JSON.
+func printProto(w io.Writer, m proto.Message) error {
+	line, err := protoLine(m)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,37 @@ func printProto(w io.Writer, m proto.Message) error {
 	return err
 }
 
+// isTerminal says whether a person may be watching: a character device that is not the null device.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+// decimal writes a number with three decimals at most.
+func decimal(x float64) string {
+	text := strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.3f", x), "0"), ".")
+	if text == "-0" {
+		return "0"
+	}
+	return text
+}
+
+// prefixed is the text behind its prefix, or nothing.
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+// plural is a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -18,8 +18,11 @@ func (c instrumentsCmd) show(s streams, d *instrument.Definition) error {
 	fmt.Fprintf(w, "%s  version %s\n%s\n\n", d.ID, d.Version, d.Title)
 	for _, line := range []struct{ label, text string }{
 		{"Measures", d.Construct + ", answered by the " + d.Respondent},
-		{"Recall", claim(d.Recall)}, {"Cadence", claim(d.Cadence)},
-		{"Licence", d.Licence.Notice}, {"Canonicals", strings.Join(d.Canonicals, "\n              ")}, {"Content hash", d.Hash},
+		{"Recall", claim(d.Recall)},
+		{"Cadence", claim(d.Cadence)},
+		{"Licence", d.Licence.Notice},
+		{"Canonicals", strings.Join(d.Canonicals, "\n              ")},
+		{"Content hash", d.Hash},
 	} {
 		fmt.Fprintf(w, "%-13s %s\n", line.label, line.text)
 	}

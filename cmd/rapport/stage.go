@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
@@ -33,17 +35,23 @@ type stage struct {
 	// moments hold when each resource was sent; delays how long its alerts took to the team.
 	moments map[string]time.Time
 	delays  []time.Duration
-	scores  int
+	// arrived are the alerts that are not printed yet.
+	arrived []arrival
+}
+
+// arrival is an alert as it reached a team.
+type arrival struct {
+	feed string
+	*rapportv1.Alert
 }
 
 func newStage(s streams, clinic simulate.Clinic, running *server.Server) *stage {
-	out, ok := s.out.(*os.File)
-	colour := ok && isTerminal(out) && os.Getenv("NO_COLOR") == ""
+	colour := s.screen && os.Getenv("NO_COLOR") == ""
 	return &stage{streams: s, colour: colour, clinic: clinic, server: running, moments: map[string]time.Time{}}
 }
 
 func (s *stage) opening() {
-	fmt.Fprintf(s.out, "%s a clinic of %d synthetic patients over %d weeks, all on this machine.\n",
+	fmt.Fprintf(s.out, "%s %d synthetic patients over %d weeks, all on this machine.\n",
 		s.bold("Rapport demo:"), s.clinic.Patients, s.clinic.Weeks)
 	fmt.Fprintf(s.out, "gRPC %s   FHIR http://%s/fhir   Redis %s\n\n", s.server.Addr(), s.server.HTTPAddr(), s.server.RedisAddr())
 	fmt.Fprintln(s.out, "Alerts as they reach the care teams, read from their Redis streams:")
@@ -72,7 +80,7 @@ var severityColours = map[rapportv1.Severity]string{
 	rapportv1.Severity_SEVERITY_MODERATE: "33", rapportv1.Severity_SEVERITY_INFO: "36",
 }
 
-// alert prints one alert: when, how urgent, who, what, and the numbers behind it.
+// alert takes an alert as it arrives.
 func (s *stage) alert(feed string, a *rapportv1.Alert) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,24 +89,80 @@ func (s *stage) alert(feed string, a *rapportv1.Alert) {
 			s.delays = append(s.delays, time.Since(at))
 		}
 	}
-	head := fmt.Sprintf("%s  %s  %-13s ", a.GetEffective().AsTime().Format("Jan 02"),
+	s.arrived = append(s.arrived, arrival{feed, a})
+}
+
+// show prints what has arrived, oldest first. The teams' streams come in no order among themselves, so this is what makes
+// two runs alike.
+func (s *stage) show() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slices.SortFunc(s.arrived, func(a, b arrival) int {
+		return cmp.Or(a.GetEffective().AsTime().Compare(b.GetEffective().AsTime()),
+			cmp.Compare(a.GetPatient(), b.GetPatient()), cmp.Compare(a.GetRule(), b.GetRule()), cmp.Compare(a.GetId(), b.GetId()))
+	})
+	for _, a := range s.arrived {
+		s.one(a)
+	}
+	s.arrived = s.arrived[:0]
+}
+
+// margin is where the text of an alert begins.
+const margin = 18
+
+// one prints when, how urgent, who and what, and below it the numbers and whom they reached.
+func (s *stage) one(a arrival) {
+	title := cut(a.GetTitle(), width-margin-14)
+	fmt.Fprintf(s.out, "%s  %s  %-13s %s\n", a.GetEffective().AsTime().Format("Jan 02"),
 		s.paint(severityColours[a.GetSeverity()], fmt.Sprintf("%-8s", severityWord(a.GetSeverity()))),
-		strings.TrimPrefix(a.GetPatient(), "Patient/"))
-	fmt.Fprintf(s.out, "%s%s\n", head, a.GetTitle())
-	for _, line := range wrap(a.GetSeen()+s.behind(a)+"  → "+strings.TrimPrefix(feed, "team:"), width-18) {
-		fmt.Fprintf(s.out, "%18s%s\n", "", line)
+		cut(strings.TrimPrefix(a.GetPatient(), "Patient/"), 13), s.bold(title))
+	to := " → " + cut(strings.TrimPrefix(a.feed, "team:"), 24)
+	lines := []string{short(a.Alert, width-margin-length(to)) + to}
+	if a.GetSeverity() == rapportv1.Severity_SEVERITY_CRITICAL {
+		lines = wrap(a.GetSeen()+to, width-margin)
+	}
+	for _, line := range lines {
+		fmt.Fprintf(s.out, "%*s%s\n", margin, "", line)
 	}
 }
 
-// behind are the numbers that the sentence does not say already.
-func (s *stage) behind(a *rapportv1.Alert) string {
-	var parts []string
-	for _, n := range a.GetNumbers() {
-		if !strings.Contains(a.GetSeen(), decimal(n.GetValue())) {
-			parts = append(parts, numberWords(n))
-		}
+// short is what was seen in at most n runes: the beginning of the sentence that holds its numbers when there is one, else
+// as many of the numbers as fit.
+func short(a *rapportv1.Alert, n int) string {
+	clause, _, _ := strings.Cut(a.GetSeen(), ": ")
+	if length(clause) <= n && strings.ContainsAny(clause, "0123456789") {
+		return clause
 	}
-	return prefixed(" · ", strings.Join(parts, ", "))
+	text := ""
+	for _, number := range a.GetNumbers() {
+		longer := strings.TrimPrefix(text+", "+briefly(number), ", ")
+		if length(longer) > n {
+			break
+		}
+		text = longer
+	}
+	return cmp.Or(text, cut(a.GetSeen(), n))
+}
+
+// briefly is a number to two decimals, with what it is compared with.
+func briefly(n *rapportv1.Number) string {
+	text := n.GetName() + " " + twoDecimals(n.GetValue()) + unitWords(n.GetUnit())
+	if n.Reference != nil {
+		text += " against " + twoDecimals(n.GetReference()) + unitWords(n.GetUnit())
+	}
+	return text
+}
+
+func twoDecimals(x float64) string { return decimal(math.Round(x*100) / 100) }
+
+func length(s string) int { return utf8.RuneCountInString(s) }
+
+// cut is text in at most n runes.
+func cut(text string, n int) string {
+	if length(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
 }
 
 // wrap breaks text into lines of at most n runes, at blanks.
@@ -200,18 +264,31 @@ func (s *stage) summary(run *clinicRun, total alertCount) {
 	for _, n := range run.outcomes {
 		resources += n
 	}
-	fmt.Fprintf(s.out, "%s  %d resources in %d submissions, in %.1f s\n", s.bold("Sent"), resources, run.items, run.took.Seconds())
+	fmt.Fprintf(s.out, "%s    %d resources in %d submissions, in %.1f s\n", s.bold("Sent"), resources, run.items, run.took.Seconds())
 	for _, o := range outcomeWords {
-		fmt.Fprintf(s.out, "      %6d  %s\n", run.outcomes[o.outcome], o.word)
+		s.counted(run.outcomes[o.outcome], o.word, outcomeMeanings[o.outcome])
 	}
-	fmt.Fprintf(s.out, "%s  %d raised, %d of them retracted after corrections, %d suppressed\n",
-		s.bold("Alerts"), total.raised, total.retracted, total.suppressed)
+	fmt.Fprintf(s.out, "%s\n", s.bold("Alerts"))
+	s.counted(total.raised, "raised", fmt.Sprintf("told to a care team; %d retracted after corrections", total.retracted))
+	s.counted(total.suppressed, "suppressed", "found but not raised, with the reason")
 	s.rules(total)
-	fmt.Fprintf(s.out, "%s  batch to durable: median %s, 99th percentile %s\n", s.bold("Latency"),
+	fmt.Fprintf(s.out, "%s  %-26s median %8s   99th percentile %8s\n", s.bold("Latency"), "batch to durable",
 		milliseconds(percentile(run.batches, 50)), milliseconds(percentile(run.batches, 99)))
-	fmt.Fprintf(s.out, "         batch to the team's stream: median %s, 99th percentile %s\n",
+	fmt.Fprintf(s.out, "         %-26s median %8s   99th percentile %8s\n", "batch to the team's stream",
 		milliseconds(percentile(s.delays, 50)), milliseconds(percentile(s.delays, 99)))
 	fmt.Fprintln(s.out, rule)
+}
+
+// outcomeMeanings say what is counted.
+var outcomeMeanings = map[rapportv1.Outcome]string{
+	rapportv1.Outcome_OUTCOME_SCORED:    "gave a score, an exercise log, a visit …",
+	rapportv1.Outcome_OUTCOME_STORED:    "kept; `rapport unscored` says why",
+	rapportv1.Outcome_OUTCOME_UNCHANGED: "sent again by the EHR, without effect",
+	rapportv1.Outcome_OUTCOME_REJECTED:  "nothing of it was written",
+}
+
+func (s *stage) counted(n int, word, meaning string) {
+	fmt.Fprintf(s.out, "%7d  %-19s %s\n", n, word, meaning)
 }
 
 // rules prints a row per rule and a column per severity.
@@ -220,19 +297,19 @@ func (s *stage) rules(total alertCount) {
 		rapportv1.Severity_SEVERITY_CRITICAL, rapportv1.Severity_SEVERITY_HIGH,
 		rapportv1.Severity_SEVERITY_MODERATE, rapportv1.Severity_SEVERITY_INFO,
 	}
-	fmt.Fprintf(s.out, "  %-30s", "rule")
+	fmt.Fprintf(s.out, "         %-29s", "by rule and severity")
 	for _, severity := range severities {
-		fmt.Fprintf(s.out, " %9s", severityWord(severity))
+		fmt.Fprintf(s.out, " %8s", severityWord(severity))
 	}
 	fmt.Fprintln(s.out)
 	for _, name := range slices.Sorted(maps.Keys(total.byRule)) {
-		fmt.Fprintf(s.out, "  %-30s", name)
+		fmt.Fprintf(s.out, "         %-29s", cut(name, 29))
 		for _, severity := range severities {
 			text := "·"
 			if n := total.byRule[name][severity]; n > 0 {
 				text = fmt.Sprint(n)
 			}
-			fmt.Fprintf(s.out, " %9s", text)
+			fmt.Fprintf(s.out, " %8s", text)
 		}
 		fmt.Fprintln(s.out)
 	}
@@ -250,21 +327,31 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000)
 }
 
-// staying says what to try next, with the addresses and a patient of this very run.
-func (s *stage) staying() {
-	self := "rapport"
-	if strings.Contains(os.Args[0], "go-build") {
-		self = "go run ./cmd/rapport"
-	}
+// next says what to try, with the addresses and a patient of this very run.
+func (s *stage) next(once bool) {
+	self := myself()
 	addr := ""
-	if s.server.Addr() != server.Default().Listen {
+	if s.server.Addr() != server.Default().Listen || os.Getenv("RAPPORT_ADDR") != "" {
 		addr = " --addr " + s.server.Addr()
 	}
 	_, port, _ := strings.Cut(s.server.RedisAddr(), ":")
-	fmt.Fprintln(s.out, "The server stays up until Ctrl-C. In another terminal, try:")
+	if once {
+		fmt.Fprintln(s.out, "Without --once the server stays up. Try then, in another terminal:")
+	} else {
+		fmt.Fprintln(s.out, "The server stays up until Ctrl-C. In another terminal, try:")
+	}
 	fmt.Fprintf(s.out, "  %s explain %s%s\n", self, cmp.Or(s.example(), "p1"), addr)
 	fmt.Fprintf(s.out, "  %s alerts list%s\n", self, addr)
 	fmt.Fprintf(s.out, "  redis-cli -p %s XREVRANGE '%s' + - COUNT 1\n", port, client.StreamKey("default", "all"))
+}
+
+// myself is how this program was called.
+func myself() string {
+	name := os.Args[0]
+	if strings.Contains(name, "go-build") {
+		return "go run ./cmd/rapport"
+	}
+	return name
 }
 
 // example is a patient with something to see: one whose alliance ruptures.

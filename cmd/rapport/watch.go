@@ -2,10 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
@@ -16,7 +21,7 @@ type watchCmd struct {
 	connection
 	outputFlag
 	Feeds []string `arg:"" optional:"" help:"Feeds: all, unassigned or team:ID, each with @N to go on after event N (default: all)."`
-	Max   int      `help:"Stop after this many events." env:"-"`
+	Max   int      `help:"Stop after this many events; 0 goes on until interrupted (${default})." default:"0" env:"-"`
 	Alert bool     `name:"alerts-only" help:"Only events about alerts." env:"-"`
 }
 
@@ -31,6 +36,14 @@ Examples:
   rapport watch all@1200 -o json`
 }
 
+// Validate refuses what cannot be.
+func (c watchCmd) Validate() error {
+	if c.Max < 0 {
+		return fmt.Errorf("--max %d: want 0 or more", c.Max)
+	}
+	return nil
+}
+
 // Run follows until interrupted.
 func (c watchCmd) Run(ctx context.Context, s streams) error {
 	cursors, err := cursorsOf(c.Feeds)
@@ -42,8 +55,10 @@ func (c watchCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	// Following waits for a server however long it is away; one that is not there to begin with is a wrong address.
+	if _, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{}); status.Code(err) == codes.Unavailable {
+		return err
+	}
 	left := c.Max
 	err = client.Follow(ctx, conn, cursors, func(e *rapportv1.Event) error {
 		if c.Alert && e.GetAlert() == nil {
@@ -53,15 +68,18 @@ func (c watchCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		if left--; left == 0 {
-			cancel()
+			return errEnough
 		}
 		return nil
 	})
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errEnough) {
 		return nil
 	}
 	return err
 }
+
+// errEnough ends following after --max events.
+var errEnough = errors.New("enough")
 
 func cursorsOf(feeds []string) ([]*rapportv1.Cursor, error) {
 	if len(feeds) == 0 {

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/rapport-health/rapport/api/client"
-	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
 
 // Config of a measuring run.
@@ -132,14 +132,25 @@ func (c Config) measure(ctx context.Context, store string) (*StoreReport, error)
 	if err != nil {
 		return nil, err
 	}
-	defer r.site.close()
+	defer r.close()
 	c.say("%s: ready after %v", store, time.Since(begun).Round(time.Millisecond))
-	for _, step := range []func(context.Context) error{r.fill, r.learn, r.turns, r.half, r.screens, r.check, r.weigh} {
+	watched := r.watchOthers()
+	for _, step := range []func(context.Context) error{r.fill, r.learn, r.turns, r.half, r.screens} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return r.report, nil
+	r.report.Others = watched()
+	return r.report, errors.Join(r.check(ctx), r.weigh(ctx))
+}
+
+// watchOthers begins to look at what other programs take of the processors; the function it returns says their share.
+func (r *run) watchOthers() (share func() float64) {
+	busy, own, begun := busyTime(), r.used(), time.Now()
+	return func() float64 {
+		others := busyTime() - busy - r.used().minus(own).all()
+		return max(0, others.Seconds()/time.Since(begun).Seconds()/float64(runtime.NumCPU()))
+	}
 }
 
 // starts times starts on a new SQLite file, from exec to a healthy answer.
@@ -165,16 +176,8 @@ func (r *run) starts(ctx context.Context) error {
 // fill sends the care teams and warms up.
 func (r *run) fill(ctx context.Context) error {
 	r.say("%s: warming up", r.engine)
-	service := rapportv1.NewIngestServiceClient(r.server.conn)
-	const most = 500
-	for from := 0; from < len(r.panel.patients); from += most {
-		request := &rapportv1.IngestRequest{Source: source}
-		for i := from; i < min(from+most, len(r.panel.patients)); i++ {
-			request.Items = append(request.Items, &rapportv1.Item{Body: r.panel.teamOf(i)})
-		}
-		if err := ingest(ctx, service, request); err != nil {
-			return fmt.Errorf("sending care teams: %w", err)
-		}
+	if err := r.sendTeams(ctx, len(r.panel.patients)); err != nil {
+		return err
 	}
 	for r.answered < 4*block {
 		if _, err := r.streams(ctx, 2, max(r.Slice/5, 200*time.Millisecond)); err != nil {

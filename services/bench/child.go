@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"runtime"
@@ -58,16 +59,29 @@ func dial(address string) (*grpc.ClientConn, error) {
 		}))
 }
 
+// The ports that servers under test listen at: below those that systems give to outgoing connections, so that a port
+// is still free when a killed server comes back.
+const (
+	lowestPort  = 15000
+	highestPort = 32000
+)
+
 // freeAddresses are loopback addresses that nobody listens at for the moment.
 func freeAddresses(n int) ([]string, error) {
 	var addresses []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	var last error
+	for tries := 0; len(addresses) < n; tries++ {
+		if tries > 100 {
+			return nil, fmt.Errorf("no port is free between %d and %d: %w", lowestPort, highestPort, last)
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(highestPort-lowestPort))
+		l, err := net.Listen("tcp", address)
 		if err != nil {
-			return nil, err
+			last = err
+			continue
 		}
 		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
+		addresses = append(addresses, address)
 	}
 	return addresses, nil
 }

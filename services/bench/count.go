@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -246,9 +245,4 @@ func (c *counting) reading(r Reading, want []Entry) {
 func resourceOf(reference string) string {
 	resource, _, _ := strings.Cut(reference, "/_history/")
 	return resource
-}
-
-// sortEntries orders by number.
-func sortEntries(entries []Entry) {
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Seq, b.Seq) })
 }

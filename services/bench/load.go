@@ -107,6 +107,22 @@ func ingest(ctx context.Context, service rapportv1.IngestServiceClient, request 
 	return nil
 }
 
+// sendTeams sends the care teams of the first n patients.
+func (s *site) sendTeams(ctx context.Context, n int) error {
+	service := rapportv1.NewIngestServiceClient(s.server.conn)
+	const most = 500
+	for from := 0; from < n; from += most {
+		request := &rapportv1.IngestRequest{Source: source}
+		for i := from; i < min(from+most, n); i++ {
+			request.Items = append(request.Items, &rapportv1.Item{Body: s.panel.teamOf(i)})
+		}
+		if err := ingest(ctx, service, request); err != nil {
+			return fmt.Errorf("sending care teams: %w", err)
+		}
+	}
+	return nil
+}
+
 // scored wants a response to have been stored and scored.
 func scored(result *rapportv1.Result) error {
 	if result.GetOutcome() == rapportv1.Outcome_OUTCOME_SCORED {
@@ -119,7 +135,7 @@ func scored(result *rapportv1.Result) error {
 	return fmt.Errorf("a response was not scored but %s%s", result.GetOutcome(), why)
 }
 
-// streams sends over concurrent streams, each as full as its window allows.
+// streams sends over concurrent streams, each with as many items under way as one transaction takes.
 func (s *site) streams(ctx context.Context, streams int, lasting time.Duration) (measured, error) {
 	return s.together(ctx, streams, lasting, func(ctx context.Context, number int, conn *grpc.ClientConn, until time.Time) ([]time.Duration, error) {
 		ctx, cancel := context.WithCancelCause(ctx)
@@ -162,6 +178,10 @@ type flow struct {
 	sent map[int64]time.Time
 }
 
+// underWayPerFlow is how many items of a stream are unacknowledged at most: as many as one transaction takes. More would
+// only wait.
+const underWayPerFlow = 256
+
 // openFlow opens a stream and learns its window.
 func openFlow(ctx context.Context, conn *grpc.ClientConn) (*flow, error) {
 	stream, err := rapportv1.NewIngestServiceClient(conn).IngestStream(ctx)
@@ -175,7 +195,8 @@ func openFlow(ctx context.Context, conn *grpc.ClientConn) (*flow, error) {
 	if opening.GetWindow() < 1 {
 		return nil, errors.New("the stream did not open with a window")
 	}
-	return &flow{stream: stream, window: make(chan struct{}, opening.GetWindow()), sent: map[int64]time.Time{}}, nil
+	window := min(underWayPerFlow, opening.GetWindow())
+	return &flow{stream: stream, window: make(chan struct{}, window), sent: map[int64]time.Time{}}, nil
 }
 
 // send waits for a place in the window and sends one item.

@@ -122,11 +122,13 @@ func answersSafety(body []byte) bool {
 	return !bytes.Contains(item, []byte(notAtAll))
 }
 
-// teamOf is the care team of a patient, with the clinic's team among its members.
+// teamOf is the care team of a patient, with the clinic's team among its members, from before the first answer on: a
+// team dated later would make every answer come late.
 func (p *panel) teamOf(i int) []byte {
 	name := p.patients[i].name
 	return fmt.Appendf(nil, `{"resourceType":"CareTeam","id":"%s-team","meta":{"versionId":"1"},"status":"active",`+
-		`"subject":{"reference":"Patient/%s"},"participant":[{"member":{"reference":"CareTeam/%s"}}]}`, name, name, clinicTeam)
+		`"subject":{"reference":"Patient/%s"},"period":{"start":"%s"},"participant":[{"member":{"reference":"CareTeam/%s"}}]}`,
+		name, name, p.begun.Add(-time.Hour).Format(time.RFC3339), clinicTeam)
 }
 
 // share are the patients of one of several senders.

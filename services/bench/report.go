@@ -56,6 +56,9 @@ type StoreReport struct {
 	Half Load `json:"half_of_capacity"`
 	// Screens are the ways to the subscribers at 200/s and at half of capacity.
 	Screens []Screen `json:"to_the_subscriber"`
+	// Others is the share of all processors that programs outside this run took meanwhile, 0 to 1. Much of it means
+	// that the figures are too low.
+	Others float64 `json:"others_share"`
 	// PeakMemory of the server over the whole run, in MiB.
 	PeakMemory float64 `json:"peak_memory_mib"`
 	// Starts are times from exec to ready on a new database, Restarts on the filled one; in milliseconds, ascending.

@@ -63,8 +63,14 @@ func (s *StoreReport) text(b *strings.Builder) {
 		fmt.Fprintf(b, ", %.0f ms on a new database", median(s.Starts))
 	}
 	b.WriteByte('\n')
+	if s.Others > muchOthers {
+		fmt.Fprintf(b, "  other programs took %.0f %% of the processors: these figures are too low\n", 100*s.Others)
+	}
 	fmt.Fprintf(b, "  all %s acknowledged responses are in the database, each once\n", grouped(float64(s.Responses)))
 }
+
+// muchOthers is the share of the processors from which on other programs are mentioned.
+const muchOthers = 0.05
 
 func (s *StoreReport) relay() string {
 	if s.Redis == "embedded" {
@@ -132,6 +138,11 @@ func (r *Report) Markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured by `rapport bench` on %d processors (%s), shared by load generator, server and databases; %.1f s a load, %s patients.\n",
 		r.Machine.Processors, r.Machine.System, r.Slice, grouped(float64(r.Patients)))
+	for i := range r.Stores {
+		if s := &r.Stores[i]; s.Others > muchOthers {
+			fmt.Fprintf(&b, "On %s other programs took %.0f %% of the processors meanwhile.\n", names[s.Store], 100*s.Others)
+		}
+	}
 	r.loads(&b)
 	r.ways(&b)
 	b.WriteString("\n| aim | wanted | measured | |\n|---|---|---|---|\n")

@@ -28,8 +28,10 @@ func filled(store string) StoreReport {
 }
 
 func TestTheReportFitsEightyColumns(t *testing.T) {
-	r := &Report{Machine: Machine{"linux/amd64", 16}, Binary: Binary{60, true, "go1.26.8"}, Slice: 5, Patients: 20_000,
-		Stores: []StoreReport{filled(Postgres), filled(SQLite)}}
+	r := &Report{
+		Machine: Machine{"linux/amd64", 16}, Binary: Binary{60, true, "go1.26.8"}, Slice: 5, Patients: 20_000,
+		Stores: []StoreReport{filled(Postgres), filled(SQLite)},
+	}
 	r.Aims = aims(r)
 	var b strings.Builder
 	if err := r.Text(&b); err != nil {

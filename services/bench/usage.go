@@ -23,6 +23,9 @@ func (u usage) plus(o usage) usage {
 	return usage{u.server + o.server, u.postgres + o.postgres, u.redis + o.redis, u.self + o.self}
 }
 
+// all of it.
+func (u usage) all() time.Duration { return u.server + u.postgres + u.redis + u.self }
+
 // ticksPerSecond is the unit of processor times in /proc, the same on every Linux.
 const ticksPerSecond = 100
 
@@ -109,4 +112,28 @@ func peakMemory(pid int) float64 {
 // ownTime is what this process used, without its children.
 func ownTime() time.Duration {
 	return time.Duration(ticks(os.Getpid(), false)) * time.Second / ticksPerSecond
+}
+
+// busyTime is what all processors of the machine were busy since it started, with what its host took from them; 0
+// where there is no /proc.
+func busyTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	fields := bytes.Fields(line)
+	// After the word come user, nice, system, idle, iowait, irq, softirq and steal; guests are among the users.
+	const idle, iowait, steal = 4, 5, 8
+	var sum int64
+	for i := 1; i < len(fields) && i <= steal; i++ {
+		n, err := strconv.ParseInt(string(fields[i]), 10, 64)
+		if err != nil {
+			return 0
+		}
+		if i != idle && i != iowait {
+			sum += n
+		}
+	}
+	return time.Duration(sum) * time.Second / ticksPerSecond
 }

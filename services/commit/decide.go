@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"slices"
+
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -49,7 +51,20 @@ func lay(tx store.Tx, desk *decision.Desk, jobs []*job) error {
 	for _, j := range jobs {
 		episodes = append(episodes, j.ticks...)
 	}
-	return layEpisodes(tx, desk, episodes)
+	if err := layEpisodes(tx, desk, episodes); err != nil {
+		return err
+	}
+	return layHistories(tx, desk, inputs)
+}
+
+// layHistories reads, all at once, the histories that are known to be needed before anything is judged.
+func layHistories(tx store.Tx, desk *decision.Desk, inputs []decision.Input) error {
+	var needed []ref.Episode
+	for i := range inputs {
+		needed = append(needed, desk.History(&inputs[i])...)
+	}
+	slices.Sort(needed)
+	return layHistory(tx, desk, slices.Compact(needed))
 }
 
 func layNames(tx store.Tx, desk *decision.Desk, needs decision.Needs) error {

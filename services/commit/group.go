@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -41,6 +43,8 @@ type Config struct {
 	Linger time.Duration
 	// Timeout bounds one transaction; a store that does not answer by then counts as away.
 	Timeout time.Duration
+	// Metrics is where the Group's metrics are registered; nil for none.
+	Metrics prometheus.Registerer
 	// Queue bounds how many submissions wait per tenant; beyond it callers block until there is room or they give up.
 	Queue int
 }
@@ -66,11 +70,12 @@ func (c Config) Validate() error {
 
 // Group commits for all tenants, one lane each.
 type Group struct {
-	config Config
-	mu     sync.Mutex
-	lanes  map[ref.Tenant]*lane
-	closed bool
-	done   sync.WaitGroup
+	config  Config
+	metrics *metrics
+	mu      sync.Mutex
+	lanes   map[ref.Tenant]*lane
+	closed  bool
+	done    sync.WaitGroup
 }
 
 // New is a Group ready to take submissions.
@@ -78,7 +83,11 @@ func New(config Config) (*Group, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	return &Group{config: config, lanes: map[ref.Tenant]*lane{}}, nil
+	counted, err := newMetrics(config.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Group{config: config, metrics: counted, lanes: map[ref.Tenant]*lane{}}, nil
 }
 
 // Pending are inputs on their way to a commit.
@@ -193,7 +202,7 @@ func (g *Group) lane(t ref.Tenant) (*lane, error) {
 	}
 	l, ok := g.lanes[t]
 	if !ok {
-		l = &lane{config: &g.config, tenant: t, queue: make(chan *job, g.config.Queue), stop: make(chan struct{})}
+		l = &lane{config: &g.config, metrics: g.metrics, tenant: t, queue: make(chan *job, g.config.Queue), stop: make(chan struct{})}
 		g.lanes[t] = l
 		g.done.Go(l.run)
 	}

@@ -45,10 +45,11 @@ func (j *job) divisible() bool { return !j.atomic && j.weight() > 1 }
 
 // lane is the line of one tenant.
 type lane struct {
-	config *Config
-	tenant ref.Tenant
-	queue  chan *job
-	stop   chan struct{}
+	config  *Config
+	metrics *metrics
+	tenant  ref.Tenant
+	queue   chan *job
+	stop    chan struct{}
 	// held is a job taken from the queue that did not fit its group.
 	held *job
 	// company says that the last group held more than one job.
@@ -140,7 +141,9 @@ func (l *lane) commit(jobs []*job) {
 	if len(jobs) == 0 {
 		return
 	}
+	begun := time.Now()
 	cursors, events, err := l.update(jobs)
+	l.metrics.group(jobs, time.Since(begun), err)
 	if err == nil {
 		if len(cursors) > 0 {
 			l.config.Committed(l.tenant, cursors, events...)
@@ -234,6 +237,7 @@ func (l *lane) isolate(jobs []*job, cause error) {
 		l.halves(j)
 	case len(j.inputs) > 0:
 		j.receipts = refuse(j.inputs, cause)
+		l.metrics.refused(len(j.inputs))
 		close(j.done)
 	default:
 		j.err = cause

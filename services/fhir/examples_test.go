@@ -1,181 +1,27 @@
-//go:build examples
-
 package fhir
 
 import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
-	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir/tree"
+	"github.com/rapport-health/rapport/services/testbed"
 )
-
-// These tests fetch the official examples with npm; they run by `go test -tags examples ./services/fhir`.
-// RAPPORT_FHIR_PACKAGES names a folder in which the fetched packages are kept between runs.
 
 var update = flag.Bool("update", false, "write r4.txt anew from the StructureDefinitions")
 
-// fetched is the folder of a package's files.
-func fetched(t *testing.T, name, version string) string {
-	t.Helper()
-	base := os.Getenv("RAPPORT_FHIR_PACKAGES")
-	if base == "" {
-		base = t.TempDir()
-	}
-	folder := filepath.Join(base, name+"-"+version)
-	if _, err := os.Stat(filepath.Join(folder, "package")); err == nil {
-		return filepath.Join(folder, "package")
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("npm pack --silent %s@%s && tar xzf %s-%s.tgz", name, version, name, version)
-	cmd := exec.Command("sh", "-c", script)
-	cmd.Dir = folder
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("fetch %s: %v\n%s", name, err, out)
-	}
-	return filepath.Join(folder, "package")
-}
-
-// broken are the official examples that break a rule of base R4 or name no patient, with the path of the fault.
-var broken = map[string]string{
-	"Observation-decimal.json": "Observation",                   // subject is missing
-	"Questionnaire-qs1.json":   "Questionnaire.item[0].item[0]", // linkId is missing
-}
-
-func TestEveryOfficialExampleIsRead(t *testing.T) {
-	for _, p := range []struct{ name, version, pattern string }{
-		{"hl7.fhir.r4.examples", "4.0.1", "*.json"},
-		{"hl7.fhir.uv.sdc", "4.0.0-ballot", "example/*.json"},
-	} {
-		t.Run(p.name, func(t *testing.T) { readAll(t, filepath.Join(fetched(t, p.name, p.version), p.pattern)) })
-	}
-}
-
-func readAll(t *testing.T, pattern string) {
-	instruments, err := instrument.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := Reader{Instruments: instruments, Namer: ref.Namer{Home: "ehr"}}
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no examples at %s", pattern)
-	}
-	counts := map[string]int{}
-	for _, file := range files {
-		name := filepath.Base(file)
-		typ, _, _ := strings.Cut(name, "-")
-		if !Readable(typ) {
-			continue
-		}
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		counts[typ+" "+outcome(t, &r, name, raw)]++
-	}
-	var lines []string
-	for k, n := range counts {
-		lines = append(lines, fmt.Sprintf("%4d %s", n, k))
-	}
-	sort.Slice(lines, func(i, j int) bool { return lines[i][5:] < lines[j][5:] })
-	t.Log("\n" + strings.Join(lines, "\n"))
-}
-
-// outcome reads one example and says in a few words what came of it.
-func outcome(t *testing.T, r *Reader, name string, raw []byte) string {
-	doc, err := tree.Parse(raw, tree.Limits{Bytes: 8 << 20})
-	if err != nil {
-		t.Errorf("%s: %v", name, err)
-		return "refused as JSON"
-	}
-	got, err := r.Read(doc, "ehr")
-	if want, known := broken[name]; err != nil || known {
-		if !known || err == nil || fault.IssuesOf(err)[0].Path != want {
-			t.Errorf("%s: %v", name, err)
-		}
-		return "refused: " + fault.Of(err).String()
-	}
-	switch {
-	case got.Draft != nil:
-		return "with a draft"
-	case len(got.Facts) > 0:
-		return "with " + string(got.Facts[0].Kind)
-	case len(got.Issues) > 0:
-		last := got.Issues[len(got.Issues)-1]
-		return "stored: " + last.Text
-	default:
-		return "stored"
-	}
-}
-
-func TestEveryOfficialBundleIsTakenApart(t *testing.T) {
-	folder := fetched(t, "hl7.fhir.r4.examples", "4.0.1")
-	files, err := filepath.Glob(filepath.Join(folder, "Bundle-*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Bundles: %v", err)
-	}
-	bundles, entries, read, other := 0, 0, 0, 0
-	r := Reader{}
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		doc, err := tree.Parse(raw, tree.Limits{Bytes: 64 << 20})
-		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(file), err)
-			continue
-		}
-		b, err := ReadBundle(doc)
-		if fault.Of(err) == fault.NotSupported && strings.HasSuffix(doc.Root().Child("type").Text(), "-response") {
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(file), err)
-			continue
-		}
-		bundles++
-		targets := b.Targets()
-		for _, e := range b.Entries {
-			entries++
-			if fault.Any(e.Issues) {
-				t.Logf("%s: %v", filepath.Base(file), e.Issues)
-			}
-			if e.Resource == nil {
-				continue
-			}
-			switch _, err := r.ReadIn(e.Resource, "ehr", targets); {
-			case err == nil:
-				read++
-			case fault.Of(err) == fault.NotSupported:
-				other++
-			default:
-				t.Logf("%s: %v", filepath.Base(file), err)
-			}
-		}
-	}
-	t.Logf("%d Bundles with %d entries: %d resources read, %d of types that are not used", bundles, entries, read, other)
-}
-
 func TestEveryOfficialExampleKeepsItsBytes(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(fetched(t, "hl7.fhir.r4.examples", "4.0.1"), "*.json"))
-	if err != nil {
-		t.Fatal(err)
+	files, err := filepath.Glob(filepath.Join(testbed.Examples(t, "hl7.fhir.r4.examples"), "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
 	}
 	parsed := 0
 	for _, file := range files {
@@ -223,7 +69,7 @@ func others(doc *tree.Doc) string {
 }
 
 func TestSchemaMatchesTheStructureDefinitions(t *testing.T) {
-	got := generate(t, fetched(t, "hl7.fhir.r4.examples", "4.0.1"))
+	got := generate(t, testbed.Examples(t, "hl7.fhir.r4.examples"))
 	if *update {
 		if err := os.WriteFile("r4.txt", []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -244,7 +90,7 @@ var schemaTypes = []string{
 const schemaHead = `# The structure of FHIR R4 (4.0.1): per type its elements; ! required, * repeating, | choice of types,
 # code<set> bound to the codes of a set. The last line, after the colon, names all resource types.
 # Made from the StructureDefinitions of the npm package hl7.fhir.r4.examples 4.0.1 (CC0) by
-# go test -tags examples -run Schema ./services/fhir -update
+# go test -run Schema ./services/fhir -update
 `
 
 type elementDefinition struct {

@@ -4,6 +4,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -184,18 +185,32 @@ func refused(err error) *part {
 // receipt joins what was refused while reading with what was committed.
 func (p *part) receipt(committed []decision.Receipt) decision.Receipt {
 	entries := make([]decision.Receipt, 0, len(p.entries))
-	for _, known := range p.entries {
+	for n, known := range p.entries {
 		if known != nil {
 			entries = append(entries, *known)
 			continue
 		}
-		entries = append(entries, committed[0])
+		entries = append(entries, explained(committed[0], p.bundle, n))
 		committed = committed[1:]
 	}
 	if !p.bundle {
 		return entries[0]
 	}
 	return summary(entries, p.atomic, p.note)
+}
+
+// explained says of what is only kept for reference, as who somebody is, that nothing more was expected of it. That is
+// told to the sender and not written down: the record is not among those that could not be used.
+func explained(r decision.Receipt, bundle bool, n int) decision.Receipt {
+	if r.Outcome != record.Stored || len(r.Issues) > 0 {
+		return r
+	}
+	at := r.Resource.Type
+	if bundle {
+		at = fmt.Sprintf("Bundle.entry[%d].resource", n)
+	}
+	r.Issues = []fault.Issue{fault.Infof("success", at, "kept for reference: nothing is scored from a %s", r.Resource.Type)}
+	return r
 }
 
 // badness orders outcomes: a Bundle ends as its worst entry did.
@@ -215,7 +230,7 @@ func summary(entries []decision.Receipt, atomic bool, note []fault.Issue) decisi
 	for n := range entries {
 		if entries[n].Outcome != record.Rejected {
 			entries[n] = decision.Receipt{Outcome: record.Rejected, Kind: r.Kind, Issues: []fault.Issue{
-				fault.Infof("suppressed", "", "nothing was stored: another entry of this transaction was refused"),
+				fault.Infof("suppressed", fmt.Sprintf("Bundle.entry[%d]", n), "nothing was stored: another entry of this transaction was refused"),
 			}}
 		} else {
 			r.Issues = append(r.Issues, entries[n].Issues...)

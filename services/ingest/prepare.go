@@ -168,7 +168,7 @@ func (i *Ingest) unused(s decision.Submission, doc *tree.Doc, logicalID string, 
 		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("structure", doc.Root().Path(), "not a FHIR resource type and id"))
 	}
 	return i.input(s, doc, fhir.Reading{Type: typ, LogicalID: id, Issues: []fault.Issue{
-		fault.Infof("not-supported", typ, "Rapport does not work with this resource type: kept, not used"),
+		fault.Infof("not-supported", doc.Root().Path(), "Rapport does not work with this resource type: kept, not used"),
 	}}, "", targets), nil
 }
 

@@ -103,7 +103,8 @@ func (s *Server) IngestStream(stream grpc.BidiStreamingServer[rapportv1.IngestSt
 	}()
 	if err := acknowledge(stream, begun, held); err != nil {
 		cancel()
-		for range begun { //nolint:revive // what was begun is finished, whoever listens
+		for c := range begun {
+			_, _ = c.batch.Wait() // what was begun is finished, whoever listens
 		}
 		return wire.Error(err)
 	}

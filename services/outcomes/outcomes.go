@@ -207,7 +207,7 @@ func (s *Server) ListUnscored(ctx context.Context, req *rapportv1.ListUnscoredRe
 	}
 	for _, r := range found {
 		resp.Unscored = append(resp.Unscored, &rapportv1.Unscored{
-			Reference: r.Resource.String(), Source: string(r.Source), Issues: wire.Issues(r.Issues), Recorded: timestamppb.New(r.Received),
+			Reference: r.String(), Source: string(r.Source), Issues: wire.Issues(r.Issues), Recorded: timestamppb.New(r.Received),
 		})
 	}
 	return resp, nil

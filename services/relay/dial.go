@@ -27,7 +27,7 @@ func Dial(address string) (redis.UniversalClient, error) {
 			return nil, notAnAddress()
 		}
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout = patience, patience, patience
-		o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, 1, 1
+		o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, -1, 1
 		return redis.NewClusterClient(o), nil
 	}
 	o, err := redis.ParseURL(address)
@@ -35,7 +35,7 @@ func Dial(address string) (redis.UniversalClient, error) {
 		return nil, notAnAddress()
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = patience, patience, patience
-	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, 1, 1
+	o.ContextTimeoutEnabled, o.MaxRetries, o.DialerRetries = true, -1, 1
 	return redis.NewClient(o), nil
 }
 
@@ -51,5 +51,5 @@ func Divert(log *slog.Logger) { redis.SetLogger(diverted{log}) }
 type diverted struct{ log *slog.Logger }
 
 func (d diverted) Printf(ctx context.Context, format string, v ...any) {
-	d.log.DebugContext(ctx, fmt.Sprintf(format, v...))
+	d.log.DebugContext(ctx, "the Redis client says", "text", fmt.Sprintf(format, v...))
 }

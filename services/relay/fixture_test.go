@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,14 +37,18 @@ var (
 // bench is a clinic's database, a Redis and what a test does with them.
 type bench struct {
 	*testing.T
-	store  *sqlite.Store
-	log    *watch.Log
+	store database
+	log   *watch.Log
+	// link is the relay's client, redis the test's own.
+	link   redis.UniversalClient
 	redis  redis.UniversalClient
 	config relay.Config
 	// away takes Redis off the net, which forgets everything or not, and back returns it.
-	away func(forgets bool)
-	back func()
-	made atomic.Int64
+	away   func(forgets bool)
+	back   func()
+	tenant ref.Tenant
+	// serial counts the events made.
+	serial *atomic.Int64
 }
 
 // onBoth runs a test on an in-process Redis and on a real redis-server.
@@ -68,7 +73,7 @@ func newBench(t *testing.T) *bench {
 	config.Random = func() float64 { return 0.5 }
 	config.Poll = 20 * time.Millisecond
 	config.Patience, config.MaxPatience = time.Millisecond, 20*time.Millisecond
-	return &bench{T: t, store: s, log: watch.New(s, watch.Default()), config: config}
+	return &bench{T: t, store: s, log: watch.New(s, watch.Default()), config: config, tenant: clinic, serial: new(atomic.Int64)}
 }
 
 func onMiniredis(t *testing.T) *bench {
@@ -93,14 +98,21 @@ func (b *bench) flush() {
 	}
 }
 
+// connect makes the relay's client and the test's own.
 func (b *bench) connect(url string) {
 	b.Helper()
-	client, err := relay.Dial(url)
+	link, err := relay.Dial(url)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { client.Close() })
-	b.redis = client
+	url, _, _ = strings.Cut(url, "?")
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	own := redis.NewClient(options)
+	b.Cleanup(func() { link.Close(); own.Close() })
+	b.link, b.redis = link, own
 }
 
 func onServer(t *testing.T) *bench {
@@ -124,7 +136,7 @@ func onServer(t *testing.T) *bench {
 // relay is another relay of the bench.
 func (b *bench) relay() *relay.Relay {
 	b.Helper()
-	r, err := relay.New(b.store, b.log, b.redis, b.config)
+	r, err := relay.New(b.store, b.log, b.link, b.config)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -150,7 +162,7 @@ func (b *bench) run(r *relay.Relay) (stop func()) {
 func (b *bench) drafts(name feed.Name, n int) []feed.Draft {
 	drafts := make([]feed.Draft, n)
 	for i := range drafts {
-		id := b.made.Add(1)
+		id := b.serial.Add(1)
 		drafts[i] = feed.Draft{
 			Feeds: []feed.Name{name}, ID: fmt.Sprintf("e%06d", id), Type: feed.Opened,
 			Time: time.Now(), Subject: "Patient/p1",
@@ -169,7 +181,7 @@ func (b *bench) quietly(name feed.Name, n int) ([]feed.Cursor, []feed.Draft) {
 
 func (b *bench) write(drafts []feed.Draft) []feed.Cursor {
 	b.Helper()
-	moved, err := b.store.Update(context.Background(), clinic, func(tx store.Tx) error {
+	moved, err := b.store.Update(context.Background(), b.tenant, func(tx store.Tx) error {
 		return tx.Commit(decisionOf(drafts))
 	})
 	if err != nil {
@@ -182,7 +194,7 @@ func (b *bench) write(drafts []feed.Draft) []feed.Cursor {
 func (b *bench) commit(name feed.Name, n int) {
 	b.Helper()
 	moved, drafts := b.quietly(name, n)
-	b.log.Moved(clinic, moved, drafts...)
+	b.log.Moved(b.tenant, moved, drafts...)
 }
 
 // await waits until a stream has reached a number.
@@ -191,7 +203,7 @@ func (b *bench) await(name feed.Name, seq int64) {
 	from := strconv.FormatInt(seq-1, 10) + "-0"
 	for range 200 {
 		found, err := b.redis.XRead(context.Background(), &redis.XReadArgs{
-			Streams: []string{relay.Key(clinic, name), from}, Block: 100 * time.Millisecond, Count: 1,
+			Streams: []string{relay.Key(b.tenant, name), from}, Block: 100 * time.Millisecond, Count: 1,
 		}).Result()
 		if err == nil && len(found) > 0 {
 			return
@@ -203,7 +215,7 @@ func (b *bench) await(name feed.Name, seq int64) {
 // ids are all entry ids of a stream.
 func (b *bench) ids(name feed.Name) []string {
 	b.Helper()
-	found, err := b.redis.XRange(context.Background(), relay.Key(clinic, name), "-", "+").Result()
+	found, err := b.redis.XRange(context.Background(), relay.Key(b.tenant, name), "-", "+").Result()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -217,20 +229,20 @@ func (b *bench) ids(name feed.Name) []string {
 // wantEqual says that a stream holds exactly the events of a feed from a number on.
 func (b *bench) wantEqual(name feed.Name, from int64) {
 	b.Helper()
-	events, err := b.store.Since(context.Background(), feed.Cursor{Tenant: clinic, Feed: name, After: from - 1}, 1_000_000)
+	events, err := b.store.Since(context.Background(), feed.Cursor{Tenant: b.tenant, Feed: name, After: from - 1}, 1_000_000)
 	if err != nil {
 		b.Fatal(err)
 	}
 	want := make([]redis.XMessage, len(events))
 	for i, e := range events {
 		want[i] = redis.XMessage{ID: fmt.Sprintf("%d-0", e.Seq), Values: map[string]any{
-			"specversion": "1.0", "source": "/rapport/clinic",
+			"specversion": "1.0", "source": "/rapport/" + string(b.tenant),
 			"seq": strconv.FormatInt(e.Seq, 10), "tenant_seq": strconv.FormatInt(e.TenantSeq, 10),
 			"id": e.ID, "type": string(e.Type), "time": e.Time.Format(time.RFC3339Nano),
 			"subject": e.Subject, "data": string(e.Data),
 		}}
 	}
-	got, err := b.redis.XRange(context.Background(), relay.Key(clinic, name), "-", "+").Result()
+	got, err := b.redis.XRange(context.Background(), relay.Key(b.tenant, name), "-", "+").Result()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,9 +6,10 @@ import (
 	"testing"
 
 	"github.com/rapport-health/rapport/services/relay"
+	"github.com/rapport-health/rapport/services/testbed"
 )
 
 func TestMain(m *testing.M) {
 	relay.Divert(slog.New(slog.DiscardHandler))
-	os.Exit(m.Run())
+	os.Exit(testbed.Main(m))
 }

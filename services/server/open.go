@@ -8,12 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"github.com/redis/go-redis/v9"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
@@ -107,6 +105,7 @@ func (s *Server) openCommit(context.Context) (err error) {
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
 	config.Rules = func() []judge.Rule { return set }
 	config.Committed = s.log.Moved
+	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
 	s.group, err = commit.New(config)
 	if err != nil {
@@ -135,44 +134,43 @@ func loadRules(path string) ([]judge.Rule, error) {
 	return rules.Extend(base, own), nil
 }
 
-func (s *Server) openRedis(ctx context.Context) error {
+// embeddedEntries is how many entries a stream of the embedded Redis keeps: it shares the memory of this process.
+const embeddedEntries = 10_000
+
+func (s *Server) openRedis(context.Context) error {
 	address := s.config.Redis
 	if address == "none" {
 		return nil
 	}
-	options, err := s.redisOptions(ctx, address)
-	if err != nil {
-		return err
-	}
-	s.redis = redis.NewClient(options)
-	s.later("the Redis client", func(context.Context) error { return s.redis.Close() })
 	config := relay.Default()
 	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
-	s.relay, err = relay.New(s.store, s.log, s.redis, config)
+	if strings.HasPrefix(address, "embedded") {
+		if err := s.startRedis(address); err != nil {
+			return err
+		}
+		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+	}
+	client, err := relay.Dial(address)
+	if err != nil {
+		return fmt.Errorf("--redis: %w", err)
+	}
+	relay.Divert(s.config.Log)
+	s.later("the Redis client", func(context.Context) error { return client.Close() })
+	s.relay, err = relay.New(s.store, s.log, client, config)
 	return err
 }
 
-func (s *Server) redisOptions(ctx context.Context, address string) (*redis.Options, error) {
-	if !strings.HasPrefix(address, "embedded") {
-		options, err := redis.ParseURL(address)
-		if err != nil {
-			return nil, errors.New("--redis: the URL cannot be read: want redis://host:6379/0")
-		}
-		return options, nil
+// startRedis starts the Redis in this process, on `embedded:PORT` or a free port.
+func (s *Server) startRedis(address string) (err error) {
+	_, port, given := strings.Cut(address, ":")
+	if !given {
+		port = "0"
 	}
-	port := 0
-	if _, text, ok := strings.Cut(address, ":"); ok {
-		var err error
-		if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 {
-			return nil, fmt.Errorf("--redis %q: want embedded:PORT", address)
-		}
-	}
-	var err error
-	if s.embedded, err = embedded.Start(net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
-		return nil, fmt.Errorf("--redis %s: %w", address, err)
+	if s.embedded, err = embedded.Start(net.JoinHostPort("127.0.0.1", port)); err != nil {
+		return fmt.Errorf("--redis %s: %w", address, err)
 	}
 	s.later("the embedded Redis", func(context.Context) error { s.embedded.Stop(); return nil })
-	return &redis.Options{Addr: s.embedded.Address()}, nil
+	return nil
 }
 
 func (s *Server) openRooms(context.Context) error {
@@ -249,6 +247,7 @@ func closing(l net.Listener) func(context.Context) error {
 const (
 	readHeader = 10 * time.Second
 	readBody   = 2 * time.Minute
+	writeReply = 3 * time.Minute
 	idle       = 2 * time.Minute
 )
 
@@ -275,7 +274,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	mux.Handle("GET /metrics", s.authenticated(promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", s.healthz)
 	s.http = &http.Server{
-		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, IdleTimeout: idle,
+		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
+		IdleTimeout:    idle,
 		MaxHeaderBytes: 64 << 10,
 	}
 	return nil

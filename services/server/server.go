@@ -13,8 +13,6 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -47,7 +45,6 @@ type Server struct {
 	instruments *instrument.Registry
 	reader      *fhir.Reader
 	scheduler   *deadlines.Scheduler
-	redis       redis.UniversalClient
 	embedded    *embedded.Server
 	relay       *relay.Relay
 	grpc        *grpc.Server
@@ -101,6 +98,9 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	if s.embedded != nil {
+		s.running.Go(func() { s.tick(ctx) })
+	}
 	if s.relay != nil {
 		s.running.Go(func() { s.runRelay(ctx) })
 	}
@@ -226,6 +226,22 @@ func (s *Server) listenForCommits(ctx context.Context) {
 func (s *Server) runRelay(ctx context.Context) {
 	if err := s.relay.Run(ctx); err != nil && ctx.Err() == nil {
 		s.config.Log.Error("the relay ended", "error", err)
+	}
+}
+
+// tickEvery is how often the embedded Redis is told the time, for keys that expire.
+const tickEvery = time.Second
+
+func (s *Server) tick(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		s.embedded.Advance(s.config.Now())
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

@@ -116,9 +116,11 @@ func phq9(id, patient string, at time.Time, answers ...int) string {
 		id, patient, patient, at.Format(time.RFC3339), strings.Join(items, ","))
 }
 
-const patientP1 = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"1"}],"name":[{"family":"Synthetic-1"}]}`
-const teamP1 = `{"resourceType":"CareTeam","id":"team1","status":"active","subject":{"reference":"Patient/p1"},` +
-	`"participant":[{"member":{"reference":"Practitioner/d1"}}]}`
+const (
+	patientP1 = `{"resourceType":"Patient","id":"p1","identifier":[{"system":"urn:mrn","value":"1"}],"name":[{"family":"Synthetic-1"}]}`
+	teamP1    = `{"resourceType":"CareTeam","id":"team1","status":"active","subject":{"reference":"Patient/p1"},` +
+		`"participant":[{"member":{"reference":"Practitioner/d1"}}]}`
+)
 
 func TestAPayloadBecomesAnAlertAtACareTeamSubscriber(t *testing.T) {
 	c := start(t, nil)

@@ -1,5 +1,5 @@
-// Package testbed starts private PostgreSQL and Redis servers for tests, on free loopback ports and in temporary
-// folders, and stops only what it started.
+// Package testbed gives tests the official FHIR examples and private PostgreSQL and Redis servers, on free loopback
+// ports and in temporary folders, and stops only what it started.
 package testbed
 
 import (

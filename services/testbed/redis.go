@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Redis is a private Redis server.
@@ -25,6 +26,8 @@ type RedisOptions struct {
 	// AppendOnly keeps every write in a file, flushed every second, so that a killed server comes back with its data.
 	// Without it, it comes back empty.
 	AppendOnly bool
+	// Cluster makes it a Redis Cluster of one node, which refuses commands over several hash slots as every cluster does.
+	Cluster bool
 }
 
 // StartRedis makes and starts a server. Stop it with Stop.
@@ -35,6 +38,10 @@ func StartRedis(o RedisOptions) (*Redis, error) {
 			return nil, errMissing("redis-server")
 		}
 		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		bus, err := freePort()
 		if err != nil {
 			return nil, err
 		}
@@ -52,11 +59,19 @@ func StartRedis(o RedisOptions) (*Redis, error) {
 			command: func() *exec.Cmd {
 				cmd := exec.Command(program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", home, "--save", "",
 					"--appendonly", appendOnly)
+				if o.Cluster {
+					cmd.Args = append(cmd.Args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
+						"--cluster-announce-ip", "127.0.0.1")
+				}
 				cmd.SysProcAttr = attributes(nil)
 				return cmd
 			},
 		}
-		if err := r.process.start(); err != nil {
+		err = r.process.start()
+		if err == nil && o.Cluster {
+			err = r.takeAllSlots()
+		}
+		if err != nil {
 			r.Stop()
 			return nil, err
 		}
@@ -76,6 +91,29 @@ func FreshRedis(t T, o RedisOptions) *Redis {
 }
 
 func (r *Redis) ready(ctx context.Context) error {
+	return r.say(ctx, "PING", "+PONG")
+}
+
+// takeAllSlots makes a cluster of one node whole, and waits until it knows that it is.
+func (r *Redis) takeAllSlots() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	if err := r.say(ctx, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK"); err != nil {
+		return err
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := r.say(ctx, "EXISTS x", ":0")
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		<-tick.C
+	}
+}
+
+// say sends one command, whose answer must begin as expected.
+func (r *Redis) say(ctx context.Context, command, want string) error {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.Addr())
 	if err != nil {
 		return err
@@ -86,11 +124,11 @@ func (r *Redis) ready(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := c.Write([]byte("PING\r\n")); err != nil {
+	if _, err := c.Write([]byte(command + "\r\n")); err != nil {
 		return err
 	}
 	answer, err := bufio.NewReader(c).ReadString('\n')
-	if err == nil && !strings.HasPrefix(answer, "+PONG") {
+	if err == nil && !strings.HasPrefix(answer, want) {
 		err = fmt.Errorf("Redis answers %q", strings.TrimSpace(answer))
 	}
 	return err

@@ -293,6 +293,7 @@ const stubSource ref.Source = "rapport"
 
 func nameOf(p ref.Patient) string                { return "Patient/" + string(p) }
 func patientResource(p ref.Patient) ref.Resource { return ref.Resource{Type: "Patient", ID: string(p)} }
+
 func identifierStub(identifier string) ref.Patient {
 	return ref.Patient(ref.Digest("patient", identifier))
 }
@@ -375,8 +376,8 @@ func recorded(r *record.Record, facts []fact.Fact, now time.Time) feed.Draft {
 		Outcome   string     `json:"outcome"`
 		Source    ref.Source `json:"source"`
 		Facts     []string   `json:"facts,omitempty"`
-	}{r.Resource.String(), protoOutcome[r.Outcome], r.Source, kinds})
-	draft := feed.Draft{ID: ref.Digest("event", r.Resource.String()), Type: feed.Recorded, Time: now, Data: data}
+	}{r.String(), protoOutcome[r.Outcome], r.Source, kinds})
+	draft := feed.Draft{ID: ref.Digest("event", r.String()), Type: feed.Recorded, Time: now, Data: data}
 	if r.Patient != "" {
 		draft.Subject = r.Patient.Reference()
 	}

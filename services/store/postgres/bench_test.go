@@ -45,7 +45,7 @@ func BenchmarkFloor(b *testing.B) {
 	n := 0
 	var busy time.Duration
 	for b.Loop() {
-		batch, err := rows.Gather(storetest.Submissions(n, size))
+		batch, err := rows.Gather("clinic", storetest.Submissions(n, size))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func bare(batch *rows.Batch, n int) []bareInsert {
 		})
 		k, f, e, d := batch.Codes[i], batch.Facts[i], batch.Episodes[i], batch.Drafts[i]
 		code = append(code, []any{"clinic", k.Type, k.Code, k.From, k.ID, k.System})
-		fact = append(fact, []any{"clinic", f.Episode, f.ID, f.Source, f.Version, f.At, f.Recorded, f.Superseded, f.Kind, f.Data})
+		fact = append(fact, []any{"clinic", f.Episode, f.ID, f.Source, f.Version, f.SourceKey, f.At, f.Recorded, f.Superseded, f.Kind, f.Data})
 		episode = append(episode, []any{"clinic", e.ID, e.Patient, e.Deadline, e.Slot, e.State})
 		event = append(event, []any{"clinic", "all", n + i + 1, n + i + 1, d.Time.UnixMicro(), d.ID, string(d.Type), d.Subject, []byte(d.Data)})
 	}
@@ -82,7 +82,7 @@ func bare(batch *rows.Batch, n int) []bareInsert {
 		values("resource (tenant, type, id, version, from_us, to_us, received_us, outcome, current, stub, source, source_id, "+
 			"source_version, hash, patient, codes, issues, raw)", resource, ""),
 		values("resource_code (tenant, type, code, from_us, id, system)", code, ""),
-		values("fact (tenant, episode, id, source, version, at_us, recorded_us, superseded, kind, data)", fact, ""),
+		values("fact (tenant, episode, id, source, version, source_key, at_us, recorded_us, superseded, kind, data)", fact, ""),
 		values("episode (tenant, id, patient, deadline_us, slot, state)", episode,
 			" ON CONFLICT (tenant, id) DO UPDATE SET deadline_us = excluded.deadline_us, slot = excluded.slot, state = excluded.state"),
 		values("event (tenant, feed, seq, tenant_seq, time_us, id, type, subject, data)", event, ""),

@@ -91,6 +91,7 @@ func configure(ctx context.Context, url string) (*pgxpool.Config, error) {
 		// The driver's own words can quote the password.
 		return nil, fault.Newf(fault.Invalid, "value", "the PostgreSQL address is not of the form postgres://user@host:port/database")
 	}
+	config.AfterConnect = prepareRoom
 	for name, value := range session {
 		if _, said := config.ConnConfig.RuntimeParams[name]; !said {
 			config.ConnConfig.RuntimeParams[name] = value

@@ -15,13 +15,11 @@ import (
 	"github.com/rapport-health/rapport/services/store/rows"
 )
 
+// Names are sought one by one in a lateral subquery, fenced by OFFSET 0: a planner without statistics takes a tenant
+// for a handful of rows, and would turn a plain join round, or read all of the tenant for an "= ANY".
+
 func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) {
-	var types, ids []string
-	for _, name := range of {
-		if rows.Storable(name.Type) && rows.Storable(name.ID) {
-			types, ids = append(types, name.Type), append(ids, name.ID)
-		}
-	}
+	types, ids := split(of)
 	heads := make(map[ref.Resource]record.Head, len(ids))
 	return heads, r.query("reading heads", func(row pgx.Rows) error {
 		var h record.Head
@@ -36,14 +34,25 @@ func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) 
 		heads[h.Unversioned()] = h
 		return err
 	}, `SELECT r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient, r.outcome, r.stub, r.issues
-		FROM unnest($2::text[], $3::text[]) AS w (type, id)
-		JOIN resource r ON r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current`, types, ids)
+		FROM unnest($2::text[], $3::text[]) AS w (type, id) CROSS JOIN LATERAL (
+			SELECT * FROM resource r WHERE r.tenant = $1 AND r.id = w.id AND r.type = w.type AND `+rows.IsCurrent+` OFFSET 0
+		) AS r`, types, ids)
+}
+
+// split gives the types and the ids of resources, leaving out what cannot be there.
+func split(of []ref.Resource) (types, ids []string) {
+	for _, name := range of {
+		if rows.Storable(name.Type) && rows.Storable(name.ID) {
+			types, ids = append(types, name.Type), append(ids, name.ID)
+		}
+	}
+	return types, ids
 }
 
 func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	version := "r.version = $4"
 	if of.Version == 0 {
-		version = "r.current AND $4 = 0"
+		version = rows.IsCurrent + " AND $4 = 0"
 	}
 	found, err := r.records("reading a record", question{
 		text: "SELECT " + rows.Columns + " FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.id = $3 AND " + version,
@@ -90,8 +99,9 @@ func (r *reader) Patients(names []string) (map[string]record.Alias, error) {
 		err := row.Scan(&a.Name, &a.Patient, &a.Source)
 		found[a.Name] = a
 		return err
-	}, `SELECT a.name, a.patient, a.source FROM unnest($2::text[]) AS w (name)
-		JOIN patient_alias a ON a.tenant = $1 AND a.name = w.name`, array(names))
+	}, `SELECT a.name, a.patient, a.source FROM unnest($2::text[]) AS w (name) CROSS JOIN LATERAL (
+			SELECT * FROM patient_alias a WHERE a.tenant = $1 AND a.name = w.name OFFSET 0
+		) AS a`, array(names))
 }
 
 func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key, error) {
@@ -103,8 +113,9 @@ func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key,
 		copy(k.Hash[:], hash)
 		found[k.Name] = k
 		return err
-	}, `SELECT k.name, k.hash, k.type, k.id, k.version FROM unnest($3::text[]) AS w (name)
-		JOIN idempotency_key k ON k.tenant = $1 AND k.source = $2 AND k.name = w.name`, string(source), array(names))
+	}, `SELECT k.name, k.hash, k.type, k.id, k.version FROM unnest($3::text[]) AS w (name) CROSS JOIN LATERAL (
+			SELECT * FROM idempotency_key k WHERE k.tenant = $1 AND k.source = $2 AND k.name = w.name OFFSET 0
+		) AS k`, string(source), array(names))
 }
 
 func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error) {
@@ -118,7 +129,9 @@ func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error
 		err := rows.Parse(data, state)
 		found[state.Episode] = state
 		return err
-	}, `SELECT e.state FROM unnest($2::text[]) AS w (id) JOIN episode e ON e.tenant = $1 AND e.id = w.id`, array(of))
+	}, `SELECT e.state FROM unnest($2::text[]) AS w (id) CROSS JOIN LATERAL (
+			SELECT * FROM episode e WHERE e.tenant = $1 AND e.id = w.id OFFSET 0
+		) AS e`, array(of))
 }
 
 func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
@@ -133,8 +146,9 @@ func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 		err := rows.Parse(data, &f)
 		found[id] = append(found[id], f)
 		return err
-	}, `SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) w
-		JOIN fact f ON f.tenant = $1 AND f.episode = w.id AND NOT f.superseded`, array(of))
+	}, `SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND NOT f.superseded OFFSET 0
+		) AS f`, array(of))
 	for _, facts := range found {
 		rows.SortFacts(facts)
 	}
@@ -166,8 +180,9 @@ func (r *reader) names(doing, text string, args ...any) ([]ref.Episode, error) {
 
 func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, error) {
 	all, err := r.alerts("reading alerts", question{
-		text: `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) w
-			JOIN alert a ON a.tenant = $1 AND a.episode = w.id`,
+		text: `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+			SELECT * FROM alert a WHERE a.tenant = $1 AND a.episode = w.id OFFSET 0
+		) AS a`,
 		args: []any{string(r.tenant), array(of)},
 	})
 	found := make(map[ref.Episode][]alert.Alert, len(of))

@@ -62,7 +62,7 @@ func (x *tx) Commit(decisions ...*decision.Decision) error {
 	if x.batch != nil {
 		return fault.Newf(fault.Precondition, "invalid", "a Tx commits once")
 	}
-	batch, err := rows.Gather(decisions)
+	batch, err := rows.Gather(x.tenant, decisions)
 	if err != nil {
 		return err
 	}

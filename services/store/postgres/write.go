@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
@@ -13,7 +15,7 @@ type writing struct {
 }
 
 func (w *writing) add(text string, args ...any) {
-	w.questions = append(w.questions, question{text: text, args: append([]any{w.tenant}, args...)})
+	w.questions = append(w.questions, question{text: text, args: append([]any{newRoomy(w.tenant, args)}, args...)})
 }
 
 // all ends with the commit and the doorbell, so that they share the round trip of the rows. The server rings when
@@ -23,7 +25,7 @@ func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int
 	w.resources(b.Resources)
 	w.codes(b.Codes)
 	w.names(b)
-	w.superseded(b.Superseded)
+	w.superseded(b.Superseded, b.SupersededKeys)
 	w.facts(b.Facts)
 	w.episodes(b.Episodes)
 	w.alerts(b.Alerts)
@@ -38,19 +40,26 @@ func (w *writing) replaced(names []ref.Resource) {
 	if len(names) == 0 {
 		return
 	}
-	types, ids := column(names, func(r *ref.Resource) string { return r.Type }), column(names, func(r *ref.Resource) string { return r.ID })
+	types, ids := split(names)
 	w.add(`WITH old AS (
-			UPDATE resource r SET current = false FROM unnest($2::text[], $3::text[]) AS w (type, id)
-			WHERE r.tenant = $1 AND r.type = w.type AND r.id = w.id AND r.current
-			RETURNING r.type, r.id, r.from_us, r.codes
-		), gone AS (
-			SELECT old.type, old.id, old.from_us, k.code
-			FROM old CROSS JOIN json_array_elements_text(convert_from(old.codes, 'UTF8')::json) AS k (code)
+			UPDATE resource SET current = false WHERE ctid = ANY (ARRAY (
+				SELECT r.ctid FROM unnest($2::text[], $3::text[]) AS w (type, id) CROSS JOIN LATERAL (
+					SELECT r.ctid FROM resource r WHERE r.tenant = $1 AND r.id = w.id AND r.type = w.type AND `+rows.IsCurrent+` OFFSET 0
+				) AS r
+			))
+			RETURNING type, id, from_us, codes
 		)
-		DELETE FROM resource_code c USING gone
-		WHERE c.tenant = $1 AND c.type = gone.type AND c.id = gone.id AND c.from_us = gone.from_us
-			AND c.code = substr(gone.code, strpos(gone.code, '|') + 1)
-			AND c.system = substr(gone.code, 1, greatest(strpos(gone.code, '|') - 1, 0))`, types, ids)
+		DELETE FROM resource_code WHERE ctid = ANY (ARRAY (
+			SELECT c.ctid FROM old
+			CROSS JOIN json_array_elements_text(convert_from(old.codes, 'UTF8')::json) AS k (code)
+			CROSS JOIN LATERAL (
+				SELECT c.ctid FROM resource_code c
+				WHERE c.tenant = $1 AND c.type = old.type AND c.id = old.id AND c.from_us = old.from_us
+					AND c.code = substr(k.code, strpos(k.code, '|') + 1)
+					AND c.system = substr(k.code, 1, greatest(strpos(k.code, '|') - 1, 0))
+				OFFSET 0
+			) AS c
+		))`, types, ids)
 }
 
 func (w *writing) resources(rs []rows.Resource) {
@@ -95,8 +104,8 @@ func (w *writing) codes(ks []rows.Code) {
 }
 
 // column gathers one value of every row.
-func column[R, V any](of []R, value func(*R) V) []V {
-	values := make([]V, len(of))
+func column[R, V any](of []R, value func(*R) V) pgtype.FlatArray[V] {
+	values := make(pgtype.FlatArray[V], len(of))
 	for i := range of {
 		values[i] = value(&of[i])
 	}

@@ -27,24 +27,31 @@ func (w *writing) names(b *rows.Batch) {
 	}
 }
 
-func (w *writing) superseded(sources []string) {
+func (w *writing) superseded(sources []string, keys []int64) {
 	if len(sources) == 0 {
 		return
 	}
-	w.add(`UPDATE fact SET superseded = true WHERE tenant = $1 AND source = ANY ($2::text[]) AND NOT superseded`, sources)
+	// The tenant is compared in a form that no index has, so that the planner takes the index of source numbers.
+	w.add(`UPDATE fact SET superseded = true WHERE ctid = ANY (ARRAY (
+			SELECT f.ctid FROM unnest($2::text[], $3::bigint[]) AS w (source, key) CROSS JOIN LATERAL (
+				SELECT f.ctid FROM fact f WHERE f.source_key = w.key AND f.source_key IS NOT NULL AND NOT f.superseded
+					AND f.tenant || '' = $1 AND f.source = w.source OFFSET 0
+			) AS f
+		))`, sources, keys)
 }
 
 func (w *writing) facts(fs []rows.Fact) {
 	if len(fs) == 0 {
 		return
 	}
-	w.add(`INSERT INTO fact (tenant, episode, id, source, version, at_us, recorded_us, superseded, kind, data)
-		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::boolean[],
-			$9::text[], $10::bytea[])`,
+	w.add(`INSERT INTO fact (tenant, episode, id, source, version, source_key, at_us, recorded_us, superseded, kind, data)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+			$9::boolean[], $10::text[], $11::bytea[])`,
 		column(fs, func(f *rows.Fact) string { return f.Episode }),
 		column(fs, func(f *rows.Fact) string { return f.ID }),
 		column(fs, func(f *rows.Fact) string { return f.Source }),
 		column(fs, func(f *rows.Fact) int64 { return f.Version }),
+		column(fs, func(f *rows.Fact) *int64 { return f.SourceKey }),
 		column(fs, func(f *rows.Fact) int64 { return f.At }),
 		column(fs, func(f *rows.Fact) int64 { return f.Recorded }),
 		column(fs, func(f *rows.Fact) bool { return f.Superseded }),

@@ -3,6 +3,7 @@ package rows
 
 import (
 	"encoding/json"
+	"hash/fnv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -28,6 +29,8 @@ type Batch struct {
 	Keys []record.Key
 	// Superseded are resources whose stored facts no longer count; to be applied before Facts.
 	Superseded []string
+	// SupersededKeys are their SourceKeys, in the same order.
+	SupersededKeys []int64
 	// Facts to insert.
 	Facts []Fact
 	// Episodes to insert or replace, each once.
@@ -64,6 +67,8 @@ type Fact struct {
 	// Source is `Type/id` without version; empty for the clock.
 	Source  string
 	Version int64
+	// SourceKey is the number by which the rows of a source are found; nil for the clock.
+	SourceKey *int64
 	// At and Recorded are microseconds.
 	At, Recorded int64
 	Superseded   bool
@@ -91,10 +96,11 @@ type Alert struct {
 	Data []byte
 }
 
-// Gather flattens decisions. What cannot be stored on either engine is refused here, so that both refuse the same.
+// Gather flattens the decisions of a tenant. What cannot be stored on either engine is refused here, so that both refuse the same.
 // Errors: Unprocessable.
-func Gather(decisions []*decision.Decision) (*Batch, error) {
+func Gather(t ref.Tenant, decisions []*decision.Decision) (*Batch, error) {
 	g := gatherer{
+		tenant:   t,
 		batch:    &Batch{},
 		newest:   map[ref.Resource]int{},
 		aliases:  map[string]int{},
@@ -119,7 +125,8 @@ func (b *Batch) Empty() bool {
 }
 
 type gatherer struct {
-	batch *Batch
+	tenant ref.Tenant
+	batch  *Batch
 	// Where the last row of the same name lies in its slice.
 	newest                    map[ref.Resource]int
 	aliases, episodes, alerts map[string]int
@@ -208,6 +215,7 @@ func (g *gatherer) facts(d *decision.Decision) error {
 			return err
 		}
 		g.batch.Superseded = append(g.batch.Superseded, name)
+		g.batch.SupersededKeys = append(g.batch.SupersededKeys, SourceKey(g.tenant, name))
 		for i := range g.batch.Facts {
 			if g.batch.Facts[i].Source == name {
 				g.batch.Facts[i].Superseded = true
@@ -225,10 +233,26 @@ func (g *gatherer) facts(d *decision.Decision) error {
 		}
 		g.batch.Facts = append(g.batch.Facts, Fact{
 			Episode: string(f.Episode), ID: f.ID, Kind: string(f.Kind), Source: source, Version: f.Source.Version,
-			At: f.At.UnixMicro(), Recorded: f.Recorded.UnixMicro(), Data: data,
+			SourceKey: g.sourceKey(source), At: f.At.UnixMicro(), Recorded: f.Recorded.UnixMicro(), Data: data,
 		})
 	}
 	return nil
+}
+
+func (g *gatherer) sourceKey(source string) *int64 {
+	if source == "" {
+		return nil
+	}
+	return new(SourceKey(g.tenant, source))
+}
+
+// SourceKey is a number for a source of a tenant. Two may share one, so the names are compared as well.
+func SourceKey(t ref.Tenant, source string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(t)) // A hash never fails.
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write([]byte(source))
+	return int64(h.Sum64())
 }
 
 func (g *gatherer) states(d *decision.Decision) error {

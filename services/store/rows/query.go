@@ -13,6 +13,10 @@ import (
 const Columns = `r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient,
 	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw`
 
+// IsCurrent picks the newest version of a resource that is sought by its id. Said as plain "current" it would tempt
+// planners to the indexes of current versions, which do not begin with the id, instead of the primary key.
+const IsCurrent = "CAST(r.current AS integer) = 1"
+
 // Mark is how an engine names its n-th parameter: Mark followed by n.
 type Mark byte
 
@@ -44,7 +48,8 @@ func (q *query) any(alternatives []string) {
 	q.add(" AND (", strings.Join(alternatives, " OR "), ")")
 }
 
-// Search is the statement for a page of current records, with its arguments.
+// Search is the statement for a page of current records, with its arguments. The size of the page is part of its
+// text, so that a planner that does not look at arguments knows it too.
 func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q := &query{mark: m}
 	// A single code of no single patient is read in the order of its own index; everything else is filtered by it.
@@ -81,7 +86,7 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 		q.add(" AND ", table, ".from_us <= ", from, " AND (", table, ".from_us < ", from,
 			" OR (", table, ".type, ", table, ".id) > (", typ, ", ", id, "))")
 	}
-	q.add(" ORDER BY ", table, ".from_us DESC, ", table, ".type, ", table, ".id LIMIT ", q.arg(max(s.Max, 1)))
+	q.add(" ORDER BY ", table, ".from_us DESC, ", table, ".type, ", table, ".id LIMIT ", strconv.Itoa(max(s.Max, 1)))
 	return q.sql.String(), q.args
 }
 
@@ -111,6 +116,7 @@ func (q *query) codes(tokens []string) {
 
 // date adds one condition by the FHIR R4 rules for ranges: eq and ne ask for containment, gt lt ge le for overlap
 // beyond the bound, sa and eb for no overlap. A record without any date never matches.
+// Where an end of from_us follows from that, it is said too, for the sake of the index.
 func (q *query) date(d record.DateBound) {
 	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ")
 	from := func() string { return q.arg(lower(d.From)) }
@@ -126,13 +132,13 @@ func (q *query) date(d record.DateBound) {
 	case "ge":
 		q.add("(r.to_us > ", to(), " OR ", within(), ")")
 	case "le":
-		q.add("(r.from_us < ", from(), " OR ", within(), ")")
+		q.add("(r.from_us < ", from(), " OR ", within(), ") AND r.from_us < ", to())
 	case "sa":
 		q.add("r.from_us >= ", to())
 	case "eb":
-		q.add("r.to_us <= ", from())
+		q.add("r.to_us <= ", from(), " AND r.from_us < ", from())
 	default:
-		q.add(within())
+		q.add(within(), " AND r.from_us < ", to())
 	}
 }
 
@@ -160,7 +166,7 @@ func ListAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
 		q.add(" AND severity <= ", severity, " AND (severity < ", severity, " OR effective_us < ", effective,
 			" OR (effective_us = ", effective, " AND id > ", q.arg(s.After.ID), "))")
 	}
-	q.add(" ORDER BY severity DESC, effective_us DESC, id LIMIT ", q.arg(max(s.Max, 1)))
+	q.add(" ORDER BY severity DESC, effective_us DESC, id LIMIT ", strconv.Itoa(max(s.Max, 1)))
 	return q.sql.String(), q.args
 }
 

@@ -24,7 +24,7 @@ func Migrate(ctx context.Context, path string) (from, to int64, err error) {
 	}
 	s := &Store{lock: lock, closed: make(chan struct{})}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := s.connect(path, "", 0); err != nil {
+	if err := s.connect(path, pageSize, 0); err != nil {
 		return 0, 0, err
 	}
 	return migrate(ctx, s.db)

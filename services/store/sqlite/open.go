@@ -49,6 +49,10 @@ var (
 	}
 )
 
+// pageSize counts for a new file only. Two or three records fit a page of 8 kB; of smaller ones much stays empty, and
+// of larger ones more is written for each index row.
+const pageSize = "_pragma=page_size(8192)"
+
 // Open opens or makes the file at path, and owns it until Close: a second server on it is refused, by a lock on
 // path.lock. Errors: Unavailable when it is in use or cannot be opened; Precondition when its schema is newer than
 // this program, or older and Options.Migrate is not set.
@@ -82,7 +86,7 @@ func OpenReadOnly(ctx context.Context, path string) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, path string, o Options) error {
-	if err := s.connect(path, "", o.Readers); err != nil {
+	if err := s.connect(path, pageSize, o.Readers); err != nil {
 		return err
 	}
 	if o.Migrate {

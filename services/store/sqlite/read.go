@@ -84,7 +84,7 @@ func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) 
 			heads[h.Unversioned()] = h
 			return nil
 		}, `SELECT r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient, r.outcome, r.stub, r.issues
-			FROM json_each(?3) w CROSS JOIN resource r ON r.tenant = ?1 AND r.type = ?2 AND r.id = w.value AND r.current`,
+			FROM json_each(?3) w CROSS JOIN resource r ON r.tenant = ?1 AND r.type = ?2 AND r.id = w.value AND `+rows.IsCurrent,
 			typ, array(ids))
 		if err != nil {
 			return nil, err
@@ -96,7 +96,7 @@ func (r *reader) Heads(of []ref.Resource) (map[ref.Resource]record.Head, error) 
 func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	version := "r.version = ?4"
 	if of.Version == 0 {
-		version = "r.current AND ?4 = 0"
+		version = rows.IsCurrent + " AND ?4 = 0"
 	}
 	found, err := r.records("reading a record", r.query, "SELECT "+rows.Columns+
 		" FROM resource r WHERE r.tenant = ?1 AND r.type = ?2 AND r.id = ?3 AND "+version, of.Type, of.ID, of.Version)

@@ -62,7 +62,7 @@ func (x *tx) Commit(decisions ...*decision.Decision) error {
 	if x.batch != nil {
 		return fault.Newf(fault.Precondition, "invalid", "a Tx commits once")
 	}
-	batch, err := rows.Gather(decisions)
+	batch, err := rows.Gather(x.tenant, decisions)
 	if err != nil {
 		return err
 	}
@@ -77,18 +77,24 @@ var (
 	intoAlias = table{head: "patient_alias (tenant, name, patient, source)", columns: 4, tail: ` ON CONFLICT (tenant, name)
 		DO UPDATE SET patient = excluded.patient, source = excluded.source`}
 	intoKey  = table{head: "idempotency_key (tenant, source, name, hash, type, id, version)", columns: 7}
-	intoFact = table{head: `fact (tenant, episode, id, source, version, kind, at_us, recorded_us, superseded, data)`,
-		columns: 10}
-	intoEpisode = table{head: "episode (tenant, id, patient, deadline_us, slot, state)", columns: 6,
+	intoFact = table{head: `fact (tenant, episode, id, source, version, source_key, kind, at_us, recorded_us,
+		superseded, data)`, columns: 11}
+	intoEpisode = table{
+		head: "episode (tenant, id, patient, deadline_us, slot, state)", columns: 6,
 		tail: ` ON CONFLICT (tenant, id) DO UPDATE SET patient = excluded.patient, deadline_us = excluded.deadline_us,
-			slot = excluded.slot, state = excluded.state`}
-	intoAlert = table{head: `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)`,
+			slot = excluded.slot, state = excluded.state`,
+	}
+	intoAlert = table{
+		head:    `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)`,
 		columns: 10, tail: ` ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode,
 			patient = excluded.patient, rule = excluded.rule, status = excluded.status, severity = excluded.severity,
-			effective_us = excluded.effective_us, version = excluded.version, data = excluded.data`}
+			effective_us = excluded.effective_us, version = excluded.version, data = excluded.data`,
+	}
 	intoEvent = table{head: "event (tenant, feed, seq, tenant_seq, id, type, time_us, subject, data)", columns: 9}
-	intoFeed  = table{head: "feed (tenant, name, first, last)", columns: 4,
-		tail: " ON CONFLICT (tenant, name) DO UPDATE SET last = excluded.last"}
+	intoFeed  = table{
+		head: "feed (tenant, name, first, last)", columns: 4,
+		tail: " ON CONFLICT (tenant, name) DO UPDATE SET last = excluded.last",
+	}
 )
 
 // writing is one batch on its way into the file.
@@ -123,13 +129,13 @@ func (w *writing) replaced() error {
 		err := w.c.exec(w.ctx, `DELETE FROM resource_code WHERE (tenant, type, code, from_us, id, system) IN (
 			SELECT r.tenant, r.type, substr(k.value, instr(k.value, '|') + 1), r.from_us, r.id,
 				substr(k.value, 1, max(instr(k.value, '|') - 1, 0))
-			FROM json_each(?3) w CROSS JOIN resource r ON r.tenant = ?1 AND r.type = ?2 AND r.id = w.value AND r.current
+			FROM json_each(?3) w CROSS JOIN resource r ON r.tenant = ?1 AND r.type = ?2 AND r.id = w.value AND `+rows.IsCurrent+`
 			CROSS JOIN json_each(r.codes) k)`, w.tenant, typ, names)
 		if err != nil {
 			return err
 		}
-		err = w.c.exec(w.ctx, `UPDATE resource SET current = 0
-			WHERE tenant = ?1 AND type = ?2 AND id IN (SELECT value FROM json_each(?3)) AND current`, w.tenant, typ, names)
+		err = w.c.exec(w.ctx, `UPDATE resource AS r SET current = 0
+			WHERE tenant = ?1 AND type = ?2 AND id IN (SELECT value FROM json_each(?3)) AND `+rows.IsCurrent, w.tenant, typ, names)
 		if err != nil {
 			return err
 		}
@@ -173,16 +179,18 @@ func (w *writing) superseded() error {
 	if len(w.batch.Superseded) == 0 {
 		return nil
 	}
+	// The plus keeps the planner from the primary key, of which it would know no more than the tenant.
 	return w.c.exec(w.ctx, `UPDATE fact SET superseded = 1
-		WHERE tenant = ?1 AND source IN (SELECT value FROM json_each(?2)) AND NOT superseded`,
-		w.tenant, array(w.batch.Superseded))
+		WHERE source_key IN (SELECT value FROM json_each(?3)) AND source_key IS NOT NULL AND NOT superseded
+			AND +tenant = ?1 AND source IN (SELECT value FROM json_each(?2))`,
+		w.tenant, array(w.batch.Superseded), numbers(w.batch.SupersededKeys))
 }
 
 func (w *writing) facts() error {
 	return w.c.insert(w.ctx, intoFact, len(w.batch.Facts), func(i int) []any {
 		f := &w.batch.Facts[i]
 		w.bytes += int64(len(f.Data)) + 256
-		return []any{w.tenant, f.Episode, f.ID, f.Source, f.Version, f.Kind, f.At, f.Recorded, f.Superseded, f.Data}
+		return []any{w.tenant, f.Episode, f.ID, f.Source, f.Version, f.SourceKey, f.Kind, f.At, f.Recorded, f.Superseded, f.Data}
 	})
 }
 
@@ -253,6 +261,15 @@ func array[T ~string](of []T) string {
 	text, err := json.Marshal(kept)
 	if err != nil {
 		return "[]" // Strings always marshal.
+	}
+	return string(text)
+}
+
+// numbers is a JSON array.
+func numbers(of []int64) string {
+	text, err := json.Marshal(of)
+	if err != nil {
+		return "[]" // Numbers always marshal.
 	}
 	return string(text)
 }

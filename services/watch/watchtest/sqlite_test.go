@@ -22,14 +22,17 @@ import (
 
 const clinic = ref.Tenant("clinic")
 
-// onSQLite is a Log over a database in one file.
-type onSQLite struct {
-	store *sqlite.Store
+// clinicLog is a Log over a real database.
+type clinicLog struct {
+	store store.Store
 	log   *watch.Log
 	// bare keeps the drafts from the Log, so that followers read the store.
 	bare bool
 	made atomic.Int64
 }
+
+// onSQLite is a Log over a database in one file.
+type onSQLite struct{ *clinicLog }
 
 func openSQLite(t testing.TB, config watch.Config) *onSQLite {
 	t.Helper()
@@ -42,12 +45,12 @@ func openSQLite(t testing.TB, config watch.Config) *onSQLite {
 			t.Error(err)
 		}
 	})
-	return &onSQLite{store: s, log: watch.New(s, config)}
+	return &onSQLite{&clinicLog{store: s, log: watch.New(s, config)}}
 }
 
-func (s *onSQLite) Tenant() ref.Tenant { return clinic }
+func (s *clinicLog) Tenant() ref.Tenant { return clinic }
 
-func (s *onSQLite) Follow(ctx context.Context, cursors []feed.Cursor, every time.Duration) iter.Seq2[watchtest.Message, error] {
+func (s *clinicLog) Follow(ctx context.Context, cursors []feed.Cursor, every time.Duration) iter.Seq2[watchtest.Message, error] {
 	return func(yield func(watchtest.Message, error) bool) {
 		for m, err := range s.log.Follow(ctx, cursors, every) {
 			out := watchtest.Message{HighWater: m.HighWater}
@@ -61,7 +64,7 @@ func (s *onSQLite) Follow(ctx context.Context, cursors []feed.Cursor, every time
 	}
 }
 
-func (s *onSQLite) write(t testing.TB, name feed.Name, n int) ([]feed.Cursor, []feed.Draft) {
+func (s *clinicLog) write(t testing.TB, name feed.Name, n int) ([]feed.Cursor, []feed.Draft) {
 	t.Helper()
 	drafts := make([]feed.Draft, n)
 	for i := range drafts {
@@ -80,7 +83,7 @@ func (s *onSQLite) write(t testing.TB, name feed.Name, n int) ([]feed.Cursor, []
 	return moved, drafts
 }
 
-func (s *onSQLite) Commit(t testing.TB, name feed.Name, n int) {
+func (s *clinicLog) Commit(t testing.TB, name feed.Name, n int) {
 	t.Helper()
 	moved, drafts := s.write(t, name, n)
 	if s.bare {
@@ -96,7 +99,7 @@ func (s *onSQLite) CommitQuietly(t testing.TB, name feed.Name, n int) {
 
 func (s *onSQLite) Forget(t testing.TB) {
 	t.Helper()
-	if _, err := s.store.Trim(context.Background(), clinic, time.Now().Add(time.Hour)); err != nil {
+	if _, err := s.store.(*sqlite.Store).Trim(context.Background(), clinic, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -152,4 +155,52 @@ func TestWhatIsToldWithTheDraftsIsWhatTheStoreHolds(t *testing.T) {
 			t.Errorf("feed %s in memory is not the feed in the store (-store +memory):\n%s", name, diff)
 		}
 	}
+}
+
+// restarted is a Log whose database is closed and opened again under it.
+type restarted struct {
+	*onSQLite
+	path string
+	// end ends the followers, as the end of a server does.
+	end     context.CancelFunc
+	serving context.Context
+}
+
+func (r *restarted) open(t testing.TB) {
+	t.Helper()
+	s, err := sqlite.Open(context.Background(), r.path, sqlite.Options{Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.store, r.log = s, watch.New(s, watch.Default())
+	r.serving, r.end = context.WithCancel(context.Background())
+}
+
+func (r *restarted) Restart(t testing.TB) {
+	t.Helper()
+	r.end()
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.open(t)
+}
+
+func (r *restarted) Follow(ctx context.Context, cursors []feed.Cursor, every time.Duration) iter.Seq2[watchtest.Message, error] {
+	both, cancel := context.WithCancel(ctx)
+	context.AfterFunc(r.serving, cancel)
+	return r.onSQLite.Follow(both, cursors, every)
+}
+
+func TestALogThatIsRestartedKeepsItsPromises(t *testing.T) {
+	watchtest.Run(t, watchtest.Default(), func(t *testing.T) watchtest.Subject {
+		r := &restarted{onSQLite: &onSQLite{&clinicLog{}}, path: filepath.Join(t.TempDir(), "clinic.db")}
+		r.open(t)
+		t.Cleanup(func() {
+			r.end()
+			if err := r.store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return r
+	})
 }

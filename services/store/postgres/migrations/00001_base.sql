@@ -25,12 +25,13 @@ CREATE TABLE resource (
     codes bytea,
     issues bytea,
     raw bytea NOT NULL,
-    PRIMARY KEY (tenant, type, id, version)
+    -- The id comes first because it tells rows apart at the first comparison.
+    PRIMARY KEY (tenant, id, type, version)
 ) WITH (toast_tuple_target = 8160);
-CREATE INDEX resource_patient ON resource (tenant, type, patient, from_us DESC, id) WHERE current;
-CREATE INDEX resource_time ON resource (tenant, type, from_us DESC, id) WHERE current;
+CREATE INDEX resource_patient ON resource (tenant, patient, type, from_us DESC) WHERE current;
+CREATE INDEX resource_time ON resource (tenant, type, from_us DESC) WHERE current;
 -- What was stored but could not be used.
-CREATE INDEX resource_unused ON resource (tenant, from_us DESC, type, id)
+CREATE INDEX resource_unused ON resource (tenant, from_us DESC)
     WHERE current AND outcome = 2 AND issues IS NOT NULL;
 
 -- The codes of current versions, in the order of a search.
@@ -70,6 +71,8 @@ CREATE TABLE fact (
     -- The version it was taken from: Type/id and its number; empty and 0 for the clock.
     source text COLLATE "C" NOT NULL,
     version bigint NOT NULL,
+    -- A number made from tenant and source: a narrow index finds what a correction supersedes. NULL for the clock.
+    source_key bigint,
     at_us bigint NOT NULL,
     recorded_us bigint NOT NULL,
     superseded boolean NOT NULL,
@@ -77,9 +80,10 @@ CREATE TABLE fact (
     data bytea NOT NULL,
     PRIMARY KEY (tenant, episode, id, version)
 ) WITH (toast_tuple_target = 8160);
-CREATE INDEX fact_source ON fact (tenant, source) WHERE NOT superseded;
+CREATE INDEX fact_source ON fact (source_key) WHERE source_key IS NOT NULL AND NOT superseded;
 
--- Half of each page is left free, so that a new state lands on the page of the old one and no index is written.
+-- Room is left on each page, so that a new state lands on the page of the old one, and no index
+-- is written while the slot stays the same.
 CREATE TABLE episode (
     tenant text COLLATE "C" NOT NULL,
     id text COLLATE "C" NOT NULL,
@@ -89,7 +93,7 @@ CREATE TABLE episode (
     slot bigint,
     state bytea NOT NULL,
     PRIMARY KEY (tenant, id)
-) WITH (toast_tuple_target = 8160, fillfactor = 50);
+) WITH (toast_tuple_target = 8160, fillfactor = 70);
 CREATE INDEX episode_due ON episode (tenant, slot) WHERE slot IS NOT NULL;
 
 CREATE TABLE alert (

@@ -22,12 +22,12 @@ CREATE TABLE resource (
     codes BLOB,
     issues BLOB,
     raw BLOB NOT NULL,
-    PRIMARY KEY (tenant, type, id, version)
+    PRIMARY KEY (tenant, id, type, version)
 );
-CREATE INDEX resource_patient ON resource (tenant, type, patient, from_us DESC, id) WHERE current;
-CREATE INDEX resource_time ON resource (tenant, type, from_us DESC, id) WHERE current;
+CREATE INDEX resource_patient ON resource (tenant, patient, type, from_us DESC) WHERE current;
+CREATE INDEX resource_time ON resource (tenant, type, from_us DESC) WHERE current;
 -- What was stored but could not be used.
-CREATE INDEX resource_unused ON resource (tenant, from_us DESC, type, id)
+CREATE INDEX resource_unused ON resource (tenant, from_us DESC)
     WHERE current AND outcome = 2 AND issues IS NOT NULL;
 
 -- The codes of current versions, in the order of a search.
@@ -67,6 +67,8 @@ CREATE TABLE fact (
     -- The version it was taken from: Type/id and its number; empty and 0 for the clock.
     source TEXT NOT NULL,
     version INTEGER NOT NULL,
+    -- A number made from tenant and source: a narrow index finds what a correction supersedes. NULL for the clock.
+    source_key INTEGER,
     kind TEXT NOT NULL,
     at_us INTEGER NOT NULL,
     recorded_us INTEGER NOT NULL,
@@ -74,7 +76,7 @@ CREATE TABLE fact (
     data BLOB NOT NULL,
     PRIMARY KEY (tenant, episode, id, version)
 );
-CREATE INDEX fact_source ON fact (tenant, source) WHERE NOT superseded;
+CREATE INDEX fact_source ON fact (source_key) WHERE source_key IS NOT NULL AND NOT superseded;
 
 CREATE TABLE episode (
     tenant TEXT NOT NULL,
