@@ -116,9 +116,8 @@ func (p *Pending) Wait() ([]decision.Receipt, error) {
 	var receipts []decision.Receipt
 	var failed error
 	for _, piece := range p.jobs {
-		<-piece.done
-		if piece.err != nil && failed == nil {
-			failed = piece.err
+		if err := piece.wait(); err != nil && failed == nil {
+			failed = err
 		}
 		receipts = append(receipts, piece.receipts...)
 	}
@@ -164,8 +163,8 @@ func (g *Group) Command(ctx context.Context, t ref.Tenant, c alert.Command) (ale
 	if err := g.enqueue(ctx, t, j); err != nil {
 		return alert.Alert{}, err
 	}
-	<-j.done
-	return j.alert, j.err
+	err := j.wait()
+	return j.alert, err
 }
 
 // Tick turns the passed deadlines of episodes into facts and returns how many episodes moved.
@@ -175,8 +174,8 @@ func (g *Group) Tick(ctx context.Context, t ref.Tenant, episodes []ref.Episode) 
 	if err := g.enqueue(ctx, t, j); err != nil {
 		return 0, err
 	}
-	<-j.done
-	return j.moved, j.err
+	err := j.wait()
+	return j.moved, err
 }
 
 func (g *Group) enqueue(ctx context.Context, t ref.Tenant, j *job) error {
@@ -184,14 +183,7 @@ func (g *Group) enqueue(ctx context.Context, t ref.Tenant, j *job) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case l.queue <- j:
-		return nil
-	case <-ctx.Done():
-		return fault.Wrap(fault.Unavailable, ctx.Err(), "waiting for a place in the queue")
-	case <-l.stop:
-		return stopping()
-	}
+	return l.put(ctx, j)
 }
 
 func (g *Group) lane(t ref.Tenant) (*lane, error) {
@@ -202,7 +194,7 @@ func (g *Group) lane(t ref.Tenant) (*lane, error) {
 	}
 	l, ok := g.lanes[t]
 	if !ok {
-		l = &lane{config: &g.config, metrics: g.metrics, tenant: t, queue: make(chan *job, g.config.Queue), stop: make(chan struct{})}
+		l = newLane(&g.config, g.metrics, t)
 		g.lanes[t] = l
 		g.done.Go(l.run)
 	}

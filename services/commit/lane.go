@@ -28,6 +28,8 @@ type job struct {
 	moved    int
 	err      error
 	done     chan struct{}
+	// ended is closed when the lane that the job was put into takes no more jobs.
+	ended <-chan struct{}
 }
 
 func newJob(ctx context.Context, inputs []decision.Input, atomic bool) *job {
@@ -36,6 +38,22 @@ func newJob(ctx context.Context, inputs []decision.Input, atomic bool) *job {
 		j.bytes += len(inputs[i].Record.Raw)
 	}
 	return j
+}
+
+// wait returns when the job is answered, or when its lane has ended without taking it: a job can slip into the queue in
+// the moment in which the lane looks into it for the last time.
+func (j *job) wait() error {
+	select {
+	case <-j.done:
+		return j.err
+	case <-j.ended:
+	}
+	select {
+	case <-j.done:
+		return j.err
+	default:
+		return stopping()
+	}
 }
 
 func (j *job) weight() int { return max(1, len(j.inputs)+len(j.ticks)) }
@@ -49,15 +67,34 @@ type lane struct {
 	metrics *metrics
 	tenant  ref.Tenant
 	queue   chan *job
-	stop    chan struct{}
+	// stop is closed to end the lane, ended when it has.
+	stop, ended chan struct{}
 	// held is a job taken from the queue that did not fit its group.
 	held *job
 	// company says that the last group held more than one job.
 	company bool
 }
 
+func newLane(c *Config, m *metrics, t ref.Tenant) *lane {
+	return &lane{config: c, metrics: m, tenant: t, queue: make(chan *job, c.Queue), stop: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// put queues a job. Errors: Unavailable when the lane is to end or ctx ended before there was room.
+func (l *lane) put(ctx context.Context, j *job) error {
+	j.ended = l.ended
+	select {
+	case l.queue <- j:
+		return nil
+	case <-ctx.Done():
+		return fault.Wrap(fault.Unavailable, ctx.Err(), "waiting for a place in the queue")
+	case <-l.stop:
+		return stopping()
+	}
+}
+
 // run commits group after group until the Group stops and the queue is empty.
 func (l *lane) run() {
+	defer close(l.ended)
 	for {
 		first, ok := l.next()
 		if !ok {

@@ -14,7 +14,7 @@ import (
 
 // Config of the scheduler.
 type Config struct {
-	// Store to look into; it must also be a store.Directory.
+	// Store to look into.
 	Store store.Store
 	// Directory lists the tenants.
 	Directory store.Directory

@@ -217,33 +217,23 @@ func (w *work) readyMade(at time.Time, def *instrument.Definition, key *instrume
 		w.unused(v, "%s: not used as a %s score", why, def.ID)
 		return
 	}
-	if n < key.Min-instrument.Tolerance || n > key.Max+instrument.Tolerance {
+	scores, ok := fact.External(def, key.Code, n, w.scoredBy(def))
+	if !ok {
 		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, key.Min, key.Max)
 		return
 	}
-	respondent := w.scoredBy(def)
-	score := fact.Score{
-		Code: key.Code, Value: &n, HigherBetter: key.HigherBetter(), Min: key.Min, Max: key.Max, Unconfirmed: key.Unconfirmed(),
-	}
-	if respondent == def.Respondent || respondent != "care-partner" {
-		score.Band = key.Band(n)
-		score.Reliable, score.Important = key.ReliableChange(), key.ImportantChange()
-		score.Part, score.Level = key.Part(), key.Level(score.Band)
-	}
-	w.out.Respondent = respondent
+	w.out.Respondent = scores.Respondent
 	w.out.Clinician = w.clinician(extension(w.root, ratedClinician).Child("valueReference"), "Practitioner")
-	w.add("", at, fact.Fact{Kind: fact.KindScores, Scores: &fact.Scores{
-		Instrument: def.ID, Version: "external", Construct: def.Construct, Respondent: respondent,
-		Clinician: w.out.Clinician, Encounter: w.out.Encounter, Scores: []fact.Score{score},
-	}})
+	scores.Clinician, scores.Encounter = w.out.Clinician, w.out.Encounter
+	w.add("", at, fact.Fact{Kind: fact.KindScores, Scores: scores})
 }
 
 // scoredBy is who answered what a ready-made score sums up. A clinician who performs a patient's instrument has only
 // recorded it.
 func (w *work) scoredBy(def *instrument.Definition) string {
 	for n := w.root.Child("performer").First(); n.Exists(); n = n.Next() {
-		if w.respondent(n) == "care-partner" {
-			return "care-partner"
+		if w.respondent(n) == carePartner {
+			return carePartner
 		}
 	}
 	return def.Respondent

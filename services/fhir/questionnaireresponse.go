@@ -36,7 +36,8 @@ func (w *work) responseCodes(named string) {
 	w.canonical(url, version)
 }
 
-// answeredBy is who gave the answers: the source, else the author.
+// answeredBy is who gave the answers: the source, else the author; empty when neither says. A clinician who is only the
+// author may have written down what the patient said, so that says nothing.
 func (w *work) answeredBy() string {
 	source := w.root.Child("source")
 	if !source.Exists() {
@@ -46,7 +47,10 @@ func (w *work) answeredBy() string {
 	if who := w.respondent(source); who != "" || source.Exists() {
 		return who
 	}
-	return w.respondent(w.root.Child("author"))
+	if who := w.respondent(w.root.Child("author")); who != clinician {
+		return who
+	}
+	return ""
 }
 
 // rated enters the clinician whom the answers are about: by extension, or by an answer that refers to one; for a

@@ -126,15 +126,22 @@ func (w *work) clinician(n tree.Node, fallback string) ref.Clinician {
 	return ref.Clinician(p.String())
 }
 
+// Who may have answered.
+const (
+	patient     = "patient"
+	clinician   = "clinician"
+	carePartner = "care-partner"
+)
+
 // respondent is who a reference says has answered; empty for others.
 func (w *work) respondent(n tree.Node) string {
 	switch w.reference(n, "").typ {
 	case "Patient":
-		return "patient"
+		return patient
 	case "Practitioner", "PractitionerRole":
-		return "clinician"
+		return clinician
 	case "RelatedPerson":
-		return "care-partner"
+		return carePartner
 	default:
 		return ""
 	}

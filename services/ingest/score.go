@@ -22,16 +22,13 @@ func (i *Ingest) score(in *decision.Input, reading *fhir.Reading) {
 	}
 	answered, issues := response.Bind(definition, *draft)
 	in.Record.Issues = append(in.Record.Issues, issues...)
-	scores := fact.FromSheet(score.Score(definition, answered))
+	scores := fact.FromSheet(score.Score(definition, answered).By(reading.Respondent))
 	if answered.Unscored != "" && len(scores.Critical) == 0 {
 		return // Bind has said why
 	}
 	if !scores.Any() {
 		in.Record.Issues = append(in.Record.Issues, fault.Warnf("incomplete", "QuestionnaireResponse",
 			"no score of %s could be computed: %s", scores.Instrument, scores.Scores[0].NotScorable))
-	}
-	if reading.Respondent != "" {
-		scores.Respondent = reading.Respondent
 	}
 	scores.Clinician, scores.Encounter = reading.Clinician, reading.Encounter
 	if draft.Authored.IsZero() {

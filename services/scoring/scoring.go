@@ -110,7 +110,7 @@ func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
 		return nil, err
 	}
 	answered, issues := response.Bind(definition, *reading.Draft)
-	scores := fact.FromSheet(score.Score(definition, answered))
+	scores := fact.FromSheet(score.Score(definition, answered).By(reading.Respondent))
 	scores.Clinician = reading.Clinician
 	sheet := wire.Sheet(fact.Fact{At: reading.Draft.Authored, Scores: scores})
 	sheet.Issues = wire.Issues(append(reading.Issues, issues...))

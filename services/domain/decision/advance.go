@@ -125,10 +125,6 @@ func times(alerts []alert.Alert, finding string) int {
 // describe lays the finding's words, numbers and sources into the alert.
 func describe(a *alert.Alert, f judge.Finding) {
 	a.Seen, a.Question, a.Phrase = f.Wording.Seen, f.Wording.Question, f.Wording.Phrase
-	if f.Err != nil {
-		a.Title = "Rule could not be evaluated"
-		a.Seen = "rule " + f.Rule.ID + " could not be evaluated on this fact: have the rule mended"
-	}
 	a.Facts = []string{f.Fact}
 	a.Sources = nil
 	if f.Source.Type != "" {

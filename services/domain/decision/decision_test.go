@@ -1,6 +1,7 @@
 package decision_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -200,6 +201,20 @@ func TestWhatIsOldNewsIsStoredAsSuppressedUnlessItIsSafety(t *testing.T) {
 		if a := made.Alerts[0]; safety != (a.Status == alert.Open) || safety == strings.HasPrefix(a.SuppressedBecause, "back-fill") {
 			t.Errorf("safety %t: %s, %s", safety, a.Status, a.SuppressedBecause)
 		}
+	}
+}
+
+func TestABrokenSafetyRuleIsRaisedInTheWordsOfItsFinding(t *testing.T) {
+	rule := high
+	rule.When = func(judge.View) (bool, error) { return false, errors.New("no such score") }
+	desk := decision.NewDesk([]judge.Rule{rule}, now)
+	made, _ := desk.Decide(response("a", 1, 12))
+	if len(made.Alerts) != 1 {
+		t.Fatalf("%d alerts", len(made.Alerts))
+	}
+	a := made.Alerts[0]
+	if a.Status != alert.Open || a.Title != "Rule high could not be evaluated" || !strings.Contains(a.Seen, "is unknown") || a.Question == "" {
+		t.Errorf("%s: %q, %q, %q", a.Status, a.Title, a.Seen, a.Question)
 	}
 }
 

@@ -34,20 +34,20 @@ func FromSheet(sheet score.Sheet) *Scores {
 	return s
 }
 
-// External is a ready-made score, as an Observation brings it. It is false for a code that the instrument does not
-// have and for a value outside the score's range: nothing is clamped.
-func External(def *instrument.Definition, code string, value float64) (*Scores, bool) {
+// External is a ready-made score, as an Observation brings it; an empty respondent is the one the instrument was made
+// for. It is false for a code that the instrument does not have and for a value outside the score's range: nothing is
+// clamped.
+func External(def *instrument.Definition, code string, value float64, respondent string) (*Scores, bool) {
 	key := def.Score(code)
-	if key == nil || !(value >= key.Min && value <= key.Max) {
+	if key == nil || !(value >= key.Min-instrument.Tolerance && value <= key.Max+instrument.Tolerance) {
 		return nil, false
 	}
 	band := key.Band(value)
 	ready := score.Result{Key: key, Value: value, Band: band, Level: key.Level(band), Unconfirmed: key.Unconfirmed()}
-	return &Scores{
-		Instrument: def.ID, Version: VersionExternal,
-		Construct: def.Construct, Respondent: def.Respondent,
-		Scores: []Score{fromScore(&ready)},
-	}, true
+	sheet := score.Sheet{Definition: def, Respondent: def.Respondent, Scores: []score.Result{ready}}
+	s := FromSheet(sheet.By(respondent))
+	s.Version, s.Hash, s.Items = VersionExternal, "", nil
+	return s, true
 }
 
 func fromScore(from *score.Result) Score {

@@ -85,7 +85,7 @@ func TestReversedItemsShowBothNumbers(t *testing.T) {
 
 func TestAReadyMadeTotalIsTakenAsItIs(t *testing.T) {
 	def := definition(t, "phq-9")
-	got, ok := fact.External(def, "total", 17)
+	got, ok := fact.External(def, "total", 17, "")
 	if !ok || got.Version != fact.VersionExternal || got.Hash != "" || got.Items != nil {
 		t.Errorf("%+v", got)
 	}
@@ -93,11 +93,11 @@ func TestAReadyMadeTotalIsTakenAsItIs(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	for _, value := range []float64{-1, 28, math.NaN(), math.Inf(1)} {
-		if _, ok := fact.External(def, "total", value); ok {
+		if _, ok := fact.External(def, "total", value, ""); ok {
 			t.Errorf("%v is no PHQ-9 total", value)
 		}
 	}
-	if _, ok := fact.External(def, "bond", 5); ok {
+	if _, ok := fact.External(def, "bond", 5, ""); ok {
 		t.Error("the PHQ-9 has no bond")
 	}
 }

@@ -144,13 +144,18 @@ func TestAlertsLookAtThePrintedAnswerNotAtTheReversedOne(t *testing.T) {
 func TestAProxyAnswerHasNoBandsNorChangeStatistics(t *testing.T) {
 	def := lookup(t, registry(t), "phq-9")
 	original := sheetOf(t, def, zerosWith(9, 3))
-	proxy := original.Proxy("care-partner")
+	proxy := original.By("care-partner")
 	got := proxy.Result("total")
 	if got.Value != 3 || got.Band != "" || got.Level != "" || got.Key.ReliableChange() != nil || len(proxy.Critical) != 1 {
 		t.Errorf("%+v", got)
 	}
 	if original.Result("total").Band != "minimal" || def.Score("total").ReliableChange() == nil {
 		t.Error("the proxy changed the original")
+	}
+	for _, own := range []string{"", "patient"} {
+		if got := original.By(own).Result("total"); got.Band != "minimal" || got.Key.ReliableChange() == nil {
+			t.Errorf("answered by %q, whom the form is for: %+v", own, got)
+		}
 	}
 }
 

@@ -84,9 +84,12 @@ func (s Sheet) Result(code string) *Result {
 	return nil
 }
 
-// Proxy is the sheet as answered by somebody for whom the form was not validated: the numbers stand, bands, levels and
-// change statistics do not.
-func (s Sheet) Proxy(respondent string) Sheet {
+// By is the sheet as a respondent answered it; empty is the one the form was made for. From anybody else the numbers
+// stand, but bands, levels and change statistics do not: they were validated for the one alone.
+func (s Sheet) By(respondent string) Sheet {
+	if respondent == "" || respondent == s.Definition.Respondent {
+		return s
+	}
 	s.Respondent = respondent
 	scores := make([]Result, len(s.Scores))
 	for i, old := range s.Scores {
