@@ -3,9 +3,12 @@ package commit
 import (
 	"slices"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
@@ -68,26 +71,30 @@ func layHistories(tx store.Tx, desk *decision.Desk, inputs []decision.Input) err
 }
 
 func layNames(tx store.Tx, desk *decision.Desk, needs decision.Needs) error {
-	if len(needs.Resources) > 0 {
-		heads, err := tx.Heads(needs.Resources)
-		if err != nil {
-			return err
+	var heads map[ref.Resource]record.Head
+	var names map[string]record.Alias
+	keys := make(map[ref.Source]map[string]record.Key, len(needs.Keys))
+	err := store.Together(tx, func() (err error) {
+		if len(needs.Resources) > 0 {
+			heads, err = tx.Heads(needs.Resources)
 		}
-		desk.PutHeads(heads)
+		if len(needs.Names) > 0 && err == nil {
+			names, err = tx.Patients(needs.Names)
+		}
+		for source, wanted := range needs.Keys {
+			if err == nil {
+				keys[source], err = tx.Keys(source, wanted)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	if len(needs.Names) > 0 {
-		names, err := tx.Patients(needs.Names)
-		if err != nil {
-			return err
-		}
-		desk.PutNames(names)
-	}
-	for source, wanted := range needs.Keys {
-		keys, err := tx.Keys(source, wanted)
-		if err != nil {
-			return err
-		}
-		desk.PutKeys(source, keys)
+	desk.PutHeads(heads)
+	desk.PutNames(names)
+	for source, known := range keys {
+		desk.PutKeys(source, known)
 	}
 	return nil
 }
@@ -105,11 +112,14 @@ func layEpisodes(tx store.Tx, desk *decision.Desk, episodes []ref.Episode) error
 	if len(missing) == 0 {
 		return nil
 	}
-	states, err := tx.States(missing)
-	if err != nil {
+	var states map[ref.Episode]*episode.State
+	var alerts map[ref.Episode][]alert.Alert
+	err := store.Together(tx, func() (err error) {
+		if states, err = tx.States(missing); err == nil {
+			alerts, err = tx.AlertsOf(missing)
+		}
 		return err
-	}
-	alerts, err := tx.AlertsOf(missing)
+	})
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,21 @@ type Reader interface {
 	Feeds
 }
 
+// Bundler is a Reader to which each round trip costs something.
+type Bundler interface {
+	// Together asks in one round trip what the readings ask. What they return is filled in once it has returned, and their
+	// errors come from it. Only Heads, Patients, Keys, States and AlertsOf may be asked within.
+	Together(readings func() error) error
+}
+
+// Together runs readings in one round trip where the Reader can, else one after another.
+func Together(r Reader, readings func() error) error {
+	if b, ok := r.(Bundler); ok {
+		return b.Together(readings)
+	}
+	return readings()
+}
+
 // Resources reads what was received.
 type Resources interface {
 	// Heads returns the current version of each resource that exists, keyed without version.

@@ -179,20 +179,15 @@ func (r *reader) names(doing, text string, args ...any) ([]ref.Episode, error) {
 }
 
 func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, error) {
-	all, err := r.alerts("reading alerts", question{
-		text: `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
-			SELECT * FROM alert a WHERE a.tenant = $1 AND a.episode = w.id OFFSET 0
-		) AS a`,
-		args: []any{string(r.tenant), array(of)},
-	})
 	found := make(map[ref.Episode][]alert.Alert, len(of))
-	for _, a := range all {
-		found[a.Episode] = append(found[a.Episode], a)
-	}
-	for _, alerts := range found {
-		rows.SortOpened(alerts)
-	}
-	return found, err
+	return found, r.query("reading alerts", func(row pgx.Rows) error {
+		var a alert.Alert
+		err := scanAlert(row, &a)
+		found[a.Episode] = rows.InsertOpened(found[a.Episode], a)
+		return err
+	}, `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+			SELECT * FROM alert a WHERE a.tenant = $1 AND a.episode = w.id OFFSET 0
+		) AS a`, array(of))
 }
 
 func (r *reader) Alert(id string) (alert.Alert, error) {
@@ -216,16 +211,20 @@ func (r *reader) ListAlerts(q alert.Query) ([]alert.Alert, error) {
 func (r *reader) alerts(doing string, q question) ([]alert.Alert, error) {
 	var found []alert.Alert
 	q.row = func(row pgx.Rows) error {
-		var data []byte
 		var a alert.Alert
-		if err := row.Scan(&data); err != nil {
-			return err
-		}
-		err := rows.Parse(data, &a)
+		err := scanAlert(row, &a)
 		found = append(found, a)
 		return err
 	}
 	return found, r.ask(doing, q)
+}
+
+func scanAlert(row pgx.Rows, into *alert.Alert) error {
+	var data []byte
+	if err := row.Scan(&data); err != nil {
+		return err
+	}
+	return rows.Parse(data, into)
 }
 
 func (r *reader) Extents(of ...feed.Name) ([]feed.Extent, error) {

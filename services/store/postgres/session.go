@@ -39,6 +39,8 @@ type reader struct {
 	last int64
 	// ended says that what it read no longer holds.
 	ended bool
+	// waiting are the questions gathered by Together; nil when each is asked at once.
+	waiting *[]question
 	// yielded says that the server broke the transaction off for the sake of another.
 	yielded bool
 }
@@ -65,11 +67,31 @@ func (r *reader) ask(doing string, q question) error {
 			q.args[i] = nil
 		}
 	}
+	if r.waiting != nil {
+		*r.waiting = append(*r.waiting, q)
+		return nil
+	}
 	if r.begin != "" {
 		return r.broken(r.start(q), doing)
 	}
 	found, err := r.conn.Query(r.ctx, q.text, q.args...)
 	return r.broken(each(found, err, q.row), doing)
+}
+
+// Together asks in one round trip what the readings ask.
+func (r *reader) Together(readings func() error) error {
+	var gathered []question
+	r.waiting = &gathered
+	err := readings()
+	r.waiting = nil
+	switch {
+	case err != nil || len(gathered) == 0:
+		return err
+	case r.begin != "":
+		return r.broken(r.start(gathered...), "reading together")
+	default:
+		return r.broken(r.send(gathered...), "reading together")
+	}
 }
 
 func (r *reader) broken(err error, doing string) error {
@@ -80,34 +102,38 @@ func (r *reader) broken(err error, doing string) error {
 
 const lockText = "SELECT last FROM feed WHERE tenant = $1 AND name = 'all' FOR UPDATE"
 
-// start begins the transaction, takes the lock if that is wanted, and asks the first question, all in one round trip.
-// Each statement sees what was committed before it began, so the question sees what the lock was waited for.
-func (r *reader) start(q question) error {
+// start begins the transaction, takes the lock if that is wanted, and asks the first questions, all in one round trip.
+// Each statement sees what was committed before it began, so the questions see what the lock was waited for.
+func (r *reader) start(first ...question) error {
 	begin := r.begin
 	r.begin = ""
 	if !r.lock {
-		return r.send(question{text: begin}, q)
+		return r.send(append([]question{{text: begin}}, first...)...)
 	}
 	there := false
 	lock := question{lockText, []any{string(r.tenant)}, func(row pgx.Rows) error {
 		there = true
 		return row.Scan(&r.last)
 	}}
-	ifThere := q
-	ifThere.row = func(row pgx.Rows) error {
-		if !there {
-			return nil
+	questions := []question{{text: begin}, lock}
+	for _, q := range first {
+		ifThere := q
+		ifThere.row = func(row pgx.Rows) error {
+			if !there {
+				return nil
+			}
+			return q.row(row)
 		}
-		return q.row(row)
+		questions = append(questions, ifThere)
 	}
-	if err := r.send(question{text: begin}, lock, ifThere); err != nil || there {
+	if err := r.send(questions...); err != nil || there {
 		return err
 	}
 	// The tenant's first commit: the row is made, or waited for when another server is just making it.
-	return r.send(question{
+	return r.send(append([]question{{
 		text: "INSERT INTO feed (tenant, name, first, last) VALUES ($1, 'all', 1, 0) ON CONFLICT DO NOTHING",
 		args: []any{string(r.tenant)},
-	}, lock, q)
+	}, lock}, first...)...)
 }
 
 // send asks several questions in one round trip.

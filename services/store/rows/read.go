@@ -42,10 +42,16 @@ func SortFacts(facts []fact.Fact) {
 }
 
 // SortOpened puts alerts into the order in which they were opened, then by id.
-func SortOpened(alerts []alert.Alert) {
-	slices.SortFunc(alerts, func(a, b alert.Alert) int {
-		return fact.Key{At: a.Opened, ID: a.ID}.Compare(fact.Key{At: b.Opened, ID: b.ID})
-	})
+func SortOpened(alerts []alert.Alert) { slices.SortFunc(alerts, byOpened) }
+
+// InsertOpened puts one more alert in its place among alerts in the order they were opened.
+func InsertOpened(alerts []alert.Alert, a alert.Alert) []alert.Alert {
+	at, _ := slices.BinarySearchFunc(alerts, a, byOpened)
+	return slices.Insert(alerts, at, a)
+}
+
+func byOpened(a, b alert.Alert) int {
+	return fact.Key{At: a.Opened, ID: a.ID}.Compare(fact.Key{At: b.Opened, ID: b.ID})
 }
 
 // Window says whether events may be read after a cursor, given the extent of its feed; the zero Extent when there is
