@@ -9,6 +9,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
 
@@ -146,7 +149,10 @@ func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
 	}
 	fmt.Fprintf(s.out, "%s  %s, %s, version %d\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()), a.GetVersion())
 	fmt.Fprintf(s.out, "%s, %s\n\n", a.GetPatient(), a.GetEffective().AsTime().Format(time.DateTime))
-	fmt.Fprintf(s.out, "%s\n  %s\n", a.GetTitle(), a.GetSeen())
+	fmt.Fprintln(s.out, a.GetTitle())
+	for _, line := range wrap(a.GetSeen(), width-2) {
+		fmt.Fprintf(s.out, "  %s\n", line)
+	}
 	for _, line := range []struct{ label, text string }{
 		{"Ask", a.GetQuestion()},
 		{"Say", a.GetPhrase()},
@@ -157,8 +163,15 @@ func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
 		{"Evidence", a.GetEvidence()},
 		{"From", strings.Join(a.GetSources(), ", ")},
 	} {
-		if strings.TrimSpace(line.text) != "" {
-			fmt.Fprintf(s.out, "  %-15s %s\n", line.label, line.text)
+		if strings.TrimSpace(line.text) == "" {
+			continue
+		}
+		for n, text := range wrap(line.text, width-margin) {
+			label := line.label
+			if n > 0 {
+				label = ""
+			}
+			fmt.Fprintf(s.out, "  %-15s %s\n", label, text)
 		}
 	}
 	for _, n := range a.GetNumbers() {
@@ -201,6 +214,21 @@ func (c change) seen(ctx context.Context, client rapportv1.AlertServiceClient) (
 	return resp.GetAlert().GetVersion(), err
 }
 
+// because says who was there before, where that is why a command is refused.
+func (c change) because(ctx context.Context, client rapportv1.AlertServiceClient, refused error) error {
+	if code := status.Code(refused); code != codes.FailedPrecondition && code != codes.Aborted {
+		return refused
+	}
+	resp, err := client.GetAlert(ctx, &rapportv1.GetAlertRequest{Id: c.ID})
+	if err != nil {
+		return refused
+	}
+	history := resp.GetAlert().GetHistory()
+	last := history[len(history)-1]
+	return fmt.Errorf("%s\n  it is %s since %s, by %s", describe(refused), statusWord(last.GetStatus()),
+		last.GetTime().AsTime().Format(time.DateTime), last.GetActor())
+}
+
 // alertsAckCmd takes an alert.
 type alertsAckCmd struct{ change }
 
@@ -223,7 +251,7 @@ func (c alertsAckCmd) Run(ctx context.Context, s streams) error {
 	}
 	resp, err := client.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.ID, Version: version, Actor: c.Actor, Key: c.Key})
 	if err != nil {
-		return err
+		return c.because(ctx, client, err)
 	}
 	return showAlert(s, c.outputFlag, resp.GetAlert())
 }
@@ -253,7 +281,7 @@ func (c alertsResolveCmd) Run(ctx context.Context, s streams) error {
 	}
 	resp, err := client.Resolve(ctx, &rapportv1.ResolveRequest{Id: c.ID, Version: version, Actor: c.Actor, Reason: c.Reason, Key: c.Key})
 	if err != nil {
-		return err
+		return c.because(ctx, client, err)
 	}
 	return showAlert(s, c.outputFlag, resp.GetAlert())
 }

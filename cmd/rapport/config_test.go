@@ -85,7 +85,7 @@ func TestTheExampleConfigurationIsTakenAndNamesEverySetting(t *testing.T) {
 			continue
 		}
 		for _, flag := range leaf.Flags {
-			if flag.Name == "config" || flag.Name == "help" {
+			if flag.Name == "config" || flag.Name == "help" || flag.Hidden {
 				continue
 			}
 			if !strings.Contains(string(text), "\n"+flag.Name+":") && !strings.Contains(string(text), "\n# "+flag.Name+":") {

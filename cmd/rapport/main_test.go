@@ -290,5 +290,5 @@ var digest = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
 
 // hidden puts words in the place of what differs from run to run: pairs of a text and its word.
 func hidden(text string, pairs []string) string {
-	return digest.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), "DIGEST")
+	return digest.ReplaceAllString(strings.NewReplacer(pairs...).Replace(text), strings.Repeat("x", 26))
 }

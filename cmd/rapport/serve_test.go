@@ -142,7 +142,7 @@ func TestWatchEndsQuietlyWhenItsReaderHasEnough(t *testing.T) {
 func TestAFullDiskIsNoSuccess(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("this system has no /dev/full")
+		t.Fatal(err)
 	}
 	defer full.Close()
 	c := prepare(t, "instruments")

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -119,7 +120,12 @@ func (s *stage) one(a arrival) {
 	to := " → " + cut(strings.TrimPrefix(a.feed, "team:"), 24)
 	lines := []string{short(a.Alert, width-margin-length(to)) + to}
 	if a.GetSeverity() == rapportv1.Severity_SEVERITY_CRITICAL {
-		lines = wrap(a.GetSeen()+to, width-margin)
+		lines = wrap(a.GetSeen(), width-margin)
+		if last := len(lines) - 1; length(lines[last]+to) <= width-margin {
+			lines[last] += to
+		} else {
+			lines = append(lines, strings.TrimSpace(to))
+		}
 	}
 	for _, line := range lines {
 		fmt.Fprintf(s.out, "%*s%s\n", margin, "", line)
@@ -146,6 +152,9 @@ func short(a *rapportv1.Alert, n int) string {
 
 // briefly is a number to two decimals, with what it is compared with.
 func briefly(n *rapportv1.Number) string {
+	if n.GetUnit() == "d" && n.Reference == nil {
+		return twoDecimals(n.GetValue()) + " " + n.GetName() // days of silence
+	}
 	text := n.GetName() + " " + twoDecimals(n.GetValue()) + unitWords(n.GetUnit())
 	if n.Reference != nil {
 		text += " against " + twoDecimals(n.GetReference()) + unitWords(n.GetUnit())
@@ -272,9 +281,9 @@ func (s *stage) summary(run *clinicRun, total alertCount) {
 	s.counted(total.raised, "raised", fmt.Sprintf("told to a care team; %d retracted after corrections", total.retracted))
 	s.counted(total.suppressed, "suppressed", "found but not raised, with the reason")
 	s.rules(total)
-	fmt.Fprintf(s.out, "%s  %-26s median %8s   99th percentile %8s\n", s.bold("Latency"), "batch to durable",
+	fmt.Fprintf(s.out, "%s  %-26s  median %8s   99th percentile %8s\n", s.bold("Latency"), "batch to durable",
 		milliseconds(percentile(run.batches, 50)), milliseconds(percentile(run.batches, 99)))
-	fmt.Fprintf(s.out, "         %-26s median %8s   99th percentile %8s\n", "batch to the team's stream",
+	fmt.Fprintf(s.out, "         %-26s  median %8s   99th percentile %8s\n", "batch to the team's stream",
 		milliseconds(percentile(s.delays, 50)), milliseconds(percentile(s.delays, 99)))
 	fmt.Fprintln(s.out, rule)
 }
@@ -348,7 +357,7 @@ func (s *stage) next(once bool) {
 // myself is how this program was called.
 func myself() string {
 	name := os.Args[0]
-	if strings.Contains(name, "go-build") {
+	if strings.Contains(name, "go-build") && strings.HasSuffix(filepath.Dir(name), "exe") {
 		return "go run ./cmd/rapport"
 	}
 	return name

@@ -264,10 +264,14 @@ func (r *run) half(ctx context.Context) error {
 
 // screens time the way to the subscribers.
 func (r *run) screens(ctx context.Context) error {
-	const calm = 200
-	for _, rate := range []float64{min(calm, r.report.capacity()/2), r.report.capacity() / 2} {
+	const calm, manyAlerts, asTheyCome = 200, 10, 0
+	for _, turn := range []struct {
+		rate        float64
+		safetyEvery int
+	}{{min(calm, r.report.capacity()/2), manyAlerts}, {r.report.capacity() / 2, asTheyCome}} {
+		rate := turn.rate
 		r.say("%s: from submission to subscriber at %.0f/s", r.engine, rate)
-		screen, err := r.screen(ctx, rate, r.Slice)
+		screen, err := r.screen(ctx, rate, turn.safetyEvery, r.Slice)
 		if err != nil {
 			return fmt.Errorf("following at %.0f/s: %w", rate, err)
 		}

@@ -139,8 +139,9 @@ func (f *followers) missing(who follower, references []string) int {
 	return n
 }
 
-// screen submits at a constant rate and times the way to the followers.
-func (s *site) screen(ctx context.Context, rate float64, lasting time.Duration) (Screen, error) {
+// screen submits at a constant rate and times the way to the followers. Every so manyth response answers the safety
+// item (0: as it comes, one in fifty).
+func (s *site) screen(ctx context.Context, rate float64, safetyEvery int, lasting time.Duration) (Screen, error) {
 	f := newFollowers()
 	follow, stop := context.WithCancelCause(ctx)
 	var following sync.WaitGroup
@@ -174,7 +175,7 @@ func (s *site) screen(ctx context.Context, rate float64, lasting time.Duration) 
 		}
 		return nil
 	}
-	const warming, safetyEvery = time.Second / 2, 10
+	const warming = time.Second / 2
 	next := s.round(safetyEvery)
 	if _, err := s.steady(follow, rate, warming, next, sending); err != nil {
 		return Screen{}, err

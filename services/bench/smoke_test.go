@@ -76,9 +76,12 @@ func TestAShortRunOnSQLiteMeasuresEverything(t *testing.T) {
 		}
 	}
 	for _, screen := range s.Screens {
-		if screen.GRPC.Samples == 0 || screen.CommitGRPC.P50 <= 0 || screen.AlertGRPC.Samples == 0 {
+		if screen.GRPC.Samples == 0 || screen.CommitGRPC.P50 <= 0 {
 			t.Errorf("the way to the subscriber was not measured: %+v", screen)
 		}
+	}
+	if s.Screens[0].AlertGRPC.Samples == 0 {
+		t.Errorf("the way of an alert was not measured: %+v", s.Screens[0])
 	}
 	if len(s.Loads) != len(loads) || len(s.Screens) != 2 || len(s.Floors) != 2 || s.Responses == 0 || s.BytesPerResponse < 2600 {
 		t.Errorf("the report has %d loads, %d screens, %d floors, %d responses of %.0f bytes",

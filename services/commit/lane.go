@@ -253,7 +253,7 @@ func answer(jobs []*job, cursors []feed.Cursor) {
 }
 
 func (l *lane) fail(jobs []*job, err error) {
-	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), "kind", fault.Of(err).String())
+	l.config.Log.Warn("a group could not be committed", "tenant", l.tenant, "jobs", len(jobs), "error", err) // stores quote no data
 	for _, j := range jobs {
 		j.err = err
 		close(j.done)

@@ -8,6 +8,17 @@ import (
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
+// MaxEntries is the most entries of one Bundle.
+const MaxEntries = 10_000
+
+// FewEnough fails with fault.TooLarge for a Bundle of more than MaxEntries, before any of them is looked at.
+func FewEnough(doc *tree.Doc) error {
+	if doc.Root().Child("entry").Len() <= MaxEntries {
+		return nil
+	}
+	return fault.New(fault.TooLarge, fault.Errorf("too-long", "Bundle.entry", "a Bundle may have %d entries at most: send several", MaxEntries))
+}
+
 // Bundle is a FHIR Bundle taken apart.
 type Bundle struct {
 	// Type is the Bundle.type.

@@ -33,6 +33,9 @@ func ReadRequests(body []byte, limit int) (typ string, entries []Request, err er
 	if !root.Child("resourceType").Is("Bundle") {
 		return "", nil, fault.New(fault.Invalid, fault.Errorf("structure", "", "a Bundle is expected here; send another resource to [base]/its type"))
 	}
+	if err := FewEnough(doc); err != nil {
+		return "", nil, err
+	}
 	for entry := range root.Child("entry").Children() {
 		entries = append(entries, readRequest(entry))
 	}

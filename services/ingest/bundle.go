@@ -12,12 +12,12 @@ import (
 // prepareBundle reads the entries of a Bundle. A transaction stands or falls together; any other type is a set of
 // independent entries.
 func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
+	if err := fhir.FewEnough(doc); err != nil {
+		return refused(err)
+	}
 	bundle, err := fhir.ReadBundle(doc)
 	if err != nil {
 		return refused(err)
-	}
-	if len(bundle.Entries) > MaxEntries {
-		return refused(fault.New(fault.TooLarge, fault.Errorf("too-long", "Bundle.entry", "a Bundle may have %d entries at most: send several", MaxEntries)))
 	}
 	p := &part{bundle: true, atomic: bundle.Type == "transaction"}
 	if len(bundle.Entries) == 0 {

@@ -24,7 +24,7 @@ const (
 	// MaxBundle is the largest Bundle, in bytes.
 	MaxBundle = 64 << 20
 	// MaxEntries is the most entries of one Bundle.
-	MaxEntries = 10_000
+	MaxEntries = fhir.MaxEntries
 	// MaxItems is the most items of one batch.
 	MaxItems = 1_000
 	// MaxKey is the longest idempotency key, in bytes.

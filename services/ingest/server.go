@@ -149,7 +149,7 @@ func receive(
 func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan message, begun chan<- chunk) error {
 	var source string
 	for {
-		items, bytes, end := s.take(received)
+		items, bytes, end := s.take(ctx, received)
 		if len(items) > 0 && source == "" {
 			source = items[0].GetSource()
 			if err := checkSource(source); err != nil {
@@ -181,9 +181,12 @@ func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan messag
 // maxChunk bounds how many items of a stream are begun at once, so that acknowledgements keep flowing.
 const maxChunk = 128
 
-// take waits for one message and takes what else is there. Bytes is the memory that the items hold.
-func (s *Server) take(received <-chan message) (items []*rapportv1.IngestStreamRequest, bytes int, end error) {
+// take waits for one message and takes what else is there. Bytes is the memory that the items hold. It ends with ctx, so
+// that a stream whose commits fail ends although its client is silent.
+func (s *Server) take(ctx context.Context, received <-chan message) (items []*rapportv1.IngestStreamRequest, bytes int, end error) {
 	select {
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
 	case <-s.Stopping:
 		return nil, 0, fault.Newf(fault.Unavailable, "transient", "the server is stopping: send what was not acknowledged again")
 	case m, ok := <-received:

@@ -20,7 +20,7 @@ func (c *call) bundle() error {
 	if err != nil {
 		return err
 	}
-	typ, entries, err := fhir.ReadRequests(s.Body, int(c.config.MaxBundle))
+	typ, entries, err := c.requests(s.Body)
 	if err != nil {
 		return err
 	}
@@ -32,6 +32,22 @@ func (c *call) bundle() error {
 	default:
 		return fault.New(fault.Invalid, fault.Errorf("value", "Bundle.type", "only a transaction or a batch can be sent to the base"))
 	}
+}
+
+// largeBundle is from where on Bundles are read one after another: reading takes many times the memory of the body.
+const largeBundle = 256 << 10
+
+// requests reads what the entries ask for, a large Bundle when its turn has come.
+func (c *call) requests(body []byte) (typ string, entries []fhir.Request, err error) {
+	if len(body) > largeBundle {
+		select {
+		case c.turn <- struct{}{}:
+			defer func() { <-c.turn }()
+		case <-c.r.Context().Done():
+			return "", nil, fault.Wrap(fault.Unavailable, c.r.Context().Err(), "waiting for a turn to read a large Bundle")
+		}
+	}
+	return fhir.ReadRequests(body, int(c.config.MaxBundle))
 }
 
 // transaction stores all entries or none.

@@ -86,6 +86,7 @@ type Server struct {
 	artefacts map[string][]byte // what Rapport defines, by Type/id
 	fixed     []byte            // part of the CapabilityStatement
 	since     time.Time
+	turn      chan struct{} // is taken by the large Bundle that is being read
 }
 
 // Prefix of every path.
@@ -114,7 +115,7 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{config: config, mux: http.NewServeMux(), artefacts: artefacts, fixed: fixed, since: config.Now()}
+	s := &Server{config: config, mux: http.NewServeMux(), artefacts: artefacts, fixed: fixed, since: config.Now(), turn: make(chan struct{}, 1)}
 	if _, err := s.statement(""); err != nil {
 		return nil, err
 	}

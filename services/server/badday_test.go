@@ -599,3 +599,29 @@ func TestAReaderThatDoesNotReadHoldsNobodyUpAndCatchesUp(t *testing.T) {
 		t.Errorf("the stop ended the stream with %v", err)
 	}
 }
+
+func TestAStreamWhoseCommitsFailEndsAlthoughItsClientIsSilent(t *testing.T) {
+	p, err := testbed.StartPostgres(testbed.PostgresOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	if err := p.Exec("CREATE DATABASE silent"); err != nil {
+		t.Fatal(err)
+	}
+	c := start(t, func(config *server.Config) { config.Store, config.Redis = p.URL("silent"), "none" })
+	stream, err := c.ingest.IngestStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	if err := stream.Send(&rapportv1.IngestStreamRequest{Source: "ehr", Sequence: 1, Item: &rapportv1.Item{Body: []byte(patientP1)}}); err != nil {
+		t.Fatal(err)
+	}
+	if ack, err := stream.Recv(); status.Code(err) != codes.Unavailable {
+		t.Errorf("the stream went on with %v, %v", ack, err)
+	}
+}

@@ -92,6 +92,10 @@ func TestHostileBodiesAreRefusedWithAReason(t *testing.T) {
 			t.Errorf("%s over REST: %d %.300s", name, code, answer)
 		}
 	}
+	endless := `{"resourceType":"Bundle","type":"transaction","entry":[` + times(`{"a":1},`, 1_000_000) + `{"a":1}]}`
+	if code, answer := c.rest("/fhir", endless); code != http.StatusRequestEntityTooLarge || len(answer) > 1000 {
+		t.Errorf("a Bundle of a million entries: %d, %d bytes", code, len(answer))
+	}
 	_, err := c.ingest.Ingest(t.Context(), &rapportv1.IngestRequest{Source: "ehr", Items: []*rapportv1.Item{{Body: make([]byte, 70<<20)}}}, grpc.MaxCallSendMsgSize(128<<20))
 	if status.Code(err) != codes.ResourceExhausted {
 		t.Errorf("a message over the limit: %v", err)

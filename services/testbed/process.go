@@ -182,9 +182,12 @@ func freePort() (int, error) {
 	return port, l.Close()
 }
 
+// errNotInstalled is within the errors of errMissing.
+var errNotInstalled = errors.New("not installed")
+
 // errMissing tells how to get a program.
 func errMissing(program string) error {
-	return fmt.Errorf("%s is not installed; the tests and the benchmark need it: apt-get install postgresql redis-server", program)
+	return fmt.Errorf("%s is %w; the tests and the benchmark need it: apt-get install postgresql redis-server", program, errNotInstalled)
 }
 
 // tries starts a server on another port when somebody else took the one that was free a moment ago.
@@ -196,6 +199,9 @@ func tries[T any](start func() (T, error)) (T, error) {
 			return started, nil
 		}
 		errs = append(errs, err)
+		if errors.Is(err, errNotInstalled) {
+			break
+		}
 	}
 	var none T
 	return none, errors.Join(errs...)

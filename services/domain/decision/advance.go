@@ -14,7 +14,8 @@ import (
 )
 
 // BackfillAfter is how old a finding may be, when it is first heard of, to be raised as an alert.
-// Older ones are stored as suppressed: they are history, not news. Safety findings are raised whatever their age. [design]
+// Older ones are stored as suppressed: they are history, not news. Safety findings are raised whatever their age. The
+// number is our own decision.
 const BackfillAfter = 30 * 24 * time.Hour
 
 // late says whether one of the facts does not come after all that was folded, so that only a replay puts it in its place.

@@ -287,7 +287,7 @@ func TestAFaultOfWriteItselfIsNotTakenForTheServers(t *testing.T) {
 		runs++
 		return mine
 	})
-	if err != error(mine) || runs != 1 {
+	if err != error(mine) || runs != 1 { //nolint:errorlint // the very same error is what is promised
 		t.Errorf("%d runs, %v", runs, err)
 	}
 }

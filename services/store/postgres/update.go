@@ -42,7 +42,7 @@ func (s *Store) try(ctx context.Context, t ref.Tenant, write func(store.Tx) erro
 		return nil, false, broken(err, "waiting for a connection")
 	}
 	x := &tx{reader: reader{ctx: ctx, conn: conn, tenant: t, begin: "BEGIN", lock: true}}
-	defer x.reader.end()
+	defer x.end()
 	if err := write(x); err != nil || x.batch == nil || x.batch.Empty() {
 		return nil, x.yielded, err
 	}

@@ -26,7 +26,7 @@ func Parse(column []byte, into any) error {
 	return nil
 }
 
-// Record is the resource as it was given to the store, from its columns.
+// Restore is the record as it was given to the store, from its columns.
 func (r Resource) Restore() (record.Record, error) {
 	out := r.Record
 	out.From, out.To = Time(r.From), Time(r.To)

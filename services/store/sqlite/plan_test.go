@@ -38,8 +38,13 @@ func TestNoStatementWalksThroughAWholeTable(t *testing.T) {
 		}
 	}
 	for _, q := range []record.Query{
-		{Type: "Goal"}, {Type: "Goal", Patient: "p"}, {Type: "Goal", Codes: []string{"a|b"}}, {Type: "Goal", Codes: []string{"|b"}},
-		{Type: "Goal", Codes: []string{"a|b", "c|d"}}, {Type: "Goal", Patient: "p", Codes: []string{"|b"}}, {Unused: true},
+		{Type: "Goal"},
+		{Type: "Goal", Patient: "p"},
+		{Type: "Goal", Codes: []string{"a|b"}},
+		{Type: "Goal", Codes: []string{"|b"}},
+		{Type: "Goal", Codes: []string{"a|b", "c|d"}},
+		{Type: "Goal", Patient: "p", Codes: []string{"|b"}},
+		{Unused: true},
 		{Type: "Goal", Dates: []record.DateBound{{Op: "ge", From: time.Unix(0, 0), To: time.Unix(1, 0)}}},
 	} {
 		text, args := rows.Search(rows.SQLite, "clinic", q)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -134,7 +135,7 @@ var feedPromises = []promise{
 		}
 		_, err = s.Since(t.Context(), feed.Cursor{Tenant: clinic, Feed: feed.All, After: 2399}, 9)
 		failsWith(t, err, fault.TooOld)
-		if f, ok := err.(*fault.Fault); !ok || f.Earliest != 2400 {
+		if f, ok := errors.AsType[*fault.Fault](err); !ok || f.Earliest != 2400 {
 			t.Errorf("got %v, want the earliest cursor 2400", err)
 		}
 		same(t, "the earliest kept", since(t, s, feed.Cursor{Tenant: clinic, Feed: teamA, After: 2400}, 1)[0].Seq, int64(2401))
