@@ -91,8 +91,10 @@ func TestTheSameKeyIsAnsweredAndNotRepeated(t *testing.T) {
 
 func TestACommandSaysWhoAndAResolutionSaysWhy(t *testing.T) {
 	for _, c := range []alert.Command{
-		{Verb: alert.Acknowledge, Version: 1}, {Verb: alert.Resolve, Version: 1, Actor: "Practitioner/1"},
-		{Verb: alert.Acknowledge, Version: 1, Actor: "the nurse on duty"}, {Verb: alert.Acknowledge, Version: 1, Actor: alert.Service},
+		{Verb: alert.Acknowledge, Version: 1},
+		{Verb: alert.Resolve, Version: 1, Actor: "Practitioner/1"},
+		{Verb: alert.Acknowledge, Version: 1, Actor: "the nurse on duty"},
+		{Verb: alert.Acknowledge, Version: 1, Actor: alert.Service},
 		{Verb: alert.Resolve, Version: 1, Actor: "Practitioner/1", Reason: "I called her"},
 		{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", Key: strings.Repeat("k", 129)},
 	} {
