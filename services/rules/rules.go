@@ -14,9 +14,6 @@ var defaults []byte
 // Default is the set that comes with the service. A failure is a defect of the build.
 func Default() ([]judge.Rule, error) { return Load("default.yaml", defaults) }
 
-// DefaultFile is the text of the default set, to start an own file from.
-func DefaultFile() []byte { return slices.Clone(defaults) }
-
 // Extend lays own rules over a base: one with the id of a base rule takes its place, the others follow.
 func Extend(base, own []judge.Rule) []judge.Rule {
 	rules := slices.Clone(base)

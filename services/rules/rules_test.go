@@ -67,7 +67,7 @@ func TestTheDefaultSetIsWhatItPromises(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, word := range []string{"diagnos", "patient has depression", "suicidal patient"} {
-		for _, line := range strings.Split(string(DefaultFile()), "\n") {
+		for _, line := range strings.Split(string(defaults), "\n") {
 			if strings.Contains(line, word) && !strings.HasPrefix(line, "#") {
 				t.Errorf("%q in %q", word, line)
 			}

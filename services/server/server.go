@@ -120,6 +120,9 @@ func (s *Server) serve() {
 		}
 	})
 	s.health.SetServingStatus("", grpc_health_v1.HealthCheckResponse_SERVING)
+	for service := range s.grpc.GetServiceInfo() {
+		s.health.SetServingStatus(service, grpc_health_v1.HealthCheckResponse_SERVING)
+	}
 	s.later("doors", func(ctx context.Context) error {
 		s.health.Shutdown()
 		close(s.stopping)

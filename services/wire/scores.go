@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"strings"
+
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/instrument"
@@ -43,7 +45,8 @@ func scoreOf(s fact.Score) *rapportv1.Score {
 func Instrument(d *instrument.Definition) *rapportv1.Instrument {
 	out := &rapportv1.Instrument{
 		Id: d.ID, Version: d.Version, DefinitionHash: d.Hash, Title: d.Title, Construct: d.Construct, Respondent: d.Respondent,
-		Canonicals: d.Canonicals, Items: int32(len(d.Items)), Unconfirmed: d.Unconfirmed, Licence: d.Licence.Notice,
+		Canonicals: d.Canonicals, Items: int32(len(d.Items)), Unconfirmed: d.Unconfirmed,
+		Licence: strings.TrimSpace(d.Licence.Notice + " " + d.Licence.Attribution),
 	}
 	for i := range d.Scores {
 		out.Scores = append(out.Scores, d.Scores[i].Code)

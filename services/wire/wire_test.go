@@ -14,6 +14,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/wire"
@@ -91,6 +92,20 @@ func TestACursorThatIsTooOldNamesTheEarliest(t *testing.T) {
 	st := status.Convert(wire.Error(f))
 	if c, ok := st.Details()[1].(*rapportv1.Cursor); st.Code() != codes.OutOfRange || !ok || c.GetAfter() != 41 {
 		t.Errorf("%s %v", st.Code(), st.Details())
+	}
+}
+
+func TestTheLicenceNamesThoseWhoseCodesAnInstrumentCarries(t *testing.T) {
+	r, err := instrument.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.Lookup("phq-9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if licence := wire.Instrument(d).GetLicence(); !strings.HasPrefix(licence, d.Licence.Notice) || !strings.Contains(licence, "LOINC") {
+		t.Errorf("the licence says %q", licence)
 	}
 }
 

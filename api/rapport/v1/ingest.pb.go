@@ -24,9 +24,9 @@ const (
 // Item is one thing to take in.
 type Item struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Raw FHIR R4 JSON of one resource or Bundle, UTF-8, at most 16 MiB.
+	// Raw FHIR R4 JSON, UTF-8: one resource of at most 16 MiB, or a Bundle of at most 64 MiB and 10,000 entries.
 	Body []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
-	// Caller's idempotency key for this item, at most 128 characters; optional.
+	// Caller's idempotency key for this item, at most 128 bytes; optional.
 	// The same key with another body is refused.
 	Key           string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -162,7 +162,7 @@ func (x *Result) GetTenantSeq() int64 {
 // IngestRequest is a batch of at most 1,000 items from one source.
 type IngestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the sending system, such as `ehr-main`; part of every resource's identity. Letters, digits, `.-_`, at most 64.
+	// Name of the sending system, such as `ehr-main`; part of every resource's identity. Letters, digits, `.` and `-`, at most 64.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// At most 1,000 items, 64 MiB together.
 	Items         []*Item `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`

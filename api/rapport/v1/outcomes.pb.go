@@ -286,7 +286,7 @@ type Dyad struct {
 	Usual *float64 `protobuf:"fixed64,6,opt,name=usual,proto3,oneof" json:"usual,omitempty"`
 	// Last value minus usual level; negative is a fall.
 	Change *float64 `protobuf:"fixed64,7,opt,name=change,proto3,oneof" json:"change,omitempty"`
-	// `none`, `strain`, `rupture`, `gradual-decline` or `repair`: what the last rating meant.
+	// What the last rating meant: `none`, `strain`, `rupture`, `gradual-decline`, `repair`, or `fall` of a session form.
 	Event string `protobuf:"bytes,8,opt,name=event,proto3" json:"event,omitempty"`
 	// True while a rupture is open.
 	RuptureOpen bool `protobuf:"varint,9,opt,name=rupture_open,json=ruptureOpen,proto3" json:"rupture_open,omitempty"`

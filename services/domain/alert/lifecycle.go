@@ -2,6 +2,7 @@ package alert
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -33,11 +34,11 @@ type Command struct {
 	Verb Verb
 	// Version that the caller has seen.
 	Version int64
-	// Actor asks: a reference, or `rapport`.
+	// Actor asks: a reference such as `Practitioner/p1`; for Retract and Amend also Service.
 	Actor string
-	// Reason is a code; Resolve and Retract need one.
+	// Reason is a code such as `contacted`; Resolve and Retract need one.
 	Reason string
-	// Key makes the command idempotent: the same key again is answered with the alert as it is.
+	// Key makes the command idempotent: the same command of the same actor again is answered with the alert as it is.
 	Key string
 	// At is when, by the injected clock.
 	At time.Time
@@ -62,17 +63,17 @@ var eventTypes = map[Verb]feed.Type{
 }
 
 // Lifecycle takes one step: the alert as it becomes, and its event (nil when the command was answered before).
-// Errors: Invalid for an incomplete command, Conflict when the version differs, Precondition when the status forbids it.
+// Errors: Invalid for an incomplete command, Conflict when the version differs or the key was used for another command,
+// Precondition when the status forbids it.
 func Lifecycle(a Alert, c Command) (Alert, *feed.Draft, error) {
-	if c.Key != "" {
-		for _, step := range a.History {
-			if step.Key == c.Key && step.Actor == c.Actor {
-				return a, nil, nil
-			}
-		}
-	}
 	if err := c.check(); err != nil {
 		return a, nil, err
+	}
+	if step, used := a.keyed(c); used {
+		if step.Status != transitions[c.Verb][Open] {
+			return a, nil, fault.Newf(fault.Conflict, "duplicate", "the key was used for another command on this alert: use a new one")
+		}
+		return a, nil, nil
 	}
 	if c.Version != a.Version {
 		return a, nil, fault.Newf(fault.Conflict, "conflict",
@@ -87,13 +88,37 @@ func Lifecycle(a Alert, c Command) (Alert, *feed.Draft, error) {
 	return next, &event, nil
 }
 
+// keyed is the step that an actor took under the key of a command; false when there is none.
+func (a Alert) keyed(c Command) (Step, bool) {
+	for _, step := range a.History {
+		if c.Key != "" && step.Key == c.Key && step.Actor == c.Actor {
+			return step, true
+		}
+	}
+	return Step{}, false
+}
+
+// What goes into the feeds is a reference and a code: free text could name a patient.
+var (
+	actorForm  = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}$`)
+	reasonForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+)
+
+// maxKey is the longest idempotency key, in bytes.
+const maxKey = 128
+
 func (c Command) check() error {
 	var issues []fault.Issue
-	if c.Actor == "" {
-		issues = append(issues, fault.Errorf("required", "actor", "say who: a reference such as Practitioner/p1"))
+	byService := c.Actor == Service && (c.Verb == Retract || c.Verb == Amend)
+	if !byService && !actorForm.MatchString(c.Actor) {
+		issues = append(issues, fault.Errorf("value", "actor", "say who, as a reference such as Practitioner/p1"))
 	}
-	if (c.Verb == Resolve || c.Verb == Retract) && c.Reason == "" {
-		issues = append(issues, fault.Errorf("required", "reason", "say why: a reason code such as contacted or already-known"))
+	if (c.Verb == Resolve || c.Verb == Retract) && !reasonForm.MatchString(c.Reason) {
+		issues = append(issues, fault.Errorf("value", "reason",
+			"say why, as a code of small letters, digits and hyphens such as contacted or already-known"))
+	}
+	if len(c.Key) > maxKey {
+		issues = append(issues, fault.Errorf("value", "key", "an idempotency key has %d bytes at most", maxKey))
 	}
 	if len(issues) > 0 {
 		return fault.New(fault.Invalid, issues...)

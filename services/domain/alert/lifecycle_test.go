@@ -1,6 +1,7 @@
 package alert_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +79,10 @@ func TestTheSameKeyIsAnsweredAndNotRepeated(t *testing.T) {
 	if err != nil || event != nil || twice.Version != once.Version {
 		t.Errorf("again: %v, %v, version %d", err, event, twice.Version)
 	}
+	resolve := alert.Command{Verb: alert.Resolve, Version: 2, Actor: c.Actor, Reason: "contacted", Key: "k", At: at}
+	if _, _, err := alert.Lifecycle(once, resolve); fault.Of(err) != fault.Conflict {
+		t.Errorf("another command under the same key was taken for done: %v", err)
+	}
 	c.Actor = "Practitioner/2"
 	if _, _, err := alert.Lifecycle(once, c); fault.Of(err) != fault.Conflict {
 		t.Errorf("another's command with the same key: %v", err)
@@ -86,7 +91,12 @@ func TestTheSameKeyIsAnsweredAndNotRepeated(t *testing.T) {
 
 func TestACommandSaysWhoAndAResolutionSaysWhy(t *testing.T) {
 	for _, c := range []alert.Command{
-		{Verb: alert.Acknowledge, Version: 1}, {Verb: alert.Resolve, Version: 1, Actor: "Practitioner/1"},
+		{Verb: alert.Acknowledge, Version: 1},
+		{Verb: alert.Resolve, Version: 1, Actor: "Practitioner/1"},
+		{Verb: alert.Acknowledge, Version: 1, Actor: "the nurse on duty"},
+		{Verb: alert.Acknowledge, Version: 1, Actor: alert.Service},
+		{Verb: alert.Resolve, Version: 1, Actor: "Practitioner/1", Reason: "I called her"},
+		{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", Key: strings.Repeat("k", 129)},
 	} {
 		if _, _, err := alert.Lifecycle(opened(""), c); fault.Of(err) != fault.Invalid || len(fault.IssuesOf(err)) != 1 {
 			t.Errorf("%+v: %v", c, err)
@@ -103,7 +113,7 @@ func TestASuppressedFindingIsToldToNoTeam(t *testing.T) {
 
 func TestEveryStepHasAnEventOfItsOwn(t *testing.T) {
 	a, first := alert.Begin(alert.Alert{ID: "a"}, at, "")
-	_, second, err := alert.Lifecycle(a, alert.Command{Verb: alert.Acknowledge, Version: 1, Actor: "x", At: at})
+	_, second, err := alert.Lifecycle(a, alert.Command{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", At: at})
 	if err != nil || first.ID == second.ID {
 		t.Errorf("%v: %s and %s", err, first.ID, second.ID)
 	}

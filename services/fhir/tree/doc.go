@@ -2,8 +2,6 @@
 // FHIRPath, and what FHIR forbids in JSON is refused with the place of each fault.
 package tree
 
-import "bytes"
-
 // Limits bound what Parse takes. A zero field means the default.
 type Limits struct {
 	// Bytes is the largest body; 32 MiB by default, never more than 1 GiB.
@@ -75,20 +73,4 @@ func (d *Doc) Sub(n Node) *Doc {
 	at := &d.nodes[n.at]
 	sub := &Doc{raw: d.raw, nodes: d.nodes[n.at : n.at+int(at.size)], prefix: n.Path(), spaced: d.spaced}
 	return sub
-}
-
-// Detach is a copy of the document that shares nothing with the one it was cut from, and whose paths start anew at its
-// own resource type.
-func (d *Doc) Detach() *Doc {
-	base := d.nodes[0].start
-	own := &Doc{raw: bytes.Clone(d.Raw()), nodes: make([]node, len(d.nodes)), spaced: d.spaced}
-	for i, n := range d.nodes {
-		n.start, n.end = n.start-base, n.end-base
-		if i > 0 && n.keyEnd > 0 {
-			n.keyStart, n.keyEnd = n.keyStart-base, n.keyEnd-base
-		}
-		own.nodes[i] = n
-	}
-	own.nodes[0].keyStart, own.nodes[0].keyEnd = 0, 0
-	return own
 }

@@ -217,12 +217,8 @@ func TestAPartIsADocumentOfItsOwn(t *testing.T) {
 	if got := deeper.Root().Child("family").Path(); got != "Bundle.entry[1].resource.name[0].family" {
 		t.Errorf("path of a part of a part %s", got)
 	}
-	own := sub.Detach()
-	if got := own.Root().Child("name").At(0).Child("family"); got.Path() != "Patient.name[0].family" || got.Text() != "Test" || own.Root().Key() != "" {
-		t.Errorf("detached: %s %q", got.Path(), got.Text())
-	}
-	if own.Hash() != sub.Hash() || own.Hash() != parse(t, string(sub.Raw())).Hash() {
-		t.Error("a part and its copy hash differently")
+	if sub.Hash() != parse(t, string(sub.Raw())).Hash() {
+		t.Error("a part hashes differently from the same document by itself")
 	}
 	if bundle.Sub(tree.Node{}) != nil || bundle.Sub(sub.Root()) != nil || bundle.Sub(bundle.Root().Child("resourceType")) != nil {
 		t.Error("what is no object of the document is no part of it")
@@ -309,7 +305,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil && doc.Root().Child("id").Kind() == tree.String && (meta == tree.Object || meta == tree.Absent) && stamped.Content() != doc.Content() {
 			t.Fatal("stamps change the content")
 		}
-		if again, err := tree.Parse(doc.Detach().Raw(), tree.Limits{}); err != nil || again.Hash() != doc.Hash() {
+		if again, err := tree.Parse(bytes.Clone(doc.Raw()), tree.Limits{}); err != nil || again.Hash() != doc.Hash() {
 			t.Fatalf("read again it differs: %v", err)
 		}
 		spliced, err := tree.Parse(tree.Splice(raw, "x", "2", time.Unix(1_700_000_000, 0)), tree.Limits{})
