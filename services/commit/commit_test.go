@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rapport-health/rapport/services/commit"
@@ -327,4 +328,91 @@ func TestStoppingCommitsWhatWaitsAndRefusesWhatComes(t *testing.T) {
 	if !errors.Is(g.Stop(t.Context()), nil) {
 		t.Error("stopping twice fails")
 	}
+}
+
+// counted notes how many records each transaction wrote.
+type counted struct {
+	store.Store
+	mu     sync.Mutex
+	groups []int
+}
+
+type countedTx struct {
+	store.Tx
+	n int
+}
+
+func (c *countedTx) Commit(made ...*decision.Decision) error {
+	c.n = len(made)
+	return c.Tx.Commit(made...)
+}
+
+func (c *counted) Update(ctx context.Context, t ref.Tenant, write func(store.Tx) error) ([]feed.Cursor, error) {
+	var n int
+	moved, err := c.Store.Update(ctx, t, func(tx store.Tx) error {
+		counting := &countedTx{Tx: tx}
+		err := write(counting)
+		n = counting.n
+		return err
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.groups = append(c.groups, n)
+	return moved, err
+}
+
+func TestATransactionIsBoundedInSize(t *testing.T) {
+	s := &counted{Store: open(t)}
+	g := group(t, s, func(c *commit.Config) { c.MaxInputs, c.MaxBytes = 8, 200 })
+	var inputs []decision.Input
+	for n := range 20 {
+		inputs = append(inputs, sheet(fmt.Sprint("p", n), fmt.Sprint("r", n), 1, false, now))
+	}
+	do(t, g, inputs...)
+	perBytes := 200 / len(inputs[0].Record.Raw)
+	for _, n := range s.groups {
+		if n > min(8, perBytes) {
+			t.Errorf("transactions held %v submissions, the bounds allow %d", s.groups, min(8, perBytes))
+			break
+		}
+	}
+}
+
+func TestLingeringWaitsForCompanyAndNoLonger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &counted{Store: &slow{}}
+		g, err := commit.New(func() commit.Config {
+			c := commit.Default()
+			c.Store, c.Now, c.Rules, c.Linger = s, time.Now, func() []judge.Rule { return nil }, time.Second
+			return c
+		}())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var callers sync.WaitGroup
+		for n := range 3 {
+			callers.Go(func() {
+				_, _ = g.Do(t.Context(), tenant, []decision.Input{sheet(fmt.Sprint("p", n), fmt.Sprint("r", n), 1, false, now)}, false)
+			})
+		}
+		callers.Wait()
+		begun := time.Now()
+		_, _ = g.Do(t.Context(), tenant, []decision.Input{sheet("p9", "r9", 1, false, now)}, false)
+		if waited := time.Since(begun); waited > time.Second+slowness {
+			t.Errorf("alone, it waited %v", waited)
+		}
+		if err := g.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+const slowness = 100 * time.Millisecond
+
+// slow is a store whose every transaction takes a while and fails; only its timing counts.
+type slow struct{ store.Store }
+
+func (*slow) Update(context.Context, ref.Tenant, func(store.Tx) error) ([]feed.Cursor, error) {
+	time.Sleep(slowness) // in a bubble: no real time passes
+	return nil, fault.New(fault.Unavailable)
 }

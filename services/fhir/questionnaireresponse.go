@@ -63,9 +63,6 @@ func (w *work) rated() {
 	if w.out.Clinician == "" {
 		w.out.Clinician = w.clinician(w.root.Child("source"), "")
 	}
-	if w.out.Clinician == "" && !w.root.Child("source").Exists() {
-		w.out.Clinician = w.clinician(w.root.Child("author"), "")
-	}
 }
 
 func (w *work) answeredClinician(items tree.Node) ref.Clinician {

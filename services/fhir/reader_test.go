@@ -157,7 +157,7 @@ func TestTheClinicianOfAnAllianceRatingIsFound(t *testing.T) {
 		{"by an answer", `,"item":[{"linkId":"a","item":[{"linkId":"b","answer":[{"valueReference":{"reference":"https://x.example/fhir/Practitioner/p1/_history/4"}}]}]}]}`, "Practitioner/p1", "", ""},
 		{"by identifier", `,"item":[{"linkId":"a","answer":[{"valueReference":{"type":"Practitioner","identifier":{"system":"urn:npi","value":"9"}}}]}]}`, "Practitioner?identifier=urn:npi|9", "", ""},
 		{"a clinician's own", `,"source":{"reference":"Practitioner/p2"},"encounter":{"reference":"Encounter/e"}}`, "Practitioner/p2", "clinician", "Encounter/e"},
-		{"author without source", `,"author":{"reference":"PractitionerRole/p3"}}`, "PractitionerRole/p3", "", ""},
+		{"author without source may only have recorded it", `,"author":{"reference":"PractitionerRole/p3"}}`, "", "", ""},
 		{"recorded by a clinician", `,"source":{"reference":"Patient/1"},"author":{"reference":"Practitioner/p3"}}`, "", "patient", ""},
 		{"a care partner's", `,"source":{"reference":"RelatedPerson/q"}}`, "", "care-partner", ""},
 		{"a source of a later release", `,"extension":[{"url":"http://hl7.org/fhir/5.0/StructureDefinition/extension-QuestionnaireResponse.source","valueReference":{"reference":"Patient/1"}}]}`, "", "patient", ""},

@@ -48,7 +48,7 @@ type Config struct {
 	// GroupSize and Linger tune group commit: at most so many submissions per transaction, waiting so long for company.
 	GroupSize int
 	Linger    time.Duration
-	// Now is the clock; the rooms read no other.
+	// Now is the clock of everything that is stored, judged or shown.
 	Now func() time.Time
 	// Log takes what an operator may want to know. It never holds patient data.
 	Log *slog.Logger

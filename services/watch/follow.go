@@ -234,7 +234,7 @@ func (f *follower) look(ctx context.Context) error {
 func tooOld(c feed.Cursor, earliest int64) error {
 	f := fault.Newf(fault.TooOld, "not-found",
 		"events of feed %s after %d are no longer kept; the earliest cursor that works is %d", c.Feed, c.After, earliest)
-	f.Earliest = earliest
+	f.Earliest, f.Feed = earliest, string(c.Feed)
 	return f
 }
 

@@ -51,7 +51,7 @@ func Error(err error) error {
 		details = append(details, protoadapt.MessageV1Of(issue))
 	}
 	if f.Kind == fault.TooOld {
-		details = append(details, protoadapt.MessageV1Of(&rapportv1.Cursor{After: f.Earliest}))
+		details = append(details, protoadapt.MessageV1Of(&rapportv1.Cursor{Feed: f.Feed, After: f.Earliest}))
 	}
 	if with, err := st.WithDetails(details...); err == nil {
 		st = with

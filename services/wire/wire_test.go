@@ -88,9 +88,9 @@ func TestFaultsBecomeStatusWithLocatedDetails(t *testing.T) {
 
 func TestACursorThatIsTooOldNamesTheEarliest(t *testing.T) {
 	f := fault.New(fault.TooOld, fault.Errorf("value", "cursor", "forgotten"))
-	f.Earliest = 41
+	f.Earliest, f.Feed = 41, "team:x"
 	st := status.Convert(wire.Error(f))
-	if c, ok := st.Details()[1].(*rapportv1.Cursor); st.Code() != codes.OutOfRange || !ok || c.GetAfter() != 41 {
+	if c, ok := st.Details()[1].(*rapportv1.Cursor); st.Code() != codes.OutOfRange || !ok || c.GetAfter() != 41 || c.GetFeed() != "team:x" {
 		t.Errorf("%s %v", st.Code(), st.Details())
 	}
 }

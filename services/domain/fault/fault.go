@@ -110,8 +110,9 @@ type Fault struct {
 	Kind Kind
 	// Issues say what is wrong; at least one unless Kind is Internal or Unavailable.
 	Issues []Issue
-	// Earliest is the oldest cursor that works, when Kind is TooOld.
+	// Earliest is the oldest cursor that works, and Feed the feed it is for, when Kind is TooOld.
 	Earliest int64
+	Feed     string
 	cause    error
 }
 

@@ -63,7 +63,7 @@ func Window(after feed.Cursor, kept feed.Extent) error {
 	case after.After+1 < kept.First:
 		f := fault.Newf(fault.TooOld, "too-old", "events before %d are no longer kept; the earliest cursor is %d",
 			kept.First, kept.First-1)
-		f.Earliest = kept.First - 1
+		f.Earliest, f.Feed = kept.First-1, string(after.Feed)
 		return f
 	}
 	return nil
