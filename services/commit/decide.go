@@ -3,9 +3,7 @@ package commit
 import (
 	"slices"
 
-	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
-	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
@@ -30,6 +28,9 @@ func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 	}
 	if len(decisions) == 0 {
 		return nil, nil
+	}
+	if err := settle(tx, desk); err != nil {
+		return nil, err
 	}
 	var events []feed.Draft
 	for _, made := range decisions {
@@ -112,19 +113,35 @@ func layEpisodes(tx store.Tx, desk *decision.Desk, episodes []ref.Episode) error
 	if len(missing) == 0 {
 		return nil
 	}
-	var states map[ref.Episode]*episode.State
-	var alerts map[ref.Episode][]alert.Alert
-	err := store.Together(tx, func() (err error) {
-		if states, err = tx.States(missing); err == nil {
-			alerts, err = tx.AlertsOf(missing)
-		}
-		return err
-	})
+	states, err := tx.States(missing)
 	if err != nil {
 		return err
 	}
 	for _, e := range missing {
-		desk.PutEpisode(e, states[e], alerts[e])
+		desk.PutEpisode(e, states[e])
+	}
+	return nil
+}
+
+// settle reads the alerts that the findings so far may touch, and only those, and settles what becomes of the findings.
+func settle(tx store.Tx, desk *decision.Desk) error {
+	if err := layAlerts(tx, desk, desk.Unalerted()); err != nil {
+		return err
+	}
+	desk.Settle()
+	return nil
+}
+
+func layAlerts(tx store.Tx, desk *decision.Desk, episodes []ref.Episode) error {
+	if len(episodes) == 0 {
+		return nil
+	}
+	alerts, err := tx.AlertsOf(episodes)
+	if err != nil {
+		return err
+	}
+	for _, e := range episodes {
+		desk.PutAlerts(e, alerts[e])
 	}
 	return nil
 }
@@ -217,6 +234,14 @@ func (j *job) decideCommand(tx store.Tx, desk *decision.Desk) ([]*decision.Decis
 	}
 	if err := layEpisodes(tx, desk, []ref.Episode{found.Episode}); err != nil {
 		return nil, err
+	}
+	if err := settle(tx, desk); err != nil {
+		return nil, err
+	}
+	if !desk.Alerted(found.Episode) {
+		if err := layAlerts(tx, desk, []ref.Episode{found.Episode}); err != nil {
+			return nil, err
+		}
 	}
 	made, after, err := desk.Command(found.Episode, *j.command)
 	j.alert = after

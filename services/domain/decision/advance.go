@@ -49,9 +49,32 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 		known.State, findings = d.fold(patient, known.State, facts)
 		known.Facts = merge(known.Facts, facts)
 	}
-	known.Alerts = d.reconcile(dec, known, findings, replayed)
 	d.episodes[e] = known
 	dec.Episodes = append(dec.Episodes, known.State)
+	if replayed || len(findings) > 0 {
+		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed})
+	}
+}
+
+// unsettled are the findings of one advance of an episode, whose alerts may not be on the desk yet.
+type unsettled struct {
+	decision *Decision
+	episode  ref.Episode
+	state    *episode.State
+	facts    []fact.Fact
+	findings []judge.Finding
+	replayed bool
+}
+
+// Settle says of every finding so far what becomes of it, and adds that to its decision. The alerts of the episodes named
+// by Unalerted lie on the desk.
+func (d *Desk) Settle() {
+	for _, u := range d.unsettled {
+		known, _ := d.episode(u.episode)
+		known.Alerts = d.reconcile(u, known.Alerts)
+		d.episodes[u.episode] = known
+	}
+	d.unsettled = nil
 }
 
 func (d *Desk) fold(patient ref.Patient, state *episode.State, facts []fact.Fact) (*episode.State, []judge.Finding) {
@@ -73,19 +96,19 @@ func (d *Desk) replayAll(patient ref.Patient, facts []fact.Fact) (*episode.State
 
 // reconcile turns findings into alerts: new ones are raised or suppressed, those whose facts were corrected are amended,
 // and after a replay those that are no longer found are retracted.
-func (d *Desk) reconcile(dec *Decision, known Known, findings []judge.Finding, replayed bool) []alert.Alert {
-	alerts := slices.Clone(known.Alerts)
-	found := make(map[string]bool, len(findings))
-	for _, f := range findings {
+func (d *Desk) reconcile(u unsettled, known []alert.Alert) []alert.Alert {
+	alerts := slices.Clone(known)
+	found := make(map[string]bool, len(u.findings))
+	for _, f := range u.findings {
 		found[f.ID] = true
 		if i := standing(alerts, f.ID); i >= 0 {
-			d.amend(dec, alerts, i, f)
+			d.amend(u.decision, alerts, i, f)
 			continue
 		}
-		alerts = append(alerts, d.raise(dec, known.State, alerts, f))
+		alerts = append(alerts, d.raise(u.decision, u.state, alerts, f))
 	}
-	if replayed {
-		d.retract(dec, known, alerts, found)
+	if u.replayed {
+		d.retract(u, alerts, found)
 	}
 	return alerts
 }
@@ -171,7 +194,7 @@ func (d *Desk) amend(dec *Decision, alerts []alert.Alert, i int, f judge.Finding
 }
 
 // retract takes back what was found before and is not found any more, unless only the rule has changed since.
-func (d *Desk) retract(dec *Decision, known Known, alerts []alert.Alert, found map[string]bool) {
+func (d *Desk) retract(u unsettled, alerts []alert.Alert, found map[string]bool) {
 	versions := make(map[string]string, len(d.rules))
 	for i := range d.rules {
 		versions[d.rules[i].ID] = d.rules[i].Version
@@ -180,8 +203,8 @@ func (d *Desk) retract(dec *Decision, known Known, alerts []alert.Alert, found m
 		if found[a.Finding] || a.Status == alert.Retracted {
 			continue
 		}
-		if versions[a.Rule] == a.RuleVersion || !stands(known.Facts, a.Facts) {
-			d.step(dec, alerts, i, a, alert.Retract)
+		if versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts) {
+			d.step(u.decision, alerts, i, a, alert.Retract)
 		}
 	}
 }

@@ -54,7 +54,8 @@ func elapsed(p ref.Patient, f fact.Fact, now time.Time) feed.Draft {
 	return feed.Draft{ID: ref.Digest("event", f.ID), Type: feed.Elapsed, Time: now, Subject: p.Reference(), Data: data}
 }
 
-// Command takes one step in an alert's life at a caller's wish. The alert's episode lies on the desk.
+// Command takes one step in an alert's life at a caller's wish. The alert's episode and its
+// alerts lie on the desk, and what was found before is settled.
 // The decision is nil when the command was answered before. Errors: NotFound, and those of alert.Lifecycle.
 func (d *Desk) Command(e ref.Episode, c alert.Command) (*Decision, alert.Alert, error) {
 	known, _ := d.episode(e)

@@ -61,12 +61,16 @@ func (m *memory) send(in *decision.Input) decision.Receipt {
 	desk.PutNames(m.names)
 	desk.PutKeys("ehr", m.keys)
 	for _, e := range desk.Episodes(in) {
-		desk.PutEpisode(e, m.state, m.alerts)
+		desk.PutEpisode(e, m.state)
 	}
 	for _, e := range desk.History(in) {
 		desk.PutHistory(e, m.facts)
 	}
 	made, receipt := desk.Decide(in)
+	for _, e := range desk.Unalerted() {
+		desk.PutAlerts(e, m.alerts)
+	}
+	desk.Settle()
 	if made != nil {
 		m.write(made)
 	}
@@ -173,12 +177,16 @@ func TestAResponseMovedToAnotherPatientLeavesTheFirstOneClean(t *testing.T) {
 	desk.PutHeads(m.heads)
 	moved := response("a", 1, 12)
 	moved.Subject.Patient, moved.Record.Hash = "q", [32]byte{1}
-	desk.PutEpisode("p", m.state, m.alerts)
-	desk.PutEpisode("q", nil, nil)
+	desk.PutEpisode("p", m.state)
+	desk.PutEpisode("q", nil)
 	for _, e := range desk.History(moved) {
 		desk.PutHistory(e, map[ref.Episode][]fact.Fact{"p": m.facts}[e])
 	}
 	made, receipt := desk.Decide(moved)
+	for _, e := range desk.Unalerted() {
+		desk.PutAlerts(e, map[ref.Episode][]alert.Alert{"p": m.alerts}[e])
+	}
+	desk.Settle()
 	if receipt.Patient != "q" || len(made.Episodes) != 2 || made.Episodes[0].Facts != 0 || made.Episodes[1].Facts != 1 {
 		t.Fatalf("%+v: %d episodes", receipt, len(made.Episodes))
 	}
@@ -196,8 +204,10 @@ func TestWhatIsOldNewsIsStoredAsSuppressedUnlessItIsSafety(t *testing.T) {
 		rule := high
 		rule.Safety = safety
 		desk := decision.NewDesk([]judge.Rule{rule}, now.AddDate(0, 6, 0))
-		desk.PutEpisode("p", nil, nil)
+		desk.PutEpisode("p", nil)
 		made, _ := desk.Decide(response("a", 1, 12))
+		desk.PutAlerts("p", nil)
+		desk.Settle()
 		if a := made.Alerts[0]; safety != (a.Status == alert.Open) || safety == strings.HasPrefix(a.SuppressedBecause, "back-fill") {
 			t.Errorf("safety %t: %s, %s", safety, a.Status, a.SuppressedBecause)
 		}
@@ -209,6 +219,8 @@ func TestABrokenSafetyRuleIsRaisedInTheWordsOfItsFinding(t *testing.T) {
 	rule.When = func(judge.View) (bool, error) { return false, errors.New("no such score") }
 	desk := decision.NewDesk([]judge.Rule{rule}, now)
 	made, _ := desk.Decide(response("a", 1, 12))
+	desk.PutAlerts("p", nil)
+	desk.Settle()
 	if len(made.Alerts) != 1 {
 		t.Fatalf("%d alerts", len(made.Alerts))
 	}
@@ -228,7 +240,7 @@ func TestADeadlineThatPassedBecomesAFactOnce(t *testing.T) {
 	m.send(team)
 	m.send(response("a", 1, 5))
 	desk := decision.NewDesk(nil, now)
-	desk.PutEpisode("p", m.state, m.alerts)
+	desk.PutEpisode("p", m.state)
 	first := desk.Tick("p")
 	if first == nil || first.Facts[0].Kind != fact.KindClock || !first.Facts[0].At.Equal(m.state.Deadline) {
 		t.Fatalf("%+v, deadline %s", first, m.state.Deadline)

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
@@ -21,6 +22,8 @@ type Desk struct {
 	names    map[string]record.Alias
 	keys     map[keyName]record.Key
 	episodes map[ref.Episode]Known
+	// unsettled are the findings of which it is still to be said what becomes of them, in the order they were made.
+	unsettled []unsettled
 }
 
 type keyName struct {
@@ -32,8 +35,10 @@ type keyName struct {
 type Known struct {
 	// State is nil when there is none yet.
 	State *episode.State
-	// Alerts are all of the episode's.
+	// Alerts are all of the episode's, once they were laid down.
 	Alerts []alert.Alert
+	// Alerted says that they were. Most inputs find nothing, and need none.
+	Alerted bool
 	// Facts that count, in the order of fact.Key, when Complete; otherwise those decided in this group.
 	Facts []fact.Fact
 	// Complete says that Facts holds the whole history.
@@ -72,6 +77,7 @@ func (d *Desk) join() {
 	for k, v := range d.episodes {
 		d.parent.episodes[k] = v
 	}
+	d.parent.unsettled = append(d.parent.unsettled, d.unsettled...)
 }
 
 // PutHeads lays down what was read of resources.
@@ -95,9 +101,33 @@ func (d *Desk) PutKeys(source ref.Source, keys map[string]record.Key) {
 	}
 }
 
-// PutEpisode lays down what was read of an episode. Facts and Complete stay as they are.
-func (d *Desk) PutEpisode(e ref.Episode, state *episode.State, alerts []alert.Alert) {
-	d.episodes[e] = Known{State: state, Alerts: alerts}
+// PutEpisode lays down the state of an episode; nil when it has none yet.
+func (d *Desk) PutEpisode(e ref.Episode, state *episode.State) {
+	d.episodes[e] = Known{State: state}
+}
+
+// PutAlerts lays down all stored alerts of an episode.
+func (d *Desk) PutAlerts(e ref.Episode, alerts []alert.Alert) {
+	known, _ := d.episode(e)
+	known.Alerts, known.Alerted = alerts, true
+	d.episodes[e] = known
+}
+
+// Alerted says whether the alerts of an episode were laid down.
+func (d *Desk) Alerted(e ref.Episode) bool {
+	known, _ := d.episode(e)
+	return known.Alerted
+}
+
+// Unalerted are the episodes whose alerts must be laid down before Settle.
+func (d *Desk) Unalerted() []ref.Episode {
+	var found []ref.Episode
+	for _, u := range d.unsettled {
+		if known, _ := d.episode(u.episode); !known.Alerted && !slices.Contains(found, u.episode) {
+			found = append(found, u.episode)
+		}
+	}
+	return found
 }
 
 // HasEpisode says whether an episode was laid down.
