@@ -9,7 +9,7 @@ import (
 
 const (
 	// copyAfter is how many bytes of rows are committed before the log is copied into the database file.
-	copyAfter = 4 << 20
+	copyAfter = 1 << 20
 	// restartAfter is the length of the log, in pages, at which writers wait until all of it is copied.
 	restartAfter = 16384
 )
