@@ -3,8 +3,6 @@ package alerts
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"strings"
 	"time"
 
@@ -21,12 +19,6 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/watch"
 	"github.com/rapport-health/rapport/services/wire"
-)
-
-// maxPage is the largest page; defaultPage is what is given when none is asked for.
-const (
-	maxPage     = 1000
-	defaultPage = 100
 )
 
 // Server answers AlertService.
@@ -57,13 +49,11 @@ func (s *Server) ListAlerts(ctx context.Context, req *rapportv1.ListAlertsReques
 	size := q.Max
 	q.Max++
 	var found []alert.Alert
-	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) error {
-		aliases, err := r.Patients([]string{q.Patient.Reference()})
-		if err != nil {
-			return err
-		}
-		if alias, ok := aliases[q.Patient.Reference()]; ok {
-			q.Patient = alias.Patient
+	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
+		if q.Patient != "" {
+			if q.Patient, err = store.KnownAs(r, q.Patient); err != nil {
+				return err
+			}
 		}
 		found, err = r.ListAlerts(q)
 		return err
@@ -75,7 +65,7 @@ func (s *Server) ListAlerts(ctx context.Context, req *rapportv1.ListAlertsReques
 	if len(found) > size {
 		found = found[:size]
 		last := found[size-1]
-		resp.NextPageToken = token(alert.Place{Severity: last.Severity, Effective: last.Effective, ID: last.ID})
+		resp.NextPageToken = wire.PageToken(alert.Place{Severity: last.Severity, Effective: last.Effective, ID: last.ID})
 	}
 	for _, a := range found {
 		resp.Alerts = append(resp.Alerts, wire.Alert(a))
@@ -84,13 +74,14 @@ func (s *Server) ListAlerts(ctx context.Context, req *rapportv1.ListAlertsReques
 }
 
 func query(req *rapportv1.ListAlertsRequest) (alert.Query, error) {
-	q := alert.Query{Patient: ref.Patient(strings.TrimPrefix(req.GetPatient(), "Patient/")), Rule: req.GetRule(), Max: int(req.GetPageSize())}
+	q := alert.Query{Patient: ref.Patient(strings.TrimPrefix(req.GetPatient(), "Patient/")), Rule: req.GetRule()}
 	var issues []fault.Issue
-	switch {
-	case q.Max == 0:
-		q.Max = defaultPage
-	case q.Max < 0 || q.Max > maxPage:
-		issues = append(issues, fault.Errorf("value", "page_size", "ask for 1 to %d alerts", maxPage))
+	var err error
+	if q.Max, err = wire.PageSize(req.GetPageSize()); err != nil {
+		issues = append(issues, fault.IssuesOf(err)...)
+	}
+	if q.After, err = wire.Place[alert.Place](req.GetPageToken()); err != nil {
+		issues = append(issues, fault.IssuesOf(err)...)
 	}
 	for _, st := range req.GetStatuses() {
 		status, ok := wire.AlertStatus(st)
@@ -102,30 +93,10 @@ func query(req *rapportv1.ListAlertsRequest) (alert.Query, error) {
 	if len(req.GetStatuses()) == 0 {
 		q.Statuses = []alert.Status{alert.Open, alert.Acknowledged}
 	}
-	if req.GetPageToken() != "" {
-		after, err := place(req.GetPageToken())
-		if err != nil {
-			issues = append(issues, fault.Errorf("value", "page_token", "not a token of an earlier page"))
-		}
-		q.After = after
-	}
 	if len(issues) > 0 {
 		return q, fault.New(fault.Invalid, issues...)
 	}
 	return q, nil
-}
-
-func token(p alert.Place) string {
-	data, _ := json.Marshal(p) // numbers, times and strings: it cannot fail
-	return base64.RawURLEncoding.EncodeToString(data)
-}
-
-func place(token string) (p alert.Place, err error) {
-	data, err := base64.RawURLEncoding.DecodeString(token)
-	if err == nil {
-		err = json.Unmarshal(data, &p)
-	}
-	return p, err
 }
 
 // GetAlert returns one alert.

@@ -49,6 +49,9 @@ func (s *Scheduler) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		held, err := s.Store.Hold(ctx, lease)
 		if err != nil {
+			if ctx.Err() == nil {
+				s.Log.Warn("the lease of the scheduler cannot be had; it will be tried again", "error", err)
+			}
 			s.pause(ctx)
 			continue
 		}

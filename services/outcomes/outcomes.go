@@ -2,10 +2,7 @@
 package outcomes
 
 import (
-	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -22,12 +19,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/wire"
-)
-
-// The page sizes.
-const (
-	maxPage     = 1000
-	defaultPage = 100
 )
 
 // Server answers OutcomeService.
@@ -50,7 +41,7 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 	var state *episode.State
 	var alerts []alert.Alert
 	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
-		if patient, err = known(r, patient); err != nil {
+		if patient, err = store.KnownAs(r, patient); err != nil {
 			return err
 		}
 		state, alerts, err = read(r, patient, req.GetAsOf())
@@ -77,17 +68,6 @@ func patientOf(named string) (ref.Patient, error) {
 		return "", fault.New(fault.Invalid, fault.Errorf("value", "patient", "name a patient as Patient/id or id"))
 	}
 	return ref.Patient(id), nil
-}
-
-// known is the patient under whose id all is kept: a Patient resource may have turned out to be a patient who was known
-// by another name already.
-func known(r store.Reader, patient ref.Patient) (ref.Patient, error) {
-	name := patient.Reference()
-	aliases, err := r.Patients([]string{name})
-	if alias, ok := aliases[name]; ok {
-		return alias.Patient, err
-	}
-	return patient, err
 }
 
 func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*episode.State, []alert.Alert, error) {
@@ -136,13 +116,17 @@ func (s *Server) ListScores(ctx context.Context, req *rapportv1.ListScoresReques
 	if err != nil {
 		return nil, wire.Error(err)
 	}
-	size, err := page(req.GetPageSize())
+	size, err := wire.PageSize(req.GetPageSize())
+	if err != nil {
+		return nil, wire.Error(err)
+	}
+	after, err := wire.Place[fact.Key](req.GetPageToken())
 	if err != nil {
 		return nil, wire.Error(err)
 	}
 	var facts []fact.Fact
 	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) error {
-		patient, err := known(r, patient)
+		patient, err := store.KnownAs(r, patient)
 		if err != nil {
 			return err
 		}
@@ -158,23 +142,22 @@ func (s *Server) ListScores(ctx context.Context, req *rapportv1.ListScoresReques
 		return nil, wire.Error(unknown())
 	}
 	resp := &rapportv1.ListScoresResponse{}
+	var last fact.Key
 	for _, f := range slices.Backward(facts) {
-		if f.Scores == nil || req.GetInstrument() != "" && f.Scores.Instrument != req.GetInstrument() {
+		switch {
+		case f.Scores == nil || req.GetInstrument() != "" && f.Scores.Instrument != req.GetInstrument():
+			continue
+		case req.GetPageToken() != "" && f.Key().Compare(after) >= 0:
 			continue
 		}
 		if len(resp.Sheets) == size {
+			resp.NextPageToken = wire.PageToken(last)
 			break
 		}
 		resp.Sheets = append(resp.Sheets, wire.Sheet(f))
+		last = f.Key()
 	}
 	return resp, nil
-}
-
-func page(asked int32) (int, error) {
-	if asked < 0 || asked > maxPage {
-		return 0, fault.New(fault.Invalid, fault.Errorf("value", "page_size", "ask for 1 to %d", maxPage))
-	}
-	return cmp.Or(int(asked), defaultPage), nil
 }
 
 // ListUnscored lists what was stored but could not be used.
@@ -183,11 +166,11 @@ func (s *Server) ListUnscored(ctx context.Context, req *rapportv1.ListUnscoredRe
 	if err != nil {
 		return nil, wire.Error(err)
 	}
-	size, err := page(req.GetPageSize())
+	size, err := wire.PageSize(req.GetPageSize())
 	if err != nil {
 		return nil, wire.Error(err)
 	}
-	after, err := place(req.GetPageToken())
+	after, err := wire.Place[record.Place](req.GetPageToken())
 	if err != nil {
 		return nil, wire.Error(err)
 	}
@@ -203,7 +186,7 @@ func (s *Server) ListUnscored(ctx context.Context, req *rapportv1.ListUnscoredRe
 	if len(found) > size {
 		found = found[:size]
 		last := found[size-1]
-		resp.NextPageToken = token(record.Place{From: last.From, Resource: last.Resource})
+		resp.NextPageToken = wire.PageToken(record.Place{From: last.From, Resource: last.Resource})
 	}
 	for _, r := range found {
 		resp.Unscored = append(resp.Unscored, &rapportv1.Unscored{
@@ -211,23 +194,4 @@ func (s *Server) ListUnscored(ctx context.Context, req *rapportv1.ListUnscoredRe
 		})
 	}
 	return resp, nil
-}
-
-func token(p record.Place) string {
-	data, _ := json.Marshal(p) // times and strings: it cannot fail
-	return base64.RawURLEncoding.EncodeToString(data)
-}
-
-func place(token string) (p record.Place, err error) {
-	if token == "" {
-		return p, nil
-	}
-	data, err := base64.RawURLEncoding.DecodeString(token)
-	if err == nil {
-		err = json.Unmarshal(data, &p)
-	}
-	if err != nil {
-		return p, fault.New(fault.Invalid, fault.Errorf("value", "page_token", "not a token of an earlier page"))
-	}
-	return p, nil
 }

@@ -477,3 +477,29 @@ func TestSettingsThatOpenTheServerToOthersAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestScoresArePagedWithoutAHole(t *testing.T) {
+	c := start(t, nil)
+	var bodies []string
+	for n := range 7 {
+		bodies = append(bodies, phq9(fmt.Sprint("r", n), "p1", monday.Add(time.Duration(-n)*time.Hour), 1, 1, 1, 1, 1, 1, 1, 1, 0))
+	}
+	c.send(bodies...)
+	var seen []string
+	req := &rapportv1.ListScoresRequest{Patient: "p1", PageSize: 3}
+	for {
+		resp, err := c.outcomes.ListScores(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sheet := range resp.GetSheets() {
+			seen = append(seen, strings.Split(sheet.GetSource(), "/")[1])
+		}
+		if req.PageToken = resp.GetNextPageToken(); req.PageToken == "" {
+			break
+		}
+	}
+	if fmt.Sprint(seen) != "[r0 r1 r2 r3 r4 r5 r6]" {
+		t.Errorf("the pages hold %v", seen)
+	}
+}

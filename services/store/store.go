@@ -59,6 +59,16 @@ func Together(r Reader, readings func() error) error {
 	return readings()
 }
 
+// KnownAs is the patient under whose id all of a patient is kept: a Patient resource may have turned out to be a patient
+// who was known by another name already.
+func KnownAs(r Reader, patient ref.Patient) (ref.Patient, error) {
+	aliases, err := r.Patients([]string{patient.Reference()})
+	if alias, ok := aliases[patient.Reference()]; ok {
+		return alias.Patient, err
+	}
+	return patient, err
+}
+
 // Resources reads what was received.
 type Resources interface {
 	// Heads returns the current version of each resource that exists, keyed without version.

@@ -34,7 +34,8 @@ type IngestServiceClient interface {
 	// over-full batch, RESOURCE_EXHAUSTED for an over-large one, UNAVAILABLE when the store is away (retry the same call).
 	Ingest(ctx context.Context, in *IngestRequest, opts ...grpc.CallOption) (*IngestResponse, error)
 	// IngestStream acknowledges item by item, after commit, in the order the commits happen.
-	// The client keeps at most `window` items unacknowledged, as the first answer says.
+	// The client keeps at most `window` items unacknowledged, as the first answer says. When the stream ends early it
+	// opens another and sends again whatever was not acknowledged: what had been committed is answered as unchanged.
 	IngestStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[IngestStreamRequest, IngestStreamResponse], error)
 }
 
@@ -80,7 +81,8 @@ type IngestServiceServer interface {
 	// over-full batch, RESOURCE_EXHAUSTED for an over-large one, UNAVAILABLE when the store is away (retry the same call).
 	Ingest(context.Context, *IngestRequest) (*IngestResponse, error)
 	// IngestStream acknowledges item by item, after commit, in the order the commits happen.
-	// The client keeps at most `window` items unacknowledged, as the first answer says.
+	// The client keeps at most `window` items unacknowledged, as the first answer says. When the stream ends early it
+	// opens another and sends again whatever was not acknowledged: what had been committed is answered as unchanged.
 	IngestStream(grpc.BidiStreamingServer[IngestStreamRequest, IngestStreamResponse]) error
 	mustEmbedUnimplementedIngestServiceServer()
 }

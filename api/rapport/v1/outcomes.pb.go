@@ -595,7 +595,9 @@ type ListScoresRequest struct {
 	// Only this instrument; empty for all.
 	Instrument string `protobuf:"bytes,2,opt,name=instrument,proto3" json:"instrument,omitempty"`
 	// At most this many, 1 to 1,000; 0 means 100.
-	PageSize      int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the last page ended; empty for the first.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -651,11 +653,20 @@ func (x *ListScoresRequest) GetPageSize() int32 {
 	return 0
 }
 
+func (x *ListScoresRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // ListScoresResponse is newest first.
 type ListScoresResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The sheets.
-	Sheets        []*ScoreSheet `protobuf:"bytes,1,rep,name=sheets,proto3" json:"sheets,omitempty"`
+	Sheets []*ScoreSheet `protobuf:"bytes,1,rep,name=sheets,proto3" json:"sheets,omitempty"`
+	// Token of the next page; empty at the end.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -695,6 +706,13 @@ func (x *ListScoresResponse) GetSheets() []*ScoreSheet {
 		return x.Sheets
 	}
 	return nil
+}
+
+func (x *ListScoresResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // ListUnscoredRequest pages through what could not be used.
@@ -949,15 +967,18 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"completion\x88\x01\x01\x12 \n" +
 	"\vprovisional\x18\x05 \x01(\bR\vprovisional\x125\n" +
 	"\blast_log\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\alastLogB\r\n" +
-	"\v_completion\"j\n" +
+	"\v_completion\"\x89\x01\n" +
 	"\x11ListScoresRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1e\n" +
 	"\n" +
 	"instrument\x18\x02 \x01(\tR\n" +
 	"instrument\x12\x1b\n" +
-	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\"D\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"l\n" +
 	"\x12ListScoresResponse\x12.\n" +
-	"\x06sheets\x18\x01 \x03(\v2\x16.rapport.v1.ScoreSheetR\x06sheets\"Q\n" +
+	"\x06sheets\x18\x01 \x03(\v2\x16.rapport.v1.ScoreSheetR\x06sheets\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
 	"\x13ListUnscoredRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
