@@ -20,7 +20,7 @@ func (c instrumentsCmd) show(s streams, d *instrument.Definition) error {
 		{"Measures", d.Construct + ", answered by the " + d.Respondent},
 		{"Recall", claim(d.Recall)},
 		{"Cadence", claim(d.Cadence)},
-		{"Licence", d.Licence.Notice},
+		{"Licence", strings.TrimSpace(d.Licence.Notice + " " + d.Licence.Attribution)},
 		{"Canonicals", strings.Join(d.Canonicals, "\n              ")},
 		{"Content hash", d.Hash},
 	} {
