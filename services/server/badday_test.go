@@ -129,9 +129,12 @@ type load struct {
 	callers sync.WaitGroup
 	acked   sync.Map
 	count   atomic.Int64
+	// moved has something in it after an acknowledgement.
+	moved chan struct{}
 }
 
 func (l *load) run(t *testing.T, to rapportv1.IngestServiceClient, callers int, name string) {
+	l.moved = make(chan struct{}, 1)
 	for n := range callers {
 		l.callers.Go(func() {
 			for i := 0; ; i++ {
@@ -149,6 +152,10 @@ func (l *load) run(t *testing.T, to rapportv1.IngestServiceClient, callers int, 
 				}
 				l.acked.Store(id, body)
 				l.count.Add(1)
+				select {
+				case l.moved <- struct{}{}:
+				default:
+				}
 			}
 		})
 	}
@@ -156,12 +163,14 @@ func (l *load) run(t *testing.T, to rapportv1.IngestServiceClient, callers int, 
 
 // until waits for a number of acknowledgements.
 func (l *load) until(t *testing.T, n int64) {
-	deadline := time.Now().Add(20 * time.Second)
+	patience := time.NewTimer(20 * time.Second)
+	defer patience.Stop()
 	for l.count.Load() < n {
-		if time.Now().After(deadline) {
+		select {
+		case <-l.moved:
+		case <-patience.C:
 			t.Fatalf("%d acknowledgements in 20 s", l.count.Load())
 		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
