@@ -291,7 +291,7 @@ func (s *stage) summary(run *clinicRun, total alertCount) {
 // outcomeMeanings say what is counted.
 var outcomeMeanings = map[rapportv1.Outcome]string{
 	rapportv1.Outcome_OUTCOME_SCORED:    "gave a score, an exercise log, a visit …",
-	rapportv1.Outcome_OUTCOME_STORED:    "kept; `rapport unscored` says why",
+	rapportv1.Outcome_OUTCOME_STORED:    "for reference, or of no use: `rapport unscored`",
 	rapportv1.Outcome_OUTCOME_UNCHANGED: "sent again by the EHR, without effect",
 	rapportv1.Outcome_OUTCOME_REJECTED:  "nothing of it was written",
 }
