@@ -21,7 +21,8 @@ func TestTheDemoLooksGoodAndIsTheSameEveryTime(t *testing.T) {
 	takePort(t)
 	begun := time.Now()
 	first := rapport(t, "demo", "--once").want(t, exitDone, "stored and scored", "critical", "→ spine-team", "Latency", "redis-cli")
-	if took := time.Since(begun); took > 15*time.Second {
+	// On a quiet machine it takes three to five seconds; here other tests share the processors.
+	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 	for line := range strings.Lines(first.out) {

@@ -60,9 +60,22 @@ func (c explainCmd) Run(ctx context.Context, s streams) error {
 		}
 		sheets = scores.GetSheets()
 	}
-	writeEpisode(s.out, resp.GetEpisode(), sheets)
+	episode := resp.GetEpisode()
+	if req.AsOf == nil {
+		handled, err := rapportv1.NewAlertServiceClient(conn).ListAlerts(ctx, &rapportv1.ListAlertsRequest{
+			Patient: c.Patient, PageSize: handledShown, Statuses: []rapportv1.AlertStatus{rapportv1.AlertStatus_ALERT_STATUS_RESOLVED},
+		})
+		if err != nil {
+			return err
+		}
+		episode.Alerts = append(episode.Alerts, handled.GetAlerts()...)
+	}
+	writeEpisode(s.out, episode, sheets)
 	return nil
 }
+
+// handledShown is how many resolved alerts are shown below those that still want somebody.
+const handledShown = 3
 
 func moment(text string) (time.Time, error) {
 	if day, err := time.Parse(time.DateOnly, text); err == nil {
@@ -163,8 +176,10 @@ func writeAlerts(w io.Writer, alerts []*rapportv1.Alert) {
 	if len(alerts) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nAlerts")
-	slices.SortStableFunc(alerts, func(a, b *rapportv1.Alert) int { return cmp.Compare(b.GetSeverity(), a.GetSeverity()) })
+	fmt.Fprintln(w, "\nAlerts (the view follows the answers, not what was done about them)")
+	slices.SortStableFunc(alerts, func(a, b *rapportv1.Alert) int {
+		return cmp.Or(cmp.Compare(a.GetStatus(), b.GetStatus()), cmp.Compare(b.GetSeverity(), a.GetSeverity()))
+	})
 	for _, a := range alerts {
 		fmt.Fprintf(w, "  %-8s  %s  %-12s  %s\n", severityWord(a.GetSeverity()), day(a.GetEffective()), statusWord(a.GetStatus()), a.GetId())
 		for _, line := range wrap(a.GetSeen(), width-12) {

@@ -62,10 +62,10 @@ func (c ingestCmd) Run(ctx context.Context, s streams) error {
 		sent = c.stopped()
 	}
 	if err := errors.Join(sent, in.done.close()); err != nil {
-		report.finish()
+		report.finish(true)
 		return err
 	}
-	report.finish()
+	report.finish(false)
 	if report.outcomes[rapportv1.Outcome_OUTCOME_REJECTED]+report.unreadable > 0 {
 		return errSaid
 	}

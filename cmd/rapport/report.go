@@ -161,9 +161,9 @@ func (r *ingestReport) clear() {
 	}
 }
 
-func (r *ingestReport) finish() {
+func (r *ingestReport) finish(failed bool) {
 	r.clear()
-	if r.json {
+	if r.json || failed && r.items == 0 {
 		return
 	}
 	total := 0

@@ -85,7 +85,23 @@ func describe(err error) string {
 	if _, dialled, ok := strings.Cut(st.Message(), "dial tcp "); ok && st.Code() == codes.Unavailable {
 		return fmt.Sprintf("no server answers at %s (is one running there? --addr says which)", strings.TrimSuffix(dialled, `"`))
 	}
+	for _, hint := range connectionHints {
+		if strings.Contains(st.Message(), hint.sign) {
+			return hint.words
+		}
+	}
 	return st.Message()
+}
+
+// connectionHints say what a library's words about a connection ask of the person at the keyboard.
+var connectionHints = []struct{ sign, words string }{
+	{"another certificate", "the server shows another certificate than the one in --tls-cert"},
+	{"error reading server preface", "the server ended the connection: it may want TLS (--tls, --ca-cert FILE or --tls-cert FILE)"},
+	{"first record does not look like a TLS handshake", "the server does not speak TLS: leave --tls, --ca-cert and --tls-cert out"},
+	{"authentication handshake failed", "the server's certificate is not trusted, or is for another name: name its authority with --ca-cert FILE, " +
+		"or the certificate itself with --tls-cert FILE"},
+	{"send `Authorization: Bearer", "the server wants a token: --bearer TOKEN, or RAPPORT_BEARER in the environment"},
+	{"the token is not known here", "the server does not know this token (--bearer, RAPPORT_BEARER)"},
 }
 
 // issueWords is where something is wrong and what.

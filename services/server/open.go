@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -52,6 +54,26 @@ func readTokens(path string) (*auth.Tokens, error) {
 		return nil, fmt.Errorf("--tokens %s: %w", path, err)
 	}
 	return tokens, nil
+}
+
+// bind takes the addresses first of all, so that a server that cannot have them leaves nothing behind.
+func (s *Server) bind(context.Context) (err error) {
+	if s.listeners.grpc, err = net.Listen("tcp", s.config.Listen); err != nil {
+		return taken("listen", s.config.Listen, err)
+	}
+	s.later("the gRPC address", closing(s.listeners.grpc))
+	if s.listeners.http, err = net.Listen("tcp", s.config.HTTPListen); err != nil {
+		return taken("http-listen", s.config.HTTPListen, err)
+	}
+	s.later("the HTTP address", closing(s.listeners.http))
+	return nil
+}
+
+func taken(setting, address string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("--%s %s: something listens there already, perhaps another rapport: stop it, or choose another address", setting, address)
+	}
+	return fmt.Errorf("--%s %s: %w", setting, address, err)
 }
 
 func (s *Server) openStore(ctx context.Context) (err error) {
@@ -191,10 +213,6 @@ func (s *Server) openRooms(context.Context) error {
 const maxMessage = ingest.MaxBundle + 1<<20
 
 func (s *Server) openGRPC(context.Context) (err error) {
-	if s.listeners.grpc, err = net.Listen("tcp", s.config.Listen); err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	s.later("the gRPC address", closing(s.listeners.grpc))
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -252,10 +270,6 @@ const (
 )
 
 func (s *Server) openHTTP(context.Context) (err error) {
-	if s.listeners.http, err = net.Listen("tcp", s.config.HTTPListen); err != nil {
-		return fmt.Errorf("--http-listen: %w", err)
-	}
-	s.later("the HTTP address", closing(s.listeners.http))
 	certificate, err := s.tls()
 	if err != nil {
 		return err
@@ -276,7 +290,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	s.http = &http.Server{
 		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
 		IdleTimeout:    idle,
-		MaxHeaderBytes: 64 << 10,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}
 	return nil
 }
@@ -289,7 +303,13 @@ func (s *Server) baseURL() string {
 	if s.config.TLSCert != "" {
 		scheme = "https"
 	}
-	return scheme + "://" + s.HTTPAddr() + "/fhir"
+	address := s.HTTPAddr()
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		address = net.JoinHostPort("localhost", port)
+		s.config.Log.Warn("links lead to localhost: say with --base-url where clients reach FHIR REST")
+	}
+	return scheme + "://" + address + "/fhir"
 }
 
 func (s *Server) serveHTTP() error {

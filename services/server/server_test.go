@@ -503,3 +503,17 @@ func TestScoresArePagedWithoutAHole(t *testing.T) {
 		t.Errorf("the pages hold %v", seen)
 	}
 }
+
+func TestAServerThatCannotHaveItsAddressLeavesNothingBehind(t *testing.T) {
+	first := start(t, nil)
+	config := server.Default()
+	config.Listen, config.HTTPListen = "127.0.0.1:0", first.HTTPAddr()
+	config.Store = "sqlite:" + filepath.Join(t.TempDir(), "second.db")
+	_, err := server.New(t.Context(), config)
+	if err == nil || !strings.Contains(err.Error(), "listens there already") {
+		t.Fatalf("it says %v", err)
+	}
+	if left, _ := filepath.Glob(strings.TrimPrefix(config.Store, "sqlite:") + "*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

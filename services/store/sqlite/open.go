@@ -62,10 +62,22 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{lock: lock, closed: make(chan struct{})}
+	if err := keepPrivate(path); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.open(ctx, path, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// keepPrivate makes a new file readable by its owner alone. SQLite gives its log and shared memory the same mode.
+func keepPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "opening the database file")
+	}
+	return f.Close()
 }
 
 // OpenReadOnly opens the file for reading, also beside the server that owns it. Update and Trim fail with

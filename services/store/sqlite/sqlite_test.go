@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -24,4 +25,22 @@ func open(t testing.TB) storetest.Store {
 
 func TestSQLiteKeepsThePromisesOfTheStore(t *testing.T) {
 	storetest.Run(t, storetest.Engine{Open: open})
+}
+
+func TestANewFileIsReadableByItsOwnerAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "private.db")
+	s, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		info, err := os.Stat(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode != 0o600 {
+			t.Errorf("%s has mode %o", filepath.Base(path+suffix), mode)
+		}
+	}
 }
