@@ -205,6 +205,27 @@ type change struct {
 	Key     string `help:"Idempotency key: the same command again is answered, not repeated." env:"-"`
 }
 
+// step gives one command on the version that was seen, and shows the alert as it is then.
+func (c change) step(
+	ctx context.Context, s streams, give func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error),
+) error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	client := rapportv1.NewAlertServiceClient(conn)
+	version, err := c.seen(ctx, client)
+	if err != nil {
+		return err
+	}
+	after, err := give(client, version)
+	if err != nil {
+		return c.because(ctx, client, err)
+	}
+	return showAlert(s, c.outputFlag, after)
+}
+
 // seen is the version to compare with.
 func (c change) seen(ctx context.Context, client rapportv1.AlertServiceClient) (int64, error) {
 	if c.Version != 0 {
@@ -239,21 +260,10 @@ func (alertsAckCmd) Help() string {
 
 // Run acknowledges.
 func (c alertsAckCmd) Run(ctx context.Context, s streams) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	client := rapportv1.NewAlertServiceClient(conn)
-	version, err := c.seen(ctx, client)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.ID, Version: version, Actor: c.Actor, Key: c.Key})
-	if err != nil {
-		return c.because(ctx, client, err)
-	}
-	return showAlert(s, c.outputFlag, resp.GetAlert())
+	return c.step(ctx, s, func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error) {
+		resp, err := client.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.ID, Version: version, Actor: c.Actor, Key: c.Key})
+		return resp.GetAlert(), err
+	})
 }
 
 // alertsResolveCmd closes an alert.
@@ -269,19 +279,10 @@ func (alertsResolveCmd) Help() string {
 
 // Run resolves.
 func (c alertsResolveCmd) Run(ctx context.Context, s streams) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	client := rapportv1.NewAlertServiceClient(conn)
-	version, err := c.seen(ctx, client)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Resolve(ctx, &rapportv1.ResolveRequest{Id: c.ID, Version: version, Actor: c.Actor, Reason: c.Reason, Key: c.Key})
-	if err != nil {
-		return c.because(ctx, client, err)
-	}
-	return showAlert(s, c.outputFlag, resp.GetAlert())
+	return c.step(ctx, s, func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error) {
+		resp, err := client.Resolve(ctx, &rapportv1.ResolveRequest{
+			Id: c.ID, Version: version, Actor: c.Actor, Reason: c.Reason, Key: c.Key,
+		})
+		return resp.GetAlert(), err
+	})
 }
