@@ -18,14 +18,16 @@ const maxSteps = 100_000
 // checker collects everything that is wrong with one definition.
 type checker struct {
 	*Definition
-	problems []problem
+	problems []Problem
+	// made says that the definition comes from no pack.
+	made bool
 }
 
 var (
 	kebab      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	versioned  = regexp.MustCompile(`^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$`)
 	constructs = []string{
-		"alliance", "distress", "adherence", "function", "pain", "sleep", "beliefs", "risk", "change", "fatigue",
+		"alliance", "distress", "adherence", "function", "pain", "sleep", "beliefs", "risk", "change", "fatigue", "other",
 	}
 	respondents = []string{"patient", "clinician", "care-partner"}
 	statuses    = []string{"ready", "provisional", "licence-review"}
@@ -36,7 +38,7 @@ var (
 )
 
 func (c *checker) say(place, format string, args ...any) {
-	c.problems = append(c.problems, problem{place, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{place, fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) oneOf(place, value string, allowed []string) {
@@ -49,7 +51,7 @@ func (c *checker) identity() {
 	if !kebab.MatchString(c.ID) {
 		c.say("id", "must be in kebab case, such as phq-9")
 	}
-	if !versioned.MatchString(c.Version) {
+	if !versioned.MatchString(c.Version) && (!c.made || c.Version == "") {
 		c.say("version", "must be major.minor.patch")
 	}
 	if c.Title == "" {

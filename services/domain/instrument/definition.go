@@ -24,7 +24,8 @@ type Definition struct {
 	Version string `json:"version"`
 	// Title for people.
 	Title string `json:"title"`
-	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change or fatigue.
+	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change, fatigue or
+	// other.
 	Construct string `json:"construct"`
 	// Respondent: patient, clinician or care-partner.
 	Respondent string `json:"respondent"`
