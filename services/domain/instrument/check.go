@@ -54,6 +54,9 @@ func (c *checker) identity() {
 	if !versioned.MatchString(c.Version) && (!c.made || c.Version == "") {
 		c.say("version", "must be major.minor.patch")
 	}
+	if c.Foreign && !c.made {
+		c.say("foreign", "belongs to what is made of a FHIR Questionnaire: a pack is an instrument")
+	}
 	if c.Title == "" {
 		c.say("title", "is missing")
 	}
@@ -233,10 +236,12 @@ func (c *checker) forms() {
 	c.codes, c.scoreLinks = map[string]int{}, map[string]int{}
 	for i := range c.Items {
 		item, place := &c.Items[i], at("items", i)
-		c.numbers[strconv.Itoa(item.Number)] = i
-		c.link(place, item.Concept, i)
-		c.link(place, c.ID+"-"+strconv.Itoa(item.Number), i)
-		c.codes[ItemSystem+"|"+c.ID+"-"+item.Concept] = i
+		if !c.Foreign {
+			c.numbers[strconv.Itoa(item.Number)] = i
+			c.link(place, item.Concept, i)
+			c.link(place, c.ID+"-"+strconv.Itoa(item.Number), i)
+			c.codes[ItemSystem+"|"+c.ID+"-"+item.Concept] = i
+		}
 		for j, code := range item.Codes {
 			c.code(at(place+".codes", j), code)
 			c.itemCode(at(place+".codes", j), code, i)
@@ -246,6 +251,9 @@ func (c *checker) forms() {
 		c.form(at("forms", i), &c.Forms[i])
 	}
 	for i := range c.Scores {
+		if c.Foreign {
+			break
+		}
 		c.scoreLink(at("scores", i), c.ID+"-"+c.Scores[i].Code, i)
 		for j := range c.Scores[i].Codes {
 			if code, ok := strings.CutPrefix(c.Scores[i].Codes[j].Code, loincSystem+"|"); ok {
@@ -295,7 +303,7 @@ func (c *checker) form(place string, f *Form) {
 		if linkID == "" {
 			continue
 		}
-		if _, bare := c.numbers[linkID]; bare {
+		if _, bare := c.numbers[linkID]; bare && !c.Foreign {
 			c.say(at(place+".items", i), "a bare item number is a linkId under our own canonical only")
 		}
 		c.link(at(place+".items", i), linkID, i)

@@ -61,6 +61,10 @@ type Definition struct {
 	// References are the sources named in the evidence.
 	References []string `json:"references,omitempty"`
 
+	// Foreign says that it was made of somebody's form: its items are known by the linkIds and codes of that form alone,
+	// and nothing is published under its codes.
+	Foreign bool `json:"foreign,omitempty"`
+
 	// Hash of the content: the same facts, the same hash.
 	Hash string `json:"-"`
 	// Canonicals are all URLs under which a response may name it, our own first.
