@@ -13,18 +13,17 @@ func (c *checker) answers() {
 	for i := range c.occs {
 		at := int32(i)
 		o := &c.occs[i]
-		if o.node == unknown || len(o.item.Answers) == 0 && len(o.item.Items) == 0 {
+		if len(o.item.Answers) == 0 && len(o.item.Items) == 0 {
 			continue
 		}
-		n := &c.nodes[o.node]
 		switch {
 		case !c.enabled(at):
 			c.disabled(at)
-		case o.dropped || !n.item.Type.Question():
-		case n.of != 0:
-			c.ownAnswers(at, n)
+		case o.node == unknown || o.dropped || !c.nodes[o.node].item.Type.Question():
+		case c.own != nil:
+			c.ownAnswers(at)
 		default:
-			c.question(at, n)
+			c.question(at, &c.nodes[o.node])
 		}
 	}
 }
@@ -138,6 +137,7 @@ func (c *checker) typed(n *node, item *response.Item, a *response.Answer) bool {
 		if !c.mistyped(n.item, item, a) {
 			return false
 		}
+		a = plainNumber(a)
 	}
 	if n.bound && c.option(n.item, a) == nil {
 		return c.outside(item, a)
@@ -196,6 +196,18 @@ func numeral(a *response.Answer) (float64, bool) {
 	default:
 		return 0, false
 	}
+}
+
+// plainNumber is an answer with the number that it holds as its value; itself where it holds none.
+func plainNumber(a *response.Answer) *response.Answer {
+	if _, ok := numeral(a); !ok {
+		return a
+	}
+	plain := response.Answer{Path: a.Path, Kind: "Decimal", Number: a.Number}
+	if a.Kind == "String" {
+		plain.Number = strings.TrimSpace(a.Text)
+	}
+	return &plain
 }
 
 // weighs says whether exactly one option has a weight.
@@ -347,10 +359,6 @@ func (c *checker) bounds(of *Item, a *response.Answer) bool {
 		return true
 	}
 	got := value(a)
-	if x, ok := numeral(a); ok && a.Kind == "String" {
-		_ = x
-		got.Kind, got.Number = "Decimal", strings.TrimSpace(a.Text)
-	}
 	if within(of.Min, &got, -1) && within(of.Max, &got, 1) {
 		return true
 	}

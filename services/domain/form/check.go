@@ -39,11 +39,12 @@ func (f *Form) Check(d response.Draft, p Policy) (response.Draft, []fault.Issue)
 	c := checker{Form: f, Policy: p, status: d.Status}
 	c.Enforce = p.Enforce && d.Status != response.EnteredInError
 	c.identity(&d)
+	c.variant(&d)
 	c.place(d.Items)
 	c.structure()
 	c.index()
 	c.answers()
-	c.missing(d.Items)
+	c.missing()
 	d.Items = c.prune(d.Items)
 	return d, c.issues
 }
@@ -53,7 +54,9 @@ type checker struct {
 	*Form
 	Policy
 	status string
-	occs   []occurrence
+	// shift makes the numbers of a variant into those of the instrument.
+	shift float64
+	occs  []occurrence
 	// stray items stand elsewhere than the form has them.
 	strays bool
 	// lost are the single answers that do not count, in the order of the walk.

@@ -17,12 +17,15 @@ func (c *checker) unfinished(code, path, format string, args ...any) {
 }
 
 // missing looks for required items that are absent, and counts the occurrences of groups.
-func (c *checker) missing(items []response.Item) {
+func (c *checker) missing() {
 	if c.own != nil {
 		return // the missing rules of the instrument decide
 	}
-	m := absences{c, make([]int32, len(c.nodes)), make([]int32, len(c.nodes)), 0}
-	m.level(-1, -1, 0, int32(len(c.occs)), "QuestionnaireResponse")
+	m := absences{checker: c, counts: make([]tally, len(c.nodes))}
+	if c.strays {
+		m.gather()
+	}
+	m.level(-1, 0, int32(len(c.occs)), "QuestionnaireResponse")
 	for i := range c.occs {
 		m.below(int32(i))
 	}
@@ -31,9 +34,34 @@ func (c *checker) missing(items []response.Item) {
 // absences counts, level by level, what stands there.
 type absences struct {
 	*checker
-	// stamp is the level at which a node was last counted, count how often.
-	stamp, count []int32
-	now          int32
+	// counts say of each node how often it stands at the level that is looked at.
+	counts []tally
+	now    int32
+	// astray are the strays by their home; upTo is how many nodes before one stand somewhere in the response.
+	astray map[int32][]int32
+	upTo   []int32
+}
+
+// tally is a count at one level.
+type tally struct{ level, count int32 }
+
+// gather prepares what only strays need.
+func (m *absences) gather() {
+	m.astray = map[int32][]int32{}
+	m.upTo = make([]int32, len(m.nodes)+1)
+	for i := range m.occs {
+		o := &m.occs[i]
+		if o.node == unknown {
+			continue
+		}
+		m.upTo[o.node+1] = 1
+		if o.stray {
+			m.astray[o.home] = append(m.astray[o.home], int32(i))
+		}
+	}
+	for n := range m.nodes {
+		m.upTo[n+1] += m.upTo[n]
+	}
 }
 
 // below checks the levels below one occurrence: one of a group, one for each answer of a question.
@@ -43,7 +71,7 @@ func (m *absences) below(at int32) {
 		return
 	}
 	if !m.nodes[o.node].item.Type.Question() {
-		m.level(at, -1, at+1, o.end, o.item.Path)
+		m.level(at, at+1, o.end, o.item.Path)
 		return
 	}
 	next := at + 1
@@ -54,25 +82,21 @@ func (m *absences) below(at int32) {
 			next = m.occs[next].end
 		}
 		if a.Kind != "" {
-			m.level(at, int32(i), first, next, a.Path)
+			m.level(at, first, next, a.Path)
 		}
 	}
 }
 
 // level compares the occurrences from first to end with the items that the form has there.
-func (m *absences) level(at, answer, first, end int32, path string) {
+func (m *absences) level(at, first, end int32, path string) {
 	m.now++
 	for i := first; i < end; i = m.occs[i].end {
 		if o := &m.occs[i]; o.node != unknown {
 			m.note(o)
 		}
 	}
-	if m.strays {
-		for i := range m.occs {
-			if o := &m.occs[i]; o.stray && o.home == at && o.node != unknown {
-				m.note(o)
-			}
-		}
+	for _, i := range m.astray[at] {
+		m.note(&m.occs[i])
 	}
 	node, last := int32(-1), int32(len(m.nodes))
 	if at >= 0 {
@@ -86,11 +110,12 @@ func (m *absences) level(at, answer, first, end int32, path string) {
 
 // note counts an occurrence, when it is answered or a group.
 func (m *absences) note(o *occurrence) {
-	if m.stamp[o.node] != m.now {
-		m.stamp[o.node], m.count[o.node] = m.now, 0
+	t := &m.counts[o.node]
+	if t.level != m.now {
+		*t = tally{level: m.now}
 	}
 	if !m.nodes[o.node].item.Type.Question() || answered(o.item) {
-		m.count[o.node]++
+		t.count++
 	}
 }
 
@@ -107,8 +132,8 @@ func answered(item *response.Item) bool {
 func (m *absences) expect(n, at int32, path string) {
 	item := m.nodes[n].item
 	count := int32(0)
-	if m.stamp[n] == m.now {
-		count = m.count[n]
+	if t := m.counts[n]; t.level == m.now {
+		count = t.count
 	}
 	if count == 0 {
 		if item.Required && m.enabledIn(n, at) && !m.scattered(n) {
@@ -123,13 +148,5 @@ func (m *absences) expect(n, at int32, path string) {
 
 // scattered says that items of a group stand in the response, though not in the group.
 func (m *absences) scattered(group int32) bool {
-	if !m.strays || m.nodes[group].item.Type != Group {
-		return false
-	}
-	for i := range m.occs {
-		if n := m.occs[i].node; n > group && n < m.nodes[group].end {
-			return true
-		}
-	}
-	return false
+	return m.strays && m.nodes[group].item.Type == Group && m.upTo[m.nodes[group].end] > m.upTo[group+1]
 }

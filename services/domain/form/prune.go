@@ -1,6 +1,11 @@
 package form
 
-import "github.com/rapport-health/rapport/services/domain/response"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/response"
+)
 
 // prune leaves out what does not count. Nothing of the draft that came is written to; where nothing changes it is
 // given back itself.
@@ -17,8 +22,7 @@ func (c *checker) prune(items []response.Item) []response.Item {
 // pruner copies what changes, in the order of the walk.
 type pruner struct {
 	*checker
-	at   int32
-	lost int
+	at int32
 }
 
 func (p *pruner) level(items []response.Item) []response.Item {
@@ -30,10 +34,10 @@ func (p *pruner) level(items []response.Item) []response.Item {
 		o := &p.occs[p.at]
 		switch {
 		case o.without:
-			p.skip(o.end)
+			p.at = o.end
 		case !o.changed:
 			out = append(out, items[i])
-			p.skip(o.end)
+			p.at = o.end
 		default:
 			out = append(out, p.item(items[i]))
 		}
@@ -41,24 +45,16 @@ func (p *pruner) level(items []response.Item) []response.Item {
 	return out
 }
 
-// skip passes over occurrences up to end, and over what is lost in them.
-func (p *pruner) skip(end int32) {
-	p.at = end
-	for p.lost < len(p.checker.lost) && p.checker.lost[p.lost].occ < end {
-		p.lost++
-	}
-}
-
 func (p *pruner) item(item response.Item) response.Item {
 	at := p.at
 	p.at++
 	item.Items = p.level(item.Items)
 	given := item.Answers
-	item.Answers = make([]response.Answer, 0, len(given))
+	item.Answers = nil
 	for i := range given {
 		a := given[i]
 		a.Items = p.level(a.Items)
-		if p.occs[at].dropped || p.isLost(at, int32(i)) {
+		if p.occs[at].dropped || p.isLost(lostAnswer{at, int32(i)}) {
 			a = response.Answer{Path: a.Path, Items: a.Items}
 			if len(a.Items) == 0 {
 				continue
@@ -66,18 +62,13 @@ func (p *pruner) item(item response.Item) response.Item {
 		}
 		item.Answers = append(item.Answers, a)
 	}
-	if len(item.Answers) == 0 {
-		item.Answers = nil
-	}
 	return item
 }
 
-func (p *pruner) isLost(at, answer int32) bool {
-	for ; p.lost < len(p.checker.lost); p.lost++ {
-		l := p.checker.lost[p.lost]
-		if l.occ > at || l.occ == at && l.answer >= answer {
-			return l.occ == at && l.answer == answer
-		}
-	}
-	return false
+// isLost says whether an answer was taken away by itself; they are listed in order.
+func (p *pruner) isLost(one lostAnswer) bool {
+	_, found := slices.BinarySearchFunc(p.lost, one, func(a, b lostAnswer) int {
+		return cmp.Or(cmp.Compare(a.occ, b.occ), cmp.Compare(a.answer, b.answer))
+	})
+	return found
 }
