@@ -3,7 +3,6 @@ package catalogue
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"io/fs"
 	"os"
 	"path"
@@ -15,6 +14,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
 // maxFile bounds one file of a folder, in bytes.
@@ -65,7 +65,8 @@ func Load(folder fs.FS) (*Catalogue, error) {
 type loader struct {
 	*Catalogue
 	entries []instrument.Entry
-	asked   []*questionnaire
+	asked   []*asked
+	terms   []tree.Node
 	pages   []*settings
 	issues  []fault.Issue
 }
@@ -175,13 +176,12 @@ func (l *loader) yaml(file string, raw []byte) {
 func (l *loader) settle() {
 	packs, issues := instrument.Register(l.entries)
 	l.issues = append(l.issues, issues...)
-	l.questionnaires(packs)
 	for _, s := range l.pages {
 		for _, name := range sorted(s.Instruments) {
 			l.overlay(packs, name, s.Instruments[name])
 		}
 	}
-	l.forms()
+	l.questionnaires(packs)
 	l.registry, issues = instrument.Register(l.entries)
 	if len(l.issues) == 0 {
 		l.issues = append(l.issues, issues...)
@@ -206,9 +206,13 @@ func (l *loader) overlay(packs *instrument.Registry, name string, o *overlay) {
 		return
 	}
 	l.overlays[target] = o
+	if o.Enforce {
+		l.enforced[name] = true
+		for i := 0; err == nil && i < len(base.Forms); i++ {
+			l.enforced[base.Forms[i].URL] = true
+		}
+	}
 	switch {
-	case err == nil && o.Enforce && !l.hasForm(name):
-		l.fail(o.page.where(o.place+".enforce"), "%s is checked by its own key already: only a form is enforced", base.ID)
 	case err == nil:
 		made, issues := o.apply(base)
 		l.issues = append(l.issues, issues...)
@@ -277,5 +281,3 @@ func compareLines(a, b string) int {
 	fileB, bt := split(b)
 	return cmp.Or(cmp.Compare(fileA, fileB), slices.Compare(at[:], bt[:]))
 }
-
-var errNoForm = errors.New("no form")

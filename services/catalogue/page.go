@@ -175,7 +175,7 @@ func (p *page) list(n *yaml.Node, into reflect.Value, place string) {
 
 func (p *page) scalar(n *yaml.Node, into reflect.Value) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		p.fail(n, "%s was expected", wanted(into.Kind()))
+		p.fail(n, "%s was expected", expected(into.Kind()))
 		return
 	}
 	ok := false
@@ -197,11 +197,11 @@ func (p *page) scalar(n *yaml.Node, into reflect.Value) {
 		ok = err == nil && x-x == 0
 	}
 	if !ok {
-		p.fail(n, "%s was expected", wanted(into.Kind()))
+		p.fail(n, "%s was expected", expected(into.Kind()))
 	}
 }
 
-func wanted(k reflect.Kind) string {
+func expected(k reflect.Kind) string {
 	switch k {
 	case reflect.Bool:
 		return "true or false"
