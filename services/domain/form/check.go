@@ -254,10 +254,9 @@ func (c *checker) shape(at int32) {
 	o := &c.occs[at]
 	item := o.item
 	typ := c.nodes[o.node].item.Type
-	if len(item.Answers) > 0 && len(item.Items) > 0 {
-		c.say(fault.Error, "invariant", item.Path, "an item must not have both answer and item (qrs-1)")
-	}
 	switch {
+	case len(item.Answers) > 0 && len(item.Items) > 0:
+		c.say(fault.Error, "invariant", item.Path, "an item must not have both answer and item (qrs-1)")
 	case !typ.Question() && len(item.Answers) > 0:
 		c.fail("structure", item.Path, "a %s takes no answers: they are ignored", typ)
 		c.blank(at)
@@ -266,14 +265,8 @@ func (c *checker) shape(at int32) {
 	case typ.Question() && len(item.Items) > 0 && c.own == nil:
 		c.fail("structure", item.Path, "items below a question stand in answer.item")
 	}
-	if c.own != nil {
-		return
-	}
-	switch {
-	case o.stray && (o.parent < 0 || c.occs[o.parent].node != unknown):
+	if o.stray && (o.parent < 0 || c.occs[o.parent].node != unknown) {
 		c.fail("structure", item.Path, "the item stands elsewhere in the form: it is read by its linkId")
-	case o.parent >= 0 && o.answer >= 0 && !o.stray && c.nodes[c.occs[o.parent].node].item.Type == Group:
-		c.fail("structure", item.Path, "items of a group stand in item, not in answer.item")
 	}
 }
 
