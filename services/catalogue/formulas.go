@@ -14,6 +14,8 @@ func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas { return
 
 func (f formulas) used() bool { return false }
 
-func (f formulas) enabled(ctx context.Context, body []byte) func(linkID string) (bool, error) { return nil }
+func (f formulas) enabled(ctx context.Context, body []byte) func(linkID string) (bool, error) {
+	return nil
+}
 
 func (f formulas) scores(d *instrument.Definition) []instrument.Score { return nil }

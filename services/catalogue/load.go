@@ -54,11 +54,19 @@ func Load(folder fs.FS) (*Catalogue, error) {
 		}
 	}
 	l.settle()
-	if len(l.issues) > 0 {
-		slices.SortStableFunc(l.issues, func(a, b fault.Issue) int { return compareLines(a.Path, b.Path) })
-		return nil, fault.New(fault.Invalid, l.issues...)
+	if err := l.fault(); err != nil {
+		return nil, err
 	}
 	return l.Catalogue, nil
+}
+
+// fault is everything that is wrong, in the order of files and lines; nil when nothing is.
+func (l *loader) fault() error {
+	if len(l.issues) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(l.issues, func(a, b fault.Issue) int { return compareLines(a.Path, b.Path) })
+	return fault.New(fault.Invalid, l.issues...)
 }
 
 // loader collects what a folder holds and what is wrong with it.
@@ -84,31 +92,38 @@ type settings struct {
 // read takes in every file, by name.
 func (l *loader) read(folder fs.FS) error {
 	err := fs.WalkDir(folder, ".", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if hidden := strings.HasPrefix(path.Base(file), ".") && file != "."; hidden || entry.IsDir() {
-			if hidden && entry.IsDir() {
-				return fs.SkipDir
-			}
+		case entry.IsDir() && hidden(file):
+			return fs.SkipDir
+		case entry.IsDir() || hidden(file) || !readable(file):
 			return nil
 		}
-		kind := strings.ToLower(path.Ext(file))
-		if kind != ".json" && kind != ".yaml" && kind != ".yml" {
-			return nil
-		}
-		raw, err := readFile(folder, file)
-		if err != nil {
-			return err
-		}
-		if kind == ".json" {
-			l.json(file, raw)
-		} else {
-			l.yaml(file, raw)
-		}
-		return nil
+		return l.file(folder, file, file)
 	})
 	return fault.Wrap(fault.Unavailable, err, "read the folder of instruments")
+}
+
+func hidden(file string) bool { return file != "." && strings.HasPrefix(path.Base(file), ".") }
+
+// readable says whether a file of this name means anything here.
+func readable(file string) bool {
+	return slices.Contains([]string{".json", ".yaml", ".yml"}, strings.ToLower(path.Ext(file)))
+}
+
+// file takes in one file. Shown is its name in messages.
+func (l *loader) file(folder fs.FS, file, shown string) error {
+	raw, err := readFile(folder, file)
+	switch {
+	case err != nil:
+		return err
+	case strings.ToLower(path.Ext(file)) == ".json":
+		l.json(shown, raw)
+	default:
+		l.yaml(shown, raw)
+	}
+	return nil
 }
 
 func readFile(folder fs.FS, file string) ([]byte, error) {

@@ -31,6 +31,9 @@ type Config struct {
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
 	BaseURL string
+	// Instruments is a folder of packs, FHIR Questionnaires, overlays and source maps that are added to what ships; empty
+	// for that alone. It is read at the start.
+	Instruments string
 	// Rules is a YAML file that extends the default rules; empty for the defaults alone.
 	Rules string
 	// TLSCert and TLSKey are PEM files; both or none.

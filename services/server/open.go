@@ -24,9 +24,9 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/alerts"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -196,15 +196,15 @@ func (s *Server) startRedis(address string) (err error) {
 }
 
 func (s *Server) openRooms(context.Context) error {
-	instruments, err := instrument.Builtin()
+	loaded, err := catalogue.Open(s.config.Instruments)
 	if err != nil {
-		return err
+		return fmt.Errorf("--instruments: %w", err)
 	}
 	namer := ref.Namer{Home: s.config.Home}
-	s.instruments = instruments
-	s.reader = &fhir.Reader{Instruments: instruments, Namer: namer}
+	s.library = catalogue.NewLibrary(loaded, s.store, namer, s.config.Now)
+	s.reader = &fhir.Reader{Instruments: loaded, Namer: namer}
 	s.ingest, err = ingest.New(ingest.Config{
-		Group: s.group, Reader: s.reader, Instruments: instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
+		Group: s.group, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
 	return err
 }
@@ -235,7 +235,7 @@ func (s *Server) openGRPC(context.Context) (err error) {
 	rapportv1.RegisterAlertServiceServer(s.grpc, &alerts.Server{
 		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
-	rapportv1.RegisterScoringServiceServer(s.grpc, &scoring.Server{Instruments: s.instruments, Reader: s.reader})
+	rapportv1.RegisterScoringServiceServer(s.grpc, &scoring.Server{Library: s.library, Reader: s.reader, Home: s.config.Home})
 	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{Store: s.store})
 	return nil
 }
