@@ -91,8 +91,8 @@ func (c *checker) code(place, systemCode string) {
 		c.say(place, "must be system|code")
 		return
 	}
-	if system != loincSystem {
-		return
+	if system != loincSystem || c.Foreign {
+		return // of a form that is not ours the code is kept as it is
 	}
 	if text := loincProblem(code); text != "" {
 		c.say(place, "%s %s", code, text)
@@ -164,7 +164,10 @@ func (c *checker) options(place string, s *Scale) {
 func (c *checker) optionCode(place string, s *Scale, systemCode string, ordinal float64) {
 	system, code, _ := strings.Cut(systemCode, "|")
 	for _, key := range []coding{{system, code}, {"", code}} {
-		if other, taken := s.codes[key]; taken && other != ordinal {
+		if other, taken := s.codes[key]; taken && other != ordinal && c.Foreign {
+			s.codes[key] = math.NaN() // it stands for neither
+			continue
+		} else if taken && other != ordinal {
 			c.say(place, "stands for two ordinals")
 			return
 		}
@@ -271,10 +274,16 @@ func (c *checker) link(place, linkID string, item int) {
 }
 
 func (c *checker) itemCode(place, systemCode string, item int) {
-	if other, taken := c.codes[systemCode]; taken && other != item {
+	if other, taken := c.codes[systemCode]; taken && other != item && c.Foreign {
+		c.codes[systemCode] = -1 // it means neither
+		return
+	} else if taken && other != item {
 		c.say(place, "the code %s means two items", systemCode)
 	}
 	c.codes[systemCode] = item
+	if c.Foreign {
+		return // nothing but its linkIds names an item of it
+	}
 	if code, ok := strings.CutPrefix(systemCode, loincSystem+"|"); ok {
 		c.link(place, "/"+code, item)
 	}
@@ -289,7 +298,7 @@ func (c *checker) scoreLink(place, linkID string, score int) {
 }
 
 func (c *checker) form(place string, f *Form) {
-	if !strings.Contains(f.URL, "://") || strings.ContainsAny(f.URL, "| ") {
+	if !c.Foreign && (!strings.Contains(f.URL, "://") || strings.ContainsAny(f.URL, "| ")) {
 		c.say(place+".url", "must be an absolute canonical without a version")
 	}
 	if code, ok := strings.CutPrefix(f.URL, loincSystem+"/q/"); ok {

@@ -20,7 +20,7 @@ func (c *checker) scores() {
 			c.say(place, "two scores share the code %s", s.Code)
 		}
 		directions := []string{"higher-better", "higher-worse"}
-		if s.Kind == KindFormula {
+		if s.Kind == KindFormula || c.Foreign {
 			directions = append(directions, "")
 		}
 		c.oneOf(place+".direction", s.Direction, directions)
@@ -384,6 +384,9 @@ func (c *checker) cuts(place string, s *Score) {
 func (c *checker) change(place string, s *Score) {
 	if s.Change == nil {
 		return
+	}
+	if s.Direction == "" {
+		c.say(place+".change", "needs a direction: nobody says which way is better")
 	}
 	if r := s.Change.Reliable; r != nil {
 		c.reliable(place+".change.reliable", r)

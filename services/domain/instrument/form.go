@@ -31,7 +31,7 @@ func (d *Definition) ItemByLink(linkID string, numbered bool) (int, bool) {
 // ItemByCode is the place in Items of an item code as `system|code`.
 func (d *Definition) ItemByCode(systemCode string) (int, bool) {
 	i, ok := d.codes[systemCode]
-	return i, ok
+	return i, ok && i >= 0
 }
 
 // ScoreByLink is the place in Scores of the linkId under which a form submits a score.
