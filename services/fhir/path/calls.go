@@ -569,15 +569,12 @@ func (t *translator) typed(n, subject *node, op, typ string, at place) (piece, e
 	if len(p.choices) > 0 {
 		return chosen(n, p, op, typ)
 	}
-	if m.primitive(typ) && !p.kinds.only(typ) {
+	if m.primitive(typ) {
 		return piece{}, refuse("not-supported", n.column, "whether this is "+typ+" cannot be told here: ask it of a choice such as `value`")
 	}
 	if op == "is" {
 		text := "(" + p.text + ")." + string(oneGuard) + "(" + strconv.Itoa(n.column) + ").is(" + typ + ")"
 		return piece{text: text, kinds: of("boolean"), single: true, truth: true}, nil
-	}
-	if m.primitive(typ) {
-		return p, nil
 	}
 	return piece{text: "(" + p.text + ").ofType(" + typ + ")", kinds: of(typ), single: p.single}, nil
 }

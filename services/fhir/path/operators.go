@@ -1,6 +1,9 @@
 package path
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // operation is how a binary operator is checked and written.
 type operation struct {
@@ -105,7 +108,7 @@ func (t *translator) days(n *node, at place) (piece, error) {
 	if err != nil {
 		return piece{}, err
 	}
-	if !left.kinds.any && !left.kinds.only("date", "dateTime", "instant") {
+	if !left.kinds.any && !slices.ContainsFunc(left.kinds.names, isDate) {
 		return piece{}, refuse("value", n.column, "days can only be added to a date")
 	}
 	return piece{text: "(" + left.text + ").rapportDate(" + strconv.Itoa(n.column) + ") " + n.text + " " + step.text + " days", kinds: left.kinds, single: true}, nil
@@ -137,3 +140,5 @@ func (t *translator) many(n *node, at place) (piece, error) {
 }
 
 func wholeText(text string) bool { return digits(text) == len(text) && len(text) <= 6 }
+
+func isDate(name string) bool { return name == "date" || name == "dateTime" || name == "instant" }
