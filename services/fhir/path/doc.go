@@ -23,6 +23,7 @@ const (
 	mostDigits   = 40       // digits after the point of a number that it makes
 	mostExponent = 400      // how small a number may be written, as a power of ten
 	mostElements = 2_000
+	mostFormulas = 200 // expressions of a questionnaire
 	mostTime     = 2 * time.Second
 )
 
