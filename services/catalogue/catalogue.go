@@ -22,6 +22,8 @@ type Catalogue struct {
 	// forms are the folder's Questionnaires by `url|version` and, the current one, by url.
 	forms map[string]*questionnaire
 	sets  fhir.ValueSets
+	// terms are the folder's ValueSets and CodeSystems, as JSON.
+	terms [][]byte
 	// own are our own forms by definition, made when they are first needed.
 	own *sync.Map
 }

@@ -32,7 +32,7 @@ func (l *loader) resource(file string, raw []byte) {
 	case questionnaireType:
 		l.asked = append(l.asked, &asked{file: file, doc: doc})
 	case "ValueSet", "CodeSystem":
-		l.terms = append(l.terms, doc.Root())
+		l.shared, l.terms = append(l.shared, doc.Root()), append(l.terms, doc.Raw())
 	default:
 		l.fail(fmt.Sprintf("%s:%d", file, doc.Root().Child("resourceType").Line()),
 			"a Questionnaire, ValueSet or CodeSystem was expected")
@@ -52,7 +52,7 @@ func placeOf(file, text string) string {
 // questionnaires compiles those of the folder. What is an error in them is refused with its line.
 func (l *loader) questionnaires(packs *instrument.Registry) {
 	sets := fhir.AnswerLists(packs.All())
-	l.sets = fhir.NewTerminology(sets, l.terms...).ValueSet
+	l.sets = fhir.NewTerminology(sets, l.shared...).ValueSet
 	for _, a := range l.asked {
 		root := a.doc.Root()
 		if !root.Child("url").Exists() {

@@ -74,7 +74,7 @@ type loader struct {
 	*Catalogue
 	entries []instrument.Entry
 	asked   []*asked
-	terms   []tree.Node
+	shared  []tree.Node
 	pages   []*settings
 	issues  []fault.Issue
 }

@@ -76,14 +76,17 @@ func (c *Catalogue) derive(q *questionnaire, fallback string) (instrument.Defini
 	f.URL = cmp.Or(f.URL, "urn:"+fallback)
 	d, issues := form.Instrument(&f)
 	q.issues = append(q.issues, issues...)
+	if q.url == "" {
+		d.ID = "form"
+	}
 	d.Foreign, d.Status, d.ID = true, "ready", idOf(d.ID, cmp.Or(q.url, fallback))
 	if d.Version = q.version; d.Version == "" {
 		d.Version = "0.0.0+" + q.said[:8]
 	}
 	d.Forms[0].URL = q.url
 	d.Hash = ref.Digest("questionnaire", q.said)
-	d.Scores = q.formulas.scores(&d)
-	if len(d.Scores) == 0 && !c.scoresAnew(q.url) {
+	q.formulas.enter(&d)
+	if len(d.Scores) == 0 && !q.formulas.broken && !c.scoresAnew(q.url) {
 		if sum, ok := sumOfWeights(&d); ok {
 			d.Scores = []instrument.Score{sum}
 		}

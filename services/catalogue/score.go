@@ -195,24 +195,10 @@ func (w *work) unknown(err error) {
 	switch {
 	case len(w.issues) > 0:
 	case w.q != nil:
-		w.warn("not-supported", pathQuestionnaire, "the Questionnaire has neither weights nor formulas that can be used: stored, not scored%s", notes(w.q.issues))
+		w.warn("not-supported", pathQuestionnaire, "the Questionnaire has neither weights nor formulas that can be used: stored, not scored")
 	default:
 		w.warn("not-found", pathQuestionnaire, "%s", textOf(err))
 	}
-}
-
-// notes are what kept a Questionnaire from being scored, at most a few.
-func notes(issues []fault.Issue) string {
-	var said []string
-	for _, issue := range issues {
-		if issue.Severity == fault.Warning && len(said) < 3 {
-			said = append(said, issue.Path+": "+issue.Text)
-		}
-	}
-	if len(said) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(said, "; ") + ")"
 }
 
 // assume says which version was taken when none was named.
@@ -233,21 +219,40 @@ func (w *work) check(ctx context.Context) error {
 	if w.def != nil && !w.enforce {
 		policy.Mapping = mapping{w.sources[w.Source], w.mapped, form.Key(w.def, &w.draft)}
 	}
-	var body []byte
-	if w.q != nil && w.q.formulas.used() {
-		body = w.Doc.Raw()
-		policy.Enabled = w.q.formulas.enabled(ctx, body)
+	if w.q != nil {
+		policy.Enabled = w.q.formulas.enabled(ctx, w.Doc)
 	}
 	pruned, issues := w.asked.Check(w.draft, policy)
 	w.issues = append(w.issues, issues...)
 	if fault.Any(issues) && w.enforce {
 		return fault.New(fault.Unprocessable, append(w.Reading.Issues, w.issues...)...)
 	}
-	if body != nil {
-		pruned.Body = without(w.Doc, w.draft.Items, pruned.Items)
+	if w.def != nil && w.def.Foreign {
+		pruned.Unasked = w.asked.Unasked(w.draft, policy)
+		if err := w.compute(ctx, &pruned); err != nil {
+			return err
+		}
 	}
 	w.draft = pruned
 	return nil
+}
+
+// compute evaluates the form's own formulas on what counts of the response.
+func (w *work) compute(ctx context.Context, pruned *response.Draft) error {
+	if w.q == nil || w.draft.Status == response.EnteredInError || len(w.q.formulas.scores) == 0 {
+		return nil
+	}
+	doc, err := without(w.Doc, w.draft.Items, pruned.Items)
+	if err == nil && doc != nil {
+		pruned.Computed, err = w.q.formulas.compute(ctx, doc, pruned)
+	}
+	switch {
+	case err == nil || fault.Of(err) == fault.Unavailable:
+		return err
+	default:
+		w.warn("processing", "QuestionnaireResponse", "the formulas of the form cannot be evaluated: %s", textOf(err))
+		return nil
+	}
 }
 
 // score binds and scores.
@@ -256,9 +261,6 @@ func (w *work) score() Outcome {
 	if w.mapped != nil && len(w.mapped.absent) > 0 {
 		w.warn("incomplete", pathItem, "the map of this source names no linkId for item %s of %s: unanswered, the missing rule decides",
 			strings.Join(w.mapped.absent, ", "), w.def.ID)
-	}
-	if w.def.Foreign && draft.Body == nil {
-		draft.Body = w.Doc.Raw()
 	}
 	bound, issues := response.Bind(w.def, draft)
 	w.issues = append(w.issues, issues...)
@@ -330,17 +332,43 @@ func (m mapping) translated(item *response.Item, a *response.Answer) *response.I
 	return &d.Items[0]
 }
 
-// without is the body without the answers that were pruned from the draft.
-func without(doc *tree.Doc, all, kept []response.Item) []byte {
+// without is the response without the answers that were pruned from its draft; nil when nothing is left.
+func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	lost := map[string]bool{}
 	answers(all, func(path string) { lost[path] = true })
 	answers(kept, func(path string) { delete(lost, path) })
 	if len(lost) == 0 {
-		return doc.Raw()
+		return doc, nil
 	}
-	return tree.Without(doc, func(n tree.Node) bool {
-		return string(n.Parent().KeyBytes()) == "answer" && lost[n.Path()]
-	})
+	if gone(doc.Root(), lost) {
+		return nil, nil
+	}
+	return tree.Parse(tree.Without(doc, func(n tree.Node) bool {
+		switch string(n.Parent().KeyBytes()) {
+		case "answer":
+			return lost[n.Path()]
+		case "item":
+			return gone(n, lost)
+		default:
+			return false
+		}
+	}), tree.Limits{})
+}
+
+// gone says whether everything below an item is lost. An array without elements is no FHIR, so the item goes with them.
+func gone(item tree.Node, lost map[string]bool) bool {
+	answers, items := item.Child("answer"), item.Child("item")
+	for a := answers.First(); a.Exists(); a = a.Next() {
+		if !lost[a.Path()] {
+			return false
+		}
+	}
+	for below := items.First(); below.Exists(); below = below.Next() {
+		if !gone(below, lost) {
+			return false
+		}
+	}
+	return answers.Exists() || items.Exists()
 }
 
 // answers calls visit with the path of every answer that has a value.

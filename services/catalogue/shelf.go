@@ -138,6 +138,9 @@ func (l *Library) told(q *questionnaire) []fault.Issue {
 		issues = append(issues, fault.Warnf("not-supported", "Questionnaire", "stored; responses to it cannot be checked or scored by it"))
 	case q.url != "" && err == nil && !known.Foreign:
 		issues = append(issues, fault.Infof("informational", "Questionnaire", "responses are checked against it, and scored as %s %s", known.ID, known.Version))
+	case q.def == nil && q.formulas.broken:
+		issues = append(issues, fault.Warnf("not-supported", "Questionnaire",
+			"its formulas cannot be used: responses are kept and checked, not scored; an overlay may say how they are"))
 	case q.def == nil:
 		issues = append(issues, fault.Infof("informational", "Questionnaire",
 			"it has neither weights nor formulas: responses are kept and checked, not scored; an overlay may say how they are"))

@@ -207,7 +207,7 @@ func (c *checker) tableRange(place string, s *Score, index int) (low, high float
 
 // formula scores come from a form alone, which says what it depends on.
 func (c *checker) formula(place string, s *Score, used []bool) {
-	if s.Formula == nil {
+	if !c.Foreign {
 		c.say(place+".kind", "a formula stands in a Questionnaire, not in a pack")
 	}
 	for j, number := range s.Items {

@@ -7,7 +7,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
-// Clone is a copy of the facts of a definition that may be changed, to be made whole again by Make. Formulas are kept.
+// Clone is a copy of the facts of a definition that may be changed, to be made whole again by Make.
 // Errors: Internal, for numbers that JSON cannot hold.
 func (d *Definition) Clone() (Definition, error) {
 	data, err := json.Marshal(d)
@@ -17,9 +17,6 @@ func (d *Definition) Clone() (Definition, error) {
 	var out Definition
 	if err := json.Unmarshal(data, &out); err != nil {
 		return Definition{}, fault.Wrap(fault.Internal, err, "copy an instrument")
-	}
-	for i := range out.Scores {
-		out.Scores[i].Formula = d.Scores[i].Formula
 	}
 	out.Hash = d.Hash
 	return out, nil
