@@ -163,7 +163,7 @@ func TestBandsMeetAtTheirEdges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d.Score("total").Band(c.value); got != c.band {
+		if got := d.Score("total").Band(c.value, nil); got != c.band {
 			t.Errorf("%s %v is %q, not %q", c.id, c.value, got, c.band)
 		}
 	}

@@ -1,6 +1,7 @@
 package response
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -10,6 +11,10 @@ import (
 // ordinal reads one answer. A weight sent with it wins over the code when it is on the scale, as FHIR lays down; save
 // on a reversed item, where the sender may have reversed the weight already.
 func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
+	if item.Answers().Blanked(a.System, a.Code, cmp.Or(a.Display, a.Text)) {
+		b.inform("informational", valuePath(a), "the answer to item %d says that it does not apply: it counts as unanswered", item.Number)
+		return Ordinal{}
+	}
 	printed, known := b.printed(item, a)
 	if a.Weight == "" {
 		if !known {
@@ -19,7 +24,7 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	}
 	weight, ok := number(a.Weight)
 	if ok {
-		weight, ok = item.Answers().Ordinal(weight)
+		weight, ok = item.Answers().Ordinal(weight + b.shift)
 	}
 	switch {
 	case !ok:
@@ -49,7 +54,7 @@ func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	x, ok = item.Answers().Ordinal(x)
+	x, ok = item.Answers().Ordinal(x + b.shift)
 	if ok && a.Kind == "String" {
 		b.inform("value", valuePath(a), "a number as text: read as a number")
 	}
@@ -83,7 +88,7 @@ func (b *binder) unusable(item *instrument.Item, a *Answer) {
 		b.warn("code-invalid", valuePath(a), "no option of item %d: it counts as unanswered", item.Number)
 	case numeric:
 		b.warn("value", valuePath(a), "no answer to item %d, which takes %v to %v: it counts as unanswered",
-			item.Number, low, high)
+			item.Number, low-b.shift, high-b.shift)
 	default:
 		b.warn("structure", valuePath(a), "this type cannot answer item %d: it counts as unanswered", item.Number)
 	}

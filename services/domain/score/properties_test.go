@@ -50,7 +50,7 @@ func drawForm(t *rapid.T, def *instrument.Definition, blanks bool) []*float64 {
 }
 
 func sheetOf(t interface{ Fatal(...any) }, def *instrument.Definition, form []*float64) score.Sheet {
-	resp, issues := response.FromOrdinals(def, form)
+	resp, issues := response.FromOrdinals(def, form, "")
 	if len(issues) > 0 {
 		t.Fatal(issues)
 	}
