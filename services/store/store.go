@@ -142,7 +142,7 @@ type Retention interface {
 // came from is gone, and so that a key is never changed under its version. Both engines offer it beside Store.
 type Definitions interface {
 	// KeepDefinitions writes those that are not kept yet. When one of them is kept with another hash already, it writes
-	// none and returns what is kept of each such one, in their order.
+	// none and returns what is kept of each such one, by id and version.
 	KeepDefinitions(ctx context.Context, t ref.Tenant, of []Definition) (contradicted []Definition, err error)
 	// KeptDefinition returns one with its body. Errors: NotFound.
 	KeptDefinition(ctx context.Context, t ref.Tenant, id, version string) (Definition, error)

@@ -34,22 +34,24 @@ func (s *Store) KeepDefinitions(ctx context.Context, t ref.Tenant, of []store.De
 
 // keepAll takes the definitions in one order on every server, so that two never wait for each other.
 func keepAll(ctx context.Context, tx pgx.Tx, t ref.Tenant, of []store.Definition) ([]store.Definition, error) {
-	var contradicted []store.Definition
-	for _, d := range of {
-		_, err := tx.Exec(ctx, `INSERT INTO definition (tenant, id, version, hash, body) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT DO NOTHING`, string(t), d.ID, d.Version, d.Hash, blob(d.Body))
-		if err != nil {
-			return nil, err
-		}
-		kept, err := definition(ctx, tx, t, d.ID, d.Version)
-		if err != nil {
-			return nil, err
-		}
-		if kept.Hash != d.Hash {
-			contradicted = append(contradicted, kept)
-		}
+	ids := column(of, func(d *store.Definition) string { return d.ID })
+	versions := column(of, func(d *store.Definition) string { return d.Version })
+	hashes := column(of, func(d *store.Definition) string { return d.Hash })
+	_, err := tx.Exec(ctx, `INSERT INTO definition (tenant, id, version, hash, body)
+		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) ON CONFLICT DO NOTHING`,
+		string(t), ids, versions, hashes, column(of, func(d *store.Definition) []byte { return blob(d.Body) }))
+	if err != nil {
+		return nil, err
 	}
-	return contradicted, nil
+	found, err := tx.Query(ctx, `SELECT d.id, d.version, d.hash, d.body FROM unnest($2::text[], $3::text[], $4::text[]) AS w (id, version, hash)
+		JOIN definition d ON d.tenant = $1 AND d.id = w.id AND d.version = w.version AND d.hash <> w.hash ORDER BY d.id, d.version`,
+		string(t), ids, versions, hashes)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(found, func(row pgx.CollectableRow) (d store.Definition, err error) {
+		return d, row.Scan(&d.ID, &d.Version, &d.Hash, &d.Body)
+	})
 }
 
 // KeptDefinition reads one.
@@ -60,7 +62,9 @@ func (s *Store) KeptDefinition(ctx context.Context, t ref.Tenant, id, version st
 	if !rows.Storable(string(t)) || !rows.Storable(id) || !rows.Storable(version) {
 		return store.Definition{}, errNoDefinition()
 	}
-	kept, err := definition(ctx, s.pool, t, id, version)
+	var kept store.Definition
+	err := s.pool.QueryRow(ctx, "SELECT id, version, hash, body FROM definition WHERE tenant = $1 AND id = $2 AND version = $3",
+		string(t), id, version).Scan(&kept.ID, &kept.Version, &kept.Hash, &kept.Body)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return store.Definition{}, errNoDefinition()
 	}
@@ -69,15 +73,4 @@ func (s *Store) KeptDefinition(ctx context.Context, t ref.Tenant, id, version st
 
 func errNoDefinition() error {
 	return fault.Newf(fault.NotFound, "not-found", "no such definition was ever in force here")
-}
-
-// asker is a pool or a transaction.
-type asker interface {
-	QueryRow(ctx context.Context, text string, args ...any) pgx.Row
-}
-
-func definition(ctx context.Context, from asker, t ref.Tenant, id, version string) (kept store.Definition, err error) {
-	row := from.QueryRow(ctx, "SELECT id, version, hash, body FROM definition WHERE tenant = $1 AND id = $2 AND version = $3",
-		string(t), id, version)
-	return kept, row.Scan(&kept.ID, &kept.Version, &kept.Hash, &kept.Body)
 }

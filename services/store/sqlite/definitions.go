@@ -20,6 +20,7 @@ func (s *Store) KeepDefinitions(ctx context.Context, t ref.Tenant, of []store.De
 	if err := rows.CheckDefinitions(t, of); err != nil {
 		return nil, err
 	}
+	of = rows.SortDefinitions(of)
 	c, err := s.take(ctx, s.writer, writePragmas)
 	if err != nil {
 		return nil, err

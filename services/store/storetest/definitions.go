@@ -56,10 +56,10 @@ var definitionPromises = []promise{
 	}},
 	{"a definition that is changed under its version is contradicted, and nothing beside it is kept", func(t *testing.T, e Engine) {
 		s := e.Open(t)
-		first := key("phq-9", "1.0.0", "a")
-		keep(t, s, store.ServerWide, first)
-		got := keep(t, s, store.ServerWide, key("gad-7", "1.0.0", "x"), key("phq-9", "1.0.0", "other"))
-		same(t, "contradicted", got, []store.Definition{first})
+		first, pain := key("phq-9", "1.0.0", "a"), key("peg", "1.0.0", "p")
+		keep(t, s, store.ServerWide, first, pain)
+		got := keep(t, s, store.ServerWide, key("gad-7", "1.0.0", "x"), key("phq-9", "1.0.0", "other"), key("peg", "1.0.0", "q"))
+		same(t, "contradicted", got, []store.Definition{pain, first})
 		same(t, "as it was", kept(t, s, store.ServerWide, "phq-9", "1.0.0"), first)
 		_, err := s.KeptDefinition(t.Context(), store.ServerWide, "gad-7", "1.0.0")
 		failsWith(t, err, fault.NotFound)
