@@ -128,7 +128,7 @@ func (i *Ingest) complete(wish *Rescoring) error {
 	for _, name := range wish.Instruments {
 		definition, err := i.Instruments.Lookup(name)
 		if err != nil {
-			issues = append(issues, fault.Errorf("not-found", "instruments", "no instrument is known under one of these names"))
+			issues = append(issues, fault.Errorf("not-found", "instruments", "no instrument is known as %q", name))
 			continue
 		}
 		ids = append(ids, definition.ID)
