@@ -41,7 +41,8 @@ type IngestServiceClient interface {
 	// Rescore reads what is stored once more, by the instruments that the server knows now, and stores a new version of each
 	// resource that says something else by them: the same body, with new facts. The version before stays readable. What
 	// says the same is left alone, so that running it again does no harm. It goes from patient to patient; all of a
-	// patient's resources take their new scores in one commit. A resource about no patient is passed over.
+	// patient's resources take their new scores in one commit (of more than 1,000, so many at a time), so that no rule compares
+	// scores of two definitions. A resource about no patient is passed over: it has to be sent again.
 	// The stream ends after the last progress. When it ends early, the token of the last progress goes on from there.
 	// Errors: INVALID_ARGUMENT, UNAVAILABLE (go on with the token).
 	Rescore(ctx context.Context, in *RescoreRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RescoreResponse], error)
@@ -114,7 +115,8 @@ type IngestServiceServer interface {
 	// Rescore reads what is stored once more, by the instruments that the server knows now, and stores a new version of each
 	// resource that says something else by them: the same body, with new facts. The version before stays readable. What
 	// says the same is left alone, so that running it again does no harm. It goes from patient to patient; all of a
-	// patient's resources take their new scores in one commit. A resource about no patient is passed over.
+	// patient's resources take their new scores in one commit (of more than 1,000, so many at a time), so that no rule compares
+	// scores of two definitions. A resource about no patient is passed over: it has to be sent again.
 	// The stream ends after the last progress. When it ends early, the token of the last progress goes on from there.
 	// Errors: INVALID_ARGUMENT, UNAVAILABLE (go on with the token).
 	Rescore(*RescoreRequest, grpc.ServerStreamingServer[RescoreResponse]) error
