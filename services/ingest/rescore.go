@@ -273,7 +273,7 @@ func (r *rescoring) weigh(from store.Reader, x record.Record, stored []fact.Fact
 		found.failures = append(found.failures, Failure{x.Resource, fault.IssuesOf(err)})
 	case alike(stored, in.Facts):
 		found.unchanged++
-	case was != nil && is == nil && !(known && r.knows(was)):
+	case was != nil && is == nil && (!known || !r.knows(was)):
 		found.failures = append(found.failures, Failure{x.Resource, []fault.Issue{fault.Warnf("not-found", x.Type,
 			"the instrument %s in the version that scored it is not loaded: its scores were kept", was.Instrument)}})
 	default:
