@@ -24,7 +24,12 @@ func TestEveryBuiltInPackLoads(t *testing.T) {
 	for _, d := range builtin(t).All() {
 		ids = append(ids, d.ID)
 	}
-	want := []string{"ears", "gad-7", "pcs", "phq-2", "phq-9", "pseq", "srs", "tsk-11", "wai-sr"}
+	want := []string{
+		"ears", "gad-7", "groc", "hoos-jr", "koos-jr", "lefs", "ndi", "nprs", "odi", "pcs", "peg", "pgic", "phq-2", "phq-9",
+		"promis-29", "promis-anxiety-4a", "promis-depression-4a", "promis-depression-8a", "promis-fatigue-4a",
+		"promis-pain-interference-4a", "promis-physical-function-4a", "promis-sleep-disturbance-4a",
+		"promis-social-roles-4a", "pseq", "psfs", "quickdash", "rmdq", "srs", "tsk-11", "wai-sr",
+	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
 	}

@@ -21,9 +21,8 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 	if b.resp.Variant == "" {
 		b.resp.Variant = def.VariantOf(d.Questionnaire)
 	}
-	if shift, ok := shiftOf(def, b.resp.Variant); ok {
-		b.shift = shift
-	} else {
+	var ok bool
+	if b.variant, ok = variantOf(def, b.resp.Variant); !ok {
 		b.resp.Unscored = UnknownVariant
 		b.warn("not-found", "QuestionnaireResponse.questionnaire", "%s has no variant of the name that the map of this source gives: not scored", def.ID)
 	}
@@ -42,7 +41,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 type binder struct {
 	def      *instrument.Definition
 	numbered bool
-	shift    float64
+	variant  *instrument.Variant // nil for the instrument's own numbers
 	resp     Response
 	seen     []bool
 	matched  int

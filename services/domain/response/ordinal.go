@@ -9,7 +9,7 @@ import (
 )
 
 // ordinal reads one answer. A weight sent with it wins over the code when it is on the scale, as FHIR lays down; save
-// on a reversed item, where the sender may have reversed the weight already.
+// on a reversed item, and on a contrary scale, where the sender may have reversed the weight already.
 func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	if item.Answers().Blanked(a.System, a.Code, cmp.Or(a.Display, a.Text)) {
 		b.inform("informational", valuePath(a), "the answer to item %d says that it does not apply: it counts as unanswered", item.Number)
@@ -24,7 +24,7 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	}
 	weight, ok := number(a.Weight)
 	if ok {
-		weight, ok = item.Answers().Ordinal(weight + b.shift)
+		weight, ok = item.Answers().Ordinal(b.variant.Ours(item, weight))
 	}
 	switch {
 	case !ok:
@@ -35,8 +35,8 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 		return Ordinal{printed, known}
 	case !known:
 		b.inform("code-invalid", valuePath(a), "the answer is none of item %d: its weight is used", item.Number)
-	case weight != printed && item.Reverse != nil:
-		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which is scored in reverse: "+
+	case weight != printed && (item.Reverse != nil || item.Answers().Contrary):
+		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which some count in reverse: "+
 			"the answer is used", item.Number)
 		return Ordinal{printed, true}
 	case weight != printed:
@@ -54,7 +54,7 @@ func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	x, ok = item.Answers().Ordinal(x + b.shift)
+	x, ok = item.Answers().Ordinal(b.variant.Ours(item, x))
 	if ok && a.Kind == "String" {
 		b.inform("value", valuePath(a), "a number as text: read as a number")
 	}
@@ -80,7 +80,7 @@ func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {
 
 // unusable says why an answer that is there counts as none.
 func (b *binder) unusable(item *instrument.Item, a *Answer) {
-	low, high := item.Answers().Bounds()
+	low, high := b.variant.Bounds(item)
 	_, numeric := number(literal(a))
 	switch {
 	case a.Kind == "":
@@ -88,7 +88,7 @@ func (b *binder) unusable(item *instrument.Item, a *Answer) {
 		b.warn("code-invalid", valuePath(a), "no option of item %d: it counts as unanswered", item.Number)
 	case numeric:
 		b.warn("value", valuePath(a), "no answer to item %d, which takes %v to %v: it counts as unanswered",
-			item.Number, low-b.shift, high-b.shift)
+			item.Number, low, high)
 	default:
 		b.warn("structure", valuePath(a), "this type cannot answer item %d: it counts as unanswered", item.Number)
 	}
