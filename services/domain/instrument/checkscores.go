@@ -405,7 +405,7 @@ func (c *checker) change(place string, s *Score) {
 var rKinds = []string{"alpha", "retest", "unstated"}
 
 func (c *checker) reliable(place string, r *Reliable) {
-	c.oneOf(place+".level", r.Level, []string{"RC95", "MDC95", "MDC90", "RCI", LevelSE})
+	c.oneOf(place+".level", r.Level, []string{"RC95", "MDC95", "MDC90", "MDC", "RCI", LevelSE})
 	if r.Level == LevelSE {
 		if r.SD != 0 || r.SEM != 0 || r.Points != 0 {
 			c.say(place, "the level SE takes its numbers from the table")

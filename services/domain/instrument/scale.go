@@ -112,6 +112,12 @@ func (s *Scale) All() iter.Seq[float64] {
 	}
 }
 
+// YesNo says whether the scale is 1 for yes and 0 for no, and nothing else.
+func (s *Scale) YesNo() bool {
+	low, high := s.Bounds()
+	return low == 0 && high == 1 && (len(s.Options) == 2 || len(s.Options) == 0 && s.Step == 1)
+}
+
 // Blanked says whether a code, with or without its system, or a display stands for no answer.
 func (s *Scale) Blanked(system, code, display string) bool {
 	for _, blank := range s.Blank {

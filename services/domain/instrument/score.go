@@ -258,8 +258,8 @@ func (c *Cutoff) At() float64 {
 
 // Reliable is the error band of a difference: from SD and r, from SEM, as published, or from the two standard errors.
 type Reliable struct {
-	// Level: RC95 and MDC95 (1.96), MDC90 (1.645), RCI for a published index, or SE where each value has a standard
-	// error of its own: then a difference is reliable beyond 1.96 x sqrt(SE1^2 + SE2^2).
+	// Level: RC95 and MDC95 (1.96), MDC90 (1.645), MDC where the source does not state it, RCI for a published index, or
+	// SE where each value has a standard error of its own: then a difference is reliable beyond 1.96 x sqrt(SE1^2 + SE2^2).
 	Level string `json:"level"`
 	// SD and R (with its kind: alpha, retest, or unstated), or SEM, or Points.
 	SD     float64 `json:"sd,omitempty"`

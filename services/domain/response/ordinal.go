@@ -47,8 +47,11 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 
 // printed is the ordinal that the value itself stands for.
 func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
-	if a.Kind == "Coding" {
+	switch a.Kind {
+	case "Coding":
 		return b.coded(item, a)
+	case "Boolean":
+		return b.marked(item, a)
 	}
 	x, ok := number(literal(a))
 	if !ok {
@@ -59,6 +62,21 @@ func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
 		b.inform("value", valuePath(a), "a number as text: read as a number")
 	}
 	return x, ok
+}
+
+// marked reads a tick box: yes is 1 and no is 0, where the item knows just these two.
+func (b *binder) marked(item *instrument.Item, a *Answer) (float64, bool) {
+	if !item.Answers().YesNo() {
+		return 0, false
+	}
+	switch a.Text {
+	case "true":
+		return 1, true
+	case "false":
+		return 0, true
+	default:
+		return 0, false
+	}
 }
 
 func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {
