@@ -237,10 +237,22 @@ func germanProfile() response.Draft {
 	const form = "https://www.medizininformatik-initiative.de/fhir/ext/modul-pro/Questionnaire/mii-qst-pro-promis-29"
 	d := response.Draft{Questionnaire: form, Status: "completed"}
 	for _, a := range [][2]string{
-		{"pfa11", "LA13920-6"}, {"pfa21", "LA13920-6"}, {"pfa23", "LA13918-0"}, {"pfa53", "LA13920-6"},
-		{"sleep109", "LA8968-5"}, {"sleep116", "LA13902-4"}, {"sleep20", "LA13902-4"}, {"sleep44", "LA6568-5"},
-		{"srpper23-caps", "LA6270-8"}, {"srpper11-caps", "LA9933-8"}, {"srpper18-caps", "LA10044-8"}, {"srpper46-caps", "LA10066-1"},
-		{"painin9", "LA13909-9"}, {"painin22", "LA13909-9"}, {"painin31", "LA13863-8"}, {"painin34", "LA13909-9"},
+		{"pfa11", "LA13920-6"},
+		{"pfa21", "LA13920-6"},
+		{"pfa23", "LA13918-0"},
+		{"pfa53", "LA13920-6"},
+		{"sleep109", "LA8968-5"},
+		{"sleep116", "LA13902-4"},
+		{"sleep20", "LA13902-4"},
+		{"sleep44", "LA6568-5"},
+		{"srpper23-caps", "LA6270-8"},
+		{"srpper11-caps", "LA9933-8"},
+		{"srpper18-caps", "LA10044-8"},
+		{"srpper46-caps", "LA10066-1"},
+		{"painin9", "LA13909-9"},
+		{"painin22", "LA13909-9"},
+		{"painin31", "LA13863-8"},
+		{"painin34", "LA13909-9"},
 	} {
 		d.Items = append(d.Items, item(len(d.Items), "promis-"+a[0], coded(loinc, a[1])))
 	}
