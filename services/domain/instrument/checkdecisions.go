@@ -59,13 +59,8 @@ func (c *checker) variants() {
 		if !kebab.MatchString(v.Code) || slices.ContainsFunc(c.Variants[:i], func(o Variant) bool { return o.Code == v.Code }) {
 			c.say(place, "needs a code of its own in kebab case")
 		}
-		if v.Text == "" || v.Shift == 0 && len(v.Mirror) == 0 {
-			c.say(place, "needs a text, and a shift other than 0 or items to mirror")
-		}
-		for j, number := range v.Mirror {
-			if c.Item(number) == nil || slices.Contains(v.Mirror[:j], number) {
-				c.say(at(place+".mirror", j), "must name an item of the form, and each once")
-			}
+		if v.Text == "" || v.Shift == 0 {
+			c.say(place, "needs a text, and a shift other than 0")
 		}
 	}
 	for i := range c.Forms {

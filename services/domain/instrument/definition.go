@@ -5,8 +5,6 @@
 // Definitions are shared and must not be changed once loaded.
 package instrument
 
-import "slices"
-
 // Base is the canonical base of Rapport's own FHIR artefacts, without a trailing slash.
 const Base = "https://github.com/rapport-health/rapport/fhir"
 
@@ -187,32 +185,8 @@ type Variant struct {
 	// Text says who uses it.
 	Text string `json:"text"`
 	// Shift is added to a number of the variant to make it one of ours. Codes and displays of answers do not shift.
-	Shift float64 `json:"shift,omitempty"`
-	// Mirror are the items whose scale the variant counts from the other end: x becomes lowest + highest - x.
-	Mirror   []int    `json:"mirror,omitempty"`
+	Shift    float64  `json:"shift"`
 	Evidence Evidence `json:"evidence"`
-}
-
-// Ours makes a number of the variant, as an answer to an item, into one of the instrument; nil is the instrument's own.
-func (v *Variant) Ours(item *Item, x float64) float64 {
-	if v == nil {
-		return x
-	}
-	x += v.Shift
-	if slices.Contains(v.Mirror, item.Number) {
-		low, high := item.scale.Bounds()
-		x = low + high - x
-	}
-	return x
-}
-
-// Bounds are the lowest and the highest number of the variant that can answer an item.
-func (v *Variant) Bounds(item *Item) (low, high float64) {
-	low, high = item.scale.Bounds()
-	if v == nil {
-		return low, high
-	}
-	return low - v.Shift, high - v.Shift
 }
 
 // Alert is an answer that must be looked at whatever the total says.

@@ -21,8 +21,9 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 	if b.resp.Variant == "" {
 		b.resp.Variant = def.VariantOf(d.Questionnaire)
 	}
-	var ok bool
-	if b.variant, ok = variantOf(def, b.resp.Variant); !ok {
+	if shift, ok := shiftOf(def, b.resp.Variant); ok {
+		b.shift = shift
+	} else {
 		b.resp.Unscored = UnknownVariant
 		b.warn("not-found", "QuestionnaireResponse.questionnaire", "%s has no variant of the name that the map of this source gives: not scored", def.ID)
 	}
@@ -41,7 +42,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 type binder struct {
 	def      *instrument.Definition
 	numbered bool
-	variant  *instrument.Variant // nil for the instrument's own numbers
+	shift    float64
 	resp     Response
 	seen     []bool
 	matched  int

@@ -24,7 +24,7 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	}
 	weight, ok := number(a.Weight)
 	if ok {
-		weight, ok = item.Answers().Ordinal(b.variant.Ours(item, weight))
+		weight, ok = item.Answers().Ordinal(weight + b.shift)
 	}
 	switch {
 	case !ok:
@@ -57,7 +57,7 @@ func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	x, ok = item.Answers().Ordinal(b.variant.Ours(item, x))
+	x, ok = item.Answers().Ordinal(x + b.shift)
 	if ok && a.Kind == "String" {
 		b.inform("value", valuePath(a), "a number as text: read as a number")
 	}
@@ -98,7 +98,7 @@ func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {
 
 // unusable says why an answer that is there counts as none.
 func (b *binder) unusable(item *instrument.Item, a *Answer) {
-	low, high := b.variant.Bounds(item)
+	low, high := item.Answers().Bounds()
 	_, numeric := number(literal(a))
 	switch {
 	case a.Kind == "":
@@ -106,7 +106,7 @@ func (b *binder) unusable(item *instrument.Item, a *Answer) {
 		b.warn("code-invalid", valuePath(a), "no option of item %d: it counts as unanswered", item.Number)
 	case numeric:
 		b.warn("value", valuePath(a), "no answer to item %d, which takes %v to %v: it counts as unanswered",
-			item.Number, low, high)
+			item.Number, low-b.shift, high-b.shift)
 	default:
 		b.warn("structure", valuePath(a), "this type cannot answer item %d: it counts as unanswered", item.Number)
 	}

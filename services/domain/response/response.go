@@ -54,7 +54,7 @@ type Submitted struct {
 // them is an issue of severity error at `answers[i]`.
 func FromOrdinals(def *instrument.Definition, ordinals []*float64, variant string) (Response, []fault.Issue) {
 	resp := Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: variant}
-	numbering, ok := variantOf(def, variant)
+	shift, ok := shiftOf(def, variant)
 	if !ok {
 		return resp, []fault.Issue{fault.Errorf("not-found", "variant", "%s has no variant of this name", def.ID)}
 	}
@@ -71,10 +71,9 @@ func FromOrdinals(def *instrument.Definition, ordinals []*float64, variant strin
 		if ordinal == nil {
 			continue
 		}
-		item := &def.Items[i]
-		x, ok := item.Answers().Ordinal(numbering.Ours(item, *ordinal))
+		x, ok := def.Items[i].Answers().Ordinal(*ordinal + shift)
 		if !ok {
-			issues = append(issues, outside("answers", i, item, numbering))
+			issues = append(issues, outside("answers", i, &def.Items[i], shift))
 			continue
 		}
 		resp.Ordinals[i] = Ordinal{x, true}
@@ -82,16 +81,19 @@ func FromOrdinals(def *instrument.Definition, ordinals []*float64, variant strin
 	return resp, issues
 }
 
-// variantOf is the numbering of a name, nil for the instrument's own; false when there is none of that name.
-func variantOf(def *instrument.Definition, name string) (*instrument.Variant, bool) {
-	if name == "" {
-		return nil, true
+// shiftOf makes numbers of a variant into those of the instrument; false when there is no such variant.
+func shiftOf(def *instrument.Definition, variant string) (shift float64, ok bool) {
+	if variant == "" {
+		return 0, true
 	}
-	v := def.Variant(name)
-	return v, v != nil
+	v := def.Variant(variant)
+	if v == nil {
+		return 0, false
+	}
+	return v.Shift, true
 }
 
-func outside(list string, i int, item *instrument.Item, v *instrument.Variant) fault.Issue {
-	low, high := v.Bounds(item)
-	return fault.Errorf("value", index(list, i), "no answer to item %d, which takes %v to %v", item.Number, low, high)
+func outside(list string, i int, item *instrument.Item, shift float64) fault.Issue {
+	low, high := item.Answers().Bounds()
+	return fault.Errorf("value", index(list, i), "no answer to item %d, which takes %v to %v", item.Number, low-shift, high-shift)
 }

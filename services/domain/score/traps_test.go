@@ -298,19 +298,6 @@ func TestPROMISItemsAreBoundByTheirIdWhateverTheOrder(t *testing.T) { // 15
 	}
 }
 
-func TestAFeedThatCountsSleepFromTheOtherEndIsAVariant(t *testing.T) { // 15
-	def := lookup(t, registry(t), "promis-sleep-disturbance-4a")
-	own, issues := response.FromOrdinals(def, answers(5, 4, 3, 2), "")
-	contrary, others := response.FromOrdinals(def, answers(1, 2, 3, 2), "contrary")
-	if len(issues)+len(others) > 0 {
-		t.Fatal(issues, others)
-	}
-	if diff := cmp.Diff(own.Ordinals, contrary.Ordinals); diff != "" {
-		t.Error(diff)
-	}
-	wantScore(t, score.Score(def, contrary), "t-score", 57.9, "mild")
-}
-
 func TestSixteenOfFortyFiveIsNotThirtySixPercent(t *testing.T) { // 14
 	def := lookup(t, registry(t), "odi")
 	d := draftOf(def, answers(5, 5, 3, 3, 0, 0, 0, 0, 0))

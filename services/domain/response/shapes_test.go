@@ -3,8 +3,6 @@ package response_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/response"
@@ -50,24 +48,6 @@ func TestOnAContraryScaleTheWordsOutrankTheWeight(t *testing.T) {
 		if resp.Ordinals[place] != (response.Ordinal{Value: c.want, Given: true}) || warned != c.warned {
 			t.Errorf("%+v: %+v %v", c, resp.Ordinals[place], complaints(issues))
 		}
-	}
-}
-
-func TestAVariantMirrorsNumbersButNeitherWordsNorOtherItems(t *testing.T) {
-	def := definition(t, "promis-sleep-disturbance-4a")
-	d := form(
-		asked("sleep109", integer("1")), asked("sleep116", coding(loinc, "LA6568-5")), asked("sleep20", integer("1")),
-		asked("sleep44", response.Answer{Kind: "Coding", Code: "x", Weight: "2"}),
-	)
-	d.Variant = "contrary"
-	resp, _ := response.Bind(def, d)
-	want := []response.Ordinal{{Value: 5, Given: true}, {Value: 5, Given: true}, {Value: 1, Given: true}, {Value: 2, Given: true}}
-	if diff := cmp.Diff(want, resp.Ordinals); diff != "" || resp.Variant != "contrary" {
-		t.Error(resp.Variant, diff)
-	}
-	low, high := def.Variant("contrary").Bounds(&def.Items[0])
-	if low != 1 || high != 5 {
-		t.Errorf("it numbers from %v to %v", low, high)
 	}
 }
 
