@@ -3,6 +3,7 @@ package catalogue
 import (
 	"cmp"
 	"encoding/hex"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,11 @@ func (c *Catalogue) scoresAnew(url string) bool {
 // idOf is the id under which the scores of a form are kept: its name, and a digest of its canonical, so that it is never
 // taken for an instrument of the same name.
 func idOf(slug, canonical string) string { return slug + "-" + ref.Digest("form", canonical)[:6] }
+
+var formID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*-[a-z2-7]{6}$`)
+
+// IsForm says whether an id may be that of a form that somebody has sent: the catalogue alone cannot tell.
+func IsForm(id string) bool { return formID.MatchString(id) }
 
 // contentOf is a digest of what a Questionnaire says, without the id and the meta that a server gave it.
 func contentOf(n tree.Node) string {

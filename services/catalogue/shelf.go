@@ -78,12 +78,18 @@ type copied struct {
 type Shelf struct {
 	*Library
 	tenant ref.Tenant
+	reader store.Reader
 	put    []*copied
 	seen   map[name][]*copied
 }
 
 // Open is a shelf for a run of submissions.
 func (l *Library) Open(t ref.Tenant) *Shelf { return &Shelf{Library: l, tenant: t} }
+
+// OpenIn is a shelf whose questions go to a reader, for one who is reading the store already.
+func (l *Library) OpenIn(t ref.Tenant, r store.Reader) *Shelf {
+	return &Shelf{Library: l, tenant: t, reader: r}
+}
 
 // Put lets the responses of the same source that follow be scored by a Questionnaire that is not stored yet. It says what
 // is wrong with it, and what will become of responses to it.
@@ -202,46 +208,52 @@ func (s *Shelf) foreign(ctx context.Context, want wanted) (*questionnaire, error
 }
 
 // copies of stored Questionnaires: those under a code, and the one with a logical id of the source.
-func (s *Shelf) copies(ctx context.Context, want wanted) ([]*copied, error) {
-	if s.store == nil {
-		return nil, nil
-	}
+func (s *Shelf) copies(ctx context.Context, want wanted) (out []*copied, err error) {
 	var records []record.Record
-	err := s.store.View(ctx, s.tenant, func(r store.Reader) error {
-		records = nil
-		if want.code != "" {
-			found, err := r.Search(record.Query{Type: questionnaireType, Codes: []string{want.code}, Max: mostCopies})
-			if err != nil {
-				return err
-			}
-			records = found
-		}
-		if want.id == "" {
-			return nil
-		}
-		one, err := r.Record(ref.Resource{Type: questionnaireType, ID: s.namer.ID(want.source, want.id)})
-		if err != nil && fault.Of(err) == fault.NotFound {
-			return nil
-		}
-		if err == nil && !slices.ContainsFunc(records, func(r record.Record) bool { return r.Resource == one.Resource }) {
-			records = append(records, one)
-		}
+	read := func(r store.Reader) (err error) {
+		records, err = want.records(r, s.namer)
 		return err
-	})
+	}
+	switch {
+	case s.reader != nil:
+		err = read(s.reader)
+	case s.store != nil:
+		err = s.store.View(ctx, s.tenant, read)
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "look for a questionnaire")
 	}
-	out := make([]*copied, 0, len(records))
 	for i := range records {
-		doc, err := tree.Parse(records[i].Raw, tree.Limits{})
+		r := &records[i]
+		doc, err := tree.Parse(r.Raw, tree.Limits{})
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "read a stored questionnaire")
 		}
-		r := &records[i]
 		q := s.compileOnce(r.Source, r.Unversioned(), r.Hash, doc.Root())
 		out = append(out, &copied{resource: r.Unversioned(), source: r.Source, q: q})
 	}
 	return out, nil
+}
+
+// records are the stored Questionnaires that may be meant.
+func (w wanted) records(r store.Reader, namer ref.Namer) (records []record.Record, err error) {
+	if w.code != "" {
+		records, err = r.Search(record.Query{Type: questionnaireType, Codes: []string{w.code}, Max: mostCopies})
+	}
+	if err != nil || w.id == "" {
+		return records, err
+	}
+	one, err := r.Record(ref.Resource{Type: questionnaireType, ID: namer.ID(w.source, w.id)})
+	switch {
+	case err != nil && fault.Of(err) == fault.NotFound:
+		return records, nil
+	case err != nil:
+		return nil, err
+	}
+	if !slices.ContainsFunc(records, func(r record.Record) bool { return r.Resource == one.Resource }) {
+		records = append(records, one)
+	}
+	return records, nil
 }
 
 const questionnaireType = "Questionnaire"

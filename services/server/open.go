@@ -195,16 +195,12 @@ func (s *Server) startRedis(address string) (err error) {
 	return nil
 }
 
-func (s *Server) openRooms(context.Context) error {
-	loaded, err := catalogue.Open(s.config.Instruments)
-	if err != nil {
-		return fmt.Errorf("--instruments: %w", err)
-	}
+func (s *Server) openRooms(context.Context) (err error) {
 	namer := ref.Namer{Home: s.config.Home}
-	s.library = catalogue.NewLibrary(loaded, s.store, namer, s.config.Now)
-	s.reader = &fhir.Reader{Instruments: loaded, Namer: namer}
+	s.library = catalogue.NewLibrary(s.catalogue, s.store, namer, s.config.Now)
+	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer}
 	s.ingest, err = ingest.New(ingest.Config{
-		Group: s.group, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
+		Group: s.group, Store: s.store, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
 	return err
 }
