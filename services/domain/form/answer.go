@@ -224,9 +224,7 @@ func (c *checker) weighs(of *Item, x float64) bool {
 // chosen checks an answer from a list.
 func (c *checker) chosen(n *node, item *response.Item, a *response.Answer) bool {
 	if !n.bound {
-		if n.item.Unresolved {
-			c.warn("not-found", a.Path+".value", "the value set of this question is not known: the answer is not checked")
-		}
+		c.unchecked(n, a)
 		return true
 	}
 	if option := c.option(n.item, a); option != nil {
@@ -244,6 +242,18 @@ func (c *checker) chosen(n *node, item *response.Item, a *response.Answer) bool 
 		return true
 	}
 	return c.outside(item, a)
+}
+
+// unchecked tells, once for each question, that its answers cannot be checked.
+func (c *checker) unchecked(n *node, a *response.Answer) {
+	if !n.item.Unresolved || c.told[n] {
+		return
+	}
+	if c.told == nil {
+		c.told = map[*node]bool{}
+	}
+	c.told[n] = true
+	c.warn("not-found", a.Path+".value", "the value set of this question is not known: its answers are not checked")
 }
 
 // displayed says whether an answer without a code is exactly one option by its display.

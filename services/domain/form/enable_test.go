@@ -165,3 +165,13 @@ func TestManyConditionsOverManyOccurrencesStayQuick(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestItemsThatAnEHRHasNestedInACircleAreJudgedByTheForm(t *testing.T) {
+	f := made(t, asking("p", form.Integer), when(asking("q", form.Integer), "p", "=", whole("1")))
+	inside := answered("q", integer("2"))
+	inside.Answers[0].Items = []response.Item{answered("p", integer("1"))} // q waits for p, which stands within q
+	left, _ := f.Check(draft(inside), form.Policy{})
+	if diff := cmp.Diff([]string{"q=2", "p=1"}, counted(left.Items)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -56,12 +56,12 @@ func choices(scale *instrument.Scale, wording bool) []Option {
 	for i := range scale.Options {
 		o := &scale.Options[i]
 		ordinal := strconv.FormatFloat(o.Ordinal, 'f', -1, 64)
-		coding := Value{Kind: "Coding", System: instrument.AnswerSystem, Code: ordinal, Display: cmp.Or(o.Label, ordinal)}
+		coding := Value{Kind: "Coding", System: instrument.AnswerSystem, Code: ordinal, Display: ordinal}
 		if len(o.Codes) > 0 {
 			coding.System, coding.Code, _ = strings.Cut(o.Codes[0], "|")
 		}
-		if wording && o.Display != "" {
-			coding.Display = o.Display
+		if wording {
+			coding.Display = cmp.Or(o.Display, o.Label, ordinal)
 		}
 		out = append(out, Option{Value: coding, Weight: &o.Ordinal})
 	}
