@@ -70,7 +70,10 @@ func TestSeveralConditions(t *testing.T) {
 		a, b     string
 		enabled  bool
 	}{
-		{"all", "1", "1", true}, {"all", "1", "0", false}, {"any", "1", "0", true}, {"any", "0", "0", false},
+		{"all", "1", "1", true},
+		{"all", "1", "0", false},
+		{"any", "1", "0", true},
+		{"any", "0", "0", false},
 		{"", "0", "0", true}, // nobody said how they go together
 	} {
 		item := when(when(asking("q", form.Integer), "a", "=", whole("1")), "b", "=", whole("1"))
