@@ -120,6 +120,9 @@ type Gate struct {
 	Evidence Evidence `json:"evidence"`
 }
 
+// Opens says whether an answer to the question, its printed ordinal, lets the items count.
+func (g *Gate) Opens(ordinal float64) bool { return math.Abs(ordinal-g.Open) <= Tolerance }
+
 // Missing is the rule for unanswered items.
 type Missing struct {
 	// Rule is all, prorate, slots or zero; Answered is the smallest number of answered items that all but the first need.

@@ -89,7 +89,7 @@ func (s *Sheet) ofItems(result *Result) {
 			result.NotScorable = MissingItems
 			return
 		}
-		if math.Abs(item.Answer-gate.Open) > instrument.Tolerance {
+		if !gate.Opens(item.Answer) {
 			result.Value = gate.Else
 			return
 		}
