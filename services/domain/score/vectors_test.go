@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,8 +115,11 @@ func readVectors(t testing.TB, file string) vectorFile {
 	return v
 }
 
+// builtin is read once for all tests: it does not change.
+var builtin = sync.OnceValues(instrument.Builtin)
+
 func registry(t testing.TB) *instrument.Registry {
-	r, err := instrument.Builtin()
+	r, err := builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
