@@ -112,6 +112,9 @@ func (c *checker) itemRange(place string, s *Score, used []bool) (low, high floa
 		}
 		used[number-1] = true
 		l, h := item.Bounds()
+		if s.Kind == KindPercent && h-l < Tolerance {
+			c.say(at(place+".items", j), "item %d has one answer only: there is nothing to reach", number)
+		}
 		if s.Linear != nil {
 			l, h = l*s.Linear.Coefficients[j], h*s.Linear.Coefficients[j]
 		}
@@ -121,9 +124,6 @@ func (c *checker) itemRange(place string, s *Score, used []bool) (low, high floa
 	case KindMean:
 		return low / float64(len(s.Items)), high / float64(len(s.Items)), true
 	case KindPercent:
-		if high-low < Tolerance {
-			c.say(place, "nothing can be reached: every answer counts the same")
-		}
 		return 0, 100, true
 	case KindLinear:
 		return low + s.Linear.Intercept, high + s.Linear.Intercept, true
