@@ -25,8 +25,12 @@ func TestEveryBuiltInPackLoads(t *testing.T) {
 		ids = append(ids, d.ID)
 	}
 	want := []string{
-		"care", "dass-21", "ears", "fabq", "gad-2", "gad-7", "isi", "k10", "k6", "ompsq-sf", "pc-ptsd-5", "pcs", "phq-2", "phq-4",
-		"phq-8", "phq-9", "pseq", "pseq-2", "siras", "srs", "start-back", "start-msk", "tsk-11", "tsk-17", "wai-s", "wai-sr", "wai-srt",
+		"care", "dass-21", "ears", "fabq", "gad-2", "gad-7", "groc", "hoos-jr", "isi", "k10", "k6", "koos-jr",
+		"lefs", "ndi", "nprs", "odi", "ompsq-sf", "pc-ptsd-5", "pcs", "peg", "pgic", "phq-2", "phq-4", "phq-8",
+		"phq-9", "promis-29", "promis-anxiety-4a", "promis-depression-4a", "promis-depression-8a",
+		"promis-fatigue-4a", "promis-pain-interference-4a", "promis-physical-function-4a",
+		"promis-sleep-disturbance-4a", "promis-social-roles-4a", "pseq", "pseq-2", "psfs", "quickdash", "rmdq",
+		"siras", "srs", "start-back", "start-msk", "tsk-11", "tsk-17", "wai-s", "wai-sr", "wai-srt",
 	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
@@ -107,6 +111,23 @@ func TestChangeStatisticsFollowFromTheirBasis(t *testing.T) {
 		{"fabq", "work", 5.95, 7},
 		{"pseq-2", "total", 0, 1.5},
 		{"isi", "total", 0, 6},
+		{"nprs", "current", 0, 2},
+		{"nprs", "mean-24h", 0, 0},
+		{"peg", "mean", 0, 1},
+		{"odi", "percent", 13.148, 10},
+		{"ndi", "total", 10.2, 7.5},
+		{"ndi", "percent", 0, 0},
+		{"quickdash", "total", 12.85, 15.91},
+		{"quickdash", "work", 0, 0},
+		{"lefs", "total", 9, 9},
+		{"lefs", "percent", 0, 0},
+		{"psfs", "mean", 2, 2},
+		{"rmdq", "total", 5, 5},
+		{"koos-jr", "interval", 0, 15.1},
+		{"koos-jr", "raw", 0, 0},
+		{"hoos-jr", "interval", 0, 18},
+		{"pgic", "rating", 0, 0},
+		{"groc", "rating", 0, 0},
 	} {
 		d, err := r.Lookup(c.id)
 		if err != nil {

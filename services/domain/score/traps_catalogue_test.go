@@ -17,24 +17,11 @@ import (
 // answered is the sheet of a list of ordinals; a negative one leaves its item out.
 func answered(t *testing.T, id string, ordinals ...float64) score.Sheet {
 	t.Helper()
-	form := make([]*float64, len(ordinals))
-	for i, x := range ordinals {
-		if x >= 0 {
-			form[i] = new(x)
-		}
-	}
-	return sheetOf(t, lookup(t, registry(t), id), form)
+	return sheetOf(t, lookup(t, registry(t), id), answers(ordinals...))
 }
 
 // all answers alike.
 func all(n int, x float64) []float64 { return slices.Repeat([]float64{x}, n) }
-
-func wantScore(t *testing.T, sheet score.Sheet, code string, value float64, band string) {
-	t.Helper()
-	if r := sheet.Result(code); r == nil || !r.Scorable() || r.Value != value || r.Band != band {
-		t.Errorf("%s %s is %+v, not %v %s", sheet.Definition.ID, code, r, value, band)
-	}
-}
 
 func TestNoInstrumentTakesTheCodeOfAnother(t *testing.T) { // 5, 19
 	r := registry(t)
