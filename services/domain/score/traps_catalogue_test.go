@@ -80,6 +80,34 @@ func TestADistressFormFromZeroIsReadOnlyWhenItSaysSo(t *testing.T) { // 12
 	wantScore(t, sheetOf(t, def, form), "total", 20, "moderate")
 }
 
+func TestATotalIsComparedInTheNumberingOfItsSender(t *testing.T) { // 12
+	def := lookup(t, registry(t), "k10")
+	for _, c := range []struct {
+		variant    string
+		answer     float64
+		total      float64
+		discrepant bool
+	}{
+		{"0-4", 2, 20, false}, // a 30 here
+		{"0-4", 2, 30, true},
+		{"", 3, 30, false},
+		{"", 3, 20, true},
+	} {
+		form := make([]*float64, 10)
+		for i := range form {
+			form[i] = new(c.answer)
+		}
+		d := draftOf(def, form)
+		d.Variant = c.variant
+		d.Items = append(d.Items, item(10, "k10-total", decimal(c.total)))
+		sheet, _ := scored(t, def, d)
+		wantTotal(t, sheet, 30)
+		if discrepant := len(sheet.Submitted) == 1; discrepant != c.discrepant {
+			t.Errorf("%+v: %+v", c, sheet.Submitted)
+		}
+	}
+}
+
 func TestTheAllianceFormOfSevenPointsHasItsOwnKey(t *testing.T) { // 13
 	def := lookup(t, registry(t), "wai-s")
 	var reversed []int
