@@ -97,6 +97,7 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"a LOINC canonical's check digit", `https://forms.example/demo`, `http://loinc.org/q/44249-2`, "", "fails the LOINC check digit"},
 		{"the PHQ-9 score code", `urn:s|total`, `http://loinc.org|44261-6`, "", "is the code of phq-9"},
 		{"the PHQ-9 SNOMED CT code", `urn:s|total`, `http://snomed.info/sct|720433000`, "", "is the code of phq-9"},
+		{"the back screen total", `urn:s|total`, `http://loinc.org|91351-7`, "", "is the code of start-back"},
 		{"the PHQ-15 total", `urn:s|total`, `http://loinc.org|70273-8`, "", "is the code of phq-15"},
 		{"a code without a system", `urn:s|total`, `total`, "", "must be system|code"},
 		{"evidence left out", `"itemEvidence": "cited: a source"`, `"itemEvidence": ""`, "", "needs evidence"},
