@@ -241,13 +241,24 @@ func listWeights(to map[string]*float64, n tree.Node, weighing map[string]bool) 
 	}
 }
 
+// r5 are the extensions under which R4 carries what only R5 has.
+const r5 = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ValueSet.expansion."
+
 // properties of a CodeSystem or an expansion that hold weights, by their code.
 func properties(n tree.Node) map[string]bool {
 	const concept = "http://hl7.org/fhir/concept-properties#"
 	out := map[string]bool{}
+	note := func(code, uri string) {
+		if uri == concept+"itemWeight" || uri == concept+"ordinalValue" {
+			out[code] = true
+		}
+	}
 	for p := n.Child("property").First(); p.Exists(); p = p.Next() {
-		if uri := p.Child("uri"); uri.Is(concept+"itemWeight") || uri.Is(concept+"ordinalValue") {
-			out[p.Child("code").Text()] = true
+		note(p.Child("code").Text(), p.Child("uri").Text())
+	}
+	for x := n.Child("extension").First(); x.Exists(); x = x.Next() {
+		if x.Child("url").Is(r5 + "property") {
+			note(extension(x, "code").Child("valueCode").Text(), extension(x, "uri").Child("valueUri").Text())
 		}
 	}
 	return out
@@ -257,12 +268,14 @@ func properties(n tree.Node) map[string]bool {
 func weightAt(n tree.Node, weighing map[string]bool) *float64 {
 	text := weight(n)
 	for p := n.Child("property").First(); p.Exists() && text == ""; p = p.Next() {
-		if !weighing[p.Child("code").Text()] {
-			continue
+		if weighing[p.Child("code").Text()] {
+			text = weightValue(p)
 		}
-		for _, key := range [2]string{"valueDecimal", "valueInteger"} {
-			if v := p.Child(key).Number(); v != "" {
-				text = v
+	}
+	for x := n.Child("extension").First(); x.Exists() && text == ""; x = x.Next() {
+		if x.Child("url").Is(r5+"contains.property") && weighing[extension(x, "code").Child("valueCode").Text()] {
+			if text = weightValue(extension(x, "value[x]")); text == "" {
+				text = weightValue(extension(x, "value"))
 			}
 		}
 	}
@@ -270,4 +283,12 @@ func weightAt(n tree.Node, weighing map[string]bool) *float64 {
 		return &x
 	}
 	return nil
+}
+
+// weightValue is the number of a property or an extension, as written.
+func weightValue(n tree.Node) string {
+	if v := n.Child("valueDecimal").Number(); v != "" {
+		return v
+	}
+	return n.Child("valueInteger").Number()
 }

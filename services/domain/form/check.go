@@ -64,8 +64,10 @@ type checker struct {
 	// byNode and starts are the occurrences of each node, where the form is conditional.
 	byNode, starts []int32
 	verdicts       map[verdictKey]bool
-	issues         []fault.Issue
-	said           [fault.Error + 1]int
+	// told are the questions whose answers were said to be unchecked.
+	told   map[*node]bool
+	issues []fault.Issue
+	said   [fault.Error + 1]int
 }
 
 // occurrence is one item of the response.

@@ -43,25 +43,31 @@ func (c *checker) index() {
 	}
 }
 
-// enabled says whether an occurrence is asked: itself, and all items around it.
+// enabled says whether an occurrence is asked: itself, and all items that the form has around it. Only the form counts
+// there, which knows no circles, and not what a sender has put around it.
 func (c *checker) enabled(at int32) bool {
 	if !c.conditional || at < 0 {
 		return true
 	}
 	o := &c.occs[at]
 	if o.asked == askedUnknown {
-		is := c.enabled(o.parent) && (o.node == unknown || c.enabledIn(o.node, o.parent) && (!o.stray || c.around(o)))
-		o.asked = askedNo
-		if is {
-			o.asked = askedYes
+		is := askedNo
+		if c.isAsked(o) {
+			is = askedYes
 		}
+		o.asked = is
 	}
 	return o.asked == askedYes
 }
 
-// around says whether the groups that a stray has left behind are asked.
-func (c *checker) around(o *occurrence) bool {
-	for n := c.nodes[o.node].parent; n >= 0; n = c.nodes[n].parent {
+func (c *checker) isAsked(o *occurrence) bool {
+	switch {
+	case o.node == unknown:
+		return c.enabled(o.parent)
+	case o.home >= 0:
+		return c.enabled(o.home) && c.enabledIn(o.node, o.home)
+	}
+	for n := o.node; n >= 0; n = c.nodes[n].parent {
 		if !c.enabledIn(n, o.parent) {
 			return false
 		}

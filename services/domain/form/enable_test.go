@@ -70,7 +70,10 @@ func TestSeveralConditions(t *testing.T) {
 		a, b     string
 		enabled  bool
 	}{
-		{"all", "1", "1", true}, {"all", "1", "0", false}, {"any", "1", "0", true}, {"any", "0", "0", false},
+		{"all", "1", "1", true},
+		{"all", "1", "0", false},
+		{"any", "1", "0", true},
+		{"any", "0", "0", false},
 		{"", "0", "0", true}, // nobody said how they go together
 	} {
 		item := when(when(asking("q", form.Integer), "a", "=", whole("1")), "b", "=", whole("1"))
@@ -163,5 +166,15 @@ func TestManyConditionsOverManyOccurrencesStayQuick(t *testing.T) {
 	left, _ := f.Check(draft(items...), form.Policy{}) // without a memory this would take 400 million comparisons
 	if got := len(counted(left.Items)); got != many {
 		t.Error(got)
+	}
+}
+
+func TestItemsThatAnEHRHasNestedInACircleAreJudgedByTheForm(t *testing.T) {
+	f := made(t, asking("p", form.Integer), when(asking("q", form.Integer), "p", "=", whole("1")))
+	inside := answered("q", integer("2"))
+	inside.Answers[0].Items = []response.Item{answered("p", integer("1"))} // q waits for p, which stands within q
+	left, _ := f.Check(draft(inside), form.Policy{})
+	if diff := cmp.Diff([]string{"q=2", "p=1"}, counted(left.Items)); diff != "" {
+		t.Error(diff)
 	}
 }

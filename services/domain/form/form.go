@@ -148,8 +148,6 @@ type node struct {
 	pattern            *regexp.Regexp
 	// bound says that only its options may be chosen.
 	bound bool
-	// of is the place in its instrument plus one; 0 when it has none.
-	of int32
 }
 
 // condition is a Condition whose question has been found.

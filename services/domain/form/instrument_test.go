@@ -85,8 +85,12 @@ func TestAFormBecomesAnInstrument(t *testing.T) {
 		items = append(items, is{item.Number, item.Concept, item.Unscored, len(item.Codes)})
 	}
 	want := []is{
-		{1, "item-1-0", false, 1}, {2, "item-3", false, 0}, {3, "q-4", false, 0}, {4, "partly", true, 0},
-		{5, "many", true, 0}, {6, "eleven", false, 0},
+		{1, "item-1-0", false, 1},
+		{2, "item-3", false, 0},
+		{3, "q-4", false, 0},
+		{4, "partly", true, 0},
+		{5, "many", true, 0},
+		{6, "eleven", false, 0},
 	}
 	if diff := cmp.Diff(want, items); diff != "" {
 		t.Error(diff)

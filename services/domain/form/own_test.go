@@ -128,8 +128,11 @@ func TestTheKeyOfAnInstrumentKnowsMoreThanTheForm(t *testing.T) {
 		t.Error(diff)
 	}
 	want := []told{
-		{i, "not-found", qr + ".item[2]"}, {i, "not-found", qr + ".item[3]"}, {w, "not-found", qr + ".item[4]"},
-		{w, "structure", value}, {w, "code-invalid", item1 + ".answer[0].value"},
+		{i, "not-found", qr + ".item[2]"},
+		{i, "not-found", qr + ".item[3]"},
+		{w, "not-found", qr + ".item[4]"},
+		{w, "structure", value},
+		{w, "code-invalid", item1 + ".answer[0].value"},
 	}
 	if diff := cmp.Diff(want, tell(issues)); diff != "" {
 		t.Error(diff)

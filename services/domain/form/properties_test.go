@@ -165,8 +165,11 @@ func TestTheOrderOnTheWireDoesNotMatter(t *testing.T) {
 		if diff := cmp.Diff(sorted(counted(left.Items)), sorted(counted(other.Items))); diff != "" {
 			t.Fatal(diff)
 		}
+		if len(issues) >= 250 || len(again) >= 250 {
+			return // the rest is not told
+		}
 		if a, b := withoutOrder(issues), withoutOrder(again); a != b {
-			t.Fatalf("%d faults, then %d: %v %v", a, b, issues, again)
+			t.Fatalf("%d faults, then %d", a, b)
 		}
 	})
 }
