@@ -143,7 +143,9 @@ func (q *Questionnaire) weigh(s sources) {
 		for option := range it.node.Child("answerOption").Children() {
 			it.choices = append(it.choices, option)
 			key, code := keyOf(option)
-			o.add(key, code, q.weights.or(carried(option), key))
+			weight := q.weights.or(carried(option), key)
+			o.add(key, code, weight)
+			q.weights.plain = q.weights.plain || weight != "" && !option.Child("valueCoding").Exists()
 		}
 		if set, found := s.sets[it.node.Child("answerValueSet").Text()]; found {
 			it.choices = append(it.choices, q.weights.addSet(o, set, s)...)

@@ -59,6 +59,8 @@ func carried(holder tree.Node) string {
 type weights struct {
 	items   map[string]*options
 	systems map[string]string // system|code to the weight, "" for a concept without one
+	// plain: some weighted option is no coding. Such a value does not know its item, only its answer does.
+	plain bool
 }
 
 // options are what one item may be answered with.
@@ -143,6 +145,9 @@ func weigh(r *run, in types.Collection, _ []types.Collection, column int) (types
 	for _, v := range in {
 		object, ok := v.(*types.ObjectValue)
 		if !ok || len(object.Data()) == 0 {
+			if r.weights != nil && r.weights.plain {
+				r.unmatched++
+			}
 			continue
 		}
 		weight, known := r.weightOf(object)
