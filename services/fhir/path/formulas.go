@@ -11,13 +11,12 @@ import (
 // Formulas are the expressions of one questionnaire, compiled: what it computes and when its items are asked. They are
 // read-only and may be used by any number of goroutines at once.
 type Formulas struct {
-	form      *Questionnaire
-	variables []*variable
-	computed  []*formula // in the order in which they can be computed
-	enabled   []*formula
-	issues    []fault.Issue
-	limits    Limits
-	compiled  int // how many expressions have been compiled
+	form     *Questionnaire
+	computed []*formula // in the order in which they can be computed
+	enabled  []*formula
+	issues   []fault.Issue
+	limits   Limits
+	compiled int // how many expressions have been compiled
 }
 
 // variable is a named expression, visible on its item and below.
@@ -189,10 +188,7 @@ func (v *variable) lacks() bool {
 	return v.of == nil || slices.ContainsFunc(v.uses, (*variable).lacks)
 }
 
-func spokenFHIRPath(n tree.Node) bool {
-	language := n.Child("language").Text()
-	return language == "text/fhirpath"
-}
+func spokenFHIRPath(n tree.Node) bool { return n.Child("language").Is("text/fhirpath") }
 
 // pathOf is the place of a member, or of what lacks it.
 func pathOf(n tree.Node, member string) string {

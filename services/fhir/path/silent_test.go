@@ -78,6 +78,7 @@ func TestWhatTheEngineGetsSilentlyWrongIsRightHereOrRefused(t *testing.T) {
 
 		{"extensions of primitives", `%resource.status.extension('x').exists()`, resources["mood"], `refused`},
 		{"extensions of primitives", `%resource.item.linkId.extension.exists()`, resources["mood"], `refused`},
+		{"extensions of primitives", `%resource.descendants().where(extension('x').exists())`, resources["mood"], `refused`},
 		{`\u escapes`, `'\u00e9' = 'é'`, resources["mood"], `[true]`},
 		{`\\n is not a line break`, `'a\\n'.length()`, resources["mood"], `[3]`},
 		{`a lone surrogate`, `'\ud800'`, resources["mood"], `refused`},
