@@ -79,7 +79,7 @@ func (s *Server) Answers(id string, answers []*float64) (*rapportv1.ScoreSheet, 
 	if err != nil {
 		return nil, err
 	}
-	answered, issues := response.FromOrdinals(definition, answers)
+	answered, issues := response.FromOrdinals(definition, answers, "")
 	if fault.Any(issues) {
 		return nil, fault.New(fault.Invalid, issues...)
 	}

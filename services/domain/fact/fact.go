@@ -72,6 +72,10 @@ type Scores struct {
 	// Version and Hash of the definition that scored it; Version is `external` for pre-scored Observations.
 	Version string `json:"version"`
 	Hash    string `json:"hash,omitempty"`
+	// VersionAssumed says that the response named no version, so the current definition scored it.
+	VersionAssumed bool `json:"versionAssumed,omitempty"`
+	// Variant in which the answers were numbered; empty for the instrument's own.
+	Variant string `json:"variant,omitempty"`
 	// Construct such as `alliance`, `distress`, `beliefs`, `adherence`.
 	Construct string `json:"construct"`
 	// Respondent: `patient`, `clinician` or `care-partner`.
@@ -82,6 +86,8 @@ type Scores struct {
 	Encounter string `json:"encounter,omitempty"`
 	// Scores in the instrument's own order.
 	Scores []Score `json:"scores"`
+	// Decisions by counting answers, where the instrument has any.
+	Decisions []Decision `json:"decisions,omitempty"`
 	// Critical items that fired.
 	Critical []Critical `json:"critical,omitempty"`
 	// SafetyUnknown are alert items of severity safety left unanswered.
@@ -108,6 +114,22 @@ type Score struct {
 	// to patients, both in points of this score; nil when no such statistic is known.
 	Reliable  *float64 `json:"reliable,omitempty"`
 	Important *float64 `json:"important,omitempty"`
+	// BySE says that a difference is reliable beyond 1.96 x sqrt(SE1^2 + SE2^2); then Reliable is nil.
+	BySE bool `json:"bySe,omitempty"`
+	// Cutoff divides the range of patients from that of healthy people; nil when not known.
+	Cutoff *float64 `json:"cutoff,omitempty"`
+	// ReliableUnconfirmed, ImportantUnconfirmed and CutoffUnconfirmed say that no source that was read confirms them.
+	ReliableUnconfirmed  bool `json:"reliableUnconfirmed,omitempty"`
+	ImportantUnconfirmed bool `json:"importantUnconfirmed,omitempty"`
+	CutoffUnconfirmed    bool `json:"cutoffUnconfirmed,omitempty"`
+	// SE is the standard error of the value, where the instrument knows one.
+	SE *float64 `json:"se,omitempty"`
+	// Row is the raw value that was looked up in the Table, or nil; Table names the table or linear model.
+	Row   *float64 `json:"row,omitempty"`
+	Table string   `json:"table,omitempty"`
+	// Missing is the rule for unanswered items that was applied, such as `prorate 7 of 9, half-up`; empty for a score
+	// made of others.
+	Missing string `json:"missing,omitempty"`
 	// Part of the distress profile that the score speaks for, and its Level there (none, mild, moderate, severe);
 	// empty when it speaks for none.
 	Part  string `json:"part,omitempty"`
@@ -142,6 +164,14 @@ func (s *Scores) Any() bool {
 		}
 	}
 	return false
+}
+
+// Decision is a conclusion by counting answers: Result, or the reason why there is none.
+type Decision struct {
+	Code        string `json:"code"`
+	Result      string `json:"result,omitempty"`
+	NotScorable string `json:"notScorable,omitempty"`
+	Unconfirmed bool   `json:"unconfirmed,omitempty"`
 }
 
 // Critical is an item answered at or beyond its alert threshold.

@@ -14,6 +14,7 @@ func FromSheet(sheet score.Sheet) *Scores {
 	def := sheet.Definition
 	s := &Scores{
 		Instrument: def.ID, Version: def.Version, Hash: def.Hash,
+		VersionAssumed: sheet.Assumed, Variant: sheet.Variant,
 		Construct: def.Construct, Respondent: sheet.Respondent,
 		Scores:        make([]Score, len(sheet.Scores)),
 		Items:         make([]Item, len(sheet.Items)),
@@ -21,6 +22,10 @@ func FromSheet(sheet score.Sheet) *Scores {
 	}
 	for i := range sheet.Scores {
 		s.Scores[i] = fromScore(&sheet.Scores[i])
+	}
+	for i := range sheet.Decisions {
+		d := &sheet.Decisions[i]
+		s.Decisions = append(s.Decisions, Decision{d.Key.Code, d.Result, d.NotScorable, d.Unconfirmed})
 	}
 	for _, c := range sheet.Critical {
 		s.Critical = append(s.Critical, Critical{Item: c.Item, Value: c.Value, Severity: c.Severity})
@@ -39,10 +44,10 @@ func FromSheet(sheet score.Sheet) *Scores {
 // clamped.
 func External(def *instrument.Definition, code string, value float64, respondent string) (*Scores, bool) {
 	key := def.Score(code)
-	if key == nil || !(value >= key.Min-instrument.Tolerance && value <= key.Max+instrument.Tolerance) {
+	if key == nil || !key.Takes(value) {
 		return nil, false
 	}
-	band := key.Band(value)
+	band := key.Band(value, nil)
 	ready := score.Result{Key: key, Value: value, Band: band, Level: key.Level(band), Unconfirmed: key.Unconfirmed()}
 	sheet := score.Sheet{Definition: def, Respondent: def.Respondent, Scores: []score.Result{ready}}
 	s := FromSheet(sheet.By(respondent))
@@ -55,13 +60,35 @@ func fromScore(from *score.Result) Score {
 	s := Score{
 		Code: key.Code, Band: from.Band, Prorated: from.Prorated, NotScorable: from.NotScorable,
 		HigherBetter: key.HigherBetter(), Min: key.Min, Max: key.Max, Unconfirmed: from.Unconfirmed,
-		Reliable: key.ReliableChange(), Important: key.ImportantChange(),
-		Part: key.Part(), Level: from.Level,
+		Reliable: key.ReliableChange(), Important: key.ImportantChange(), BySE: key.BySE(),
+		SE: from.SE(), Missing: key.Missing.String(), Part: key.Part(), Level: from.Level,
 	}
 	if from.Scorable() {
 		s.Value = new(from.Value)
 	}
+	if len(from.Row) > 0 {
+		s.Row = new(from.Row[0])
+	}
+	switch {
+	case key.Table != nil:
+		s.Table = key.Table.Name
+	case key.Linear != nil:
+		s.Table = key.Linear.Name
+	}
+	s.statistics(key.Change)
 	return s
+}
+
+// statistics enters the cut-off, and what of the change statistics no source confirms.
+func (s *Score) statistics(change *instrument.Change) {
+	if change == nil {
+		return
+	}
+	s.ReliableUnconfirmed = change.Reliable != nil && !change.Reliable.Evidence.Confirmed()
+	s.ImportantUnconfirmed = change.Important != nil && !change.Important.Evidence.Confirmed()
+	if change.Cutoff != nil {
+		s.Cutoff, s.CutoffUnconfirmed = new(change.Cutoff.At()), !change.Cutoff.Evidence.Confirmed()
+	}
 }
 
 func fromItem(from score.Item) Item {

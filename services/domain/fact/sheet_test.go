@@ -30,12 +30,13 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 	def := definition(t, "phq-9")
 	resp, _ := response.FromOrdinals(def, []*float64{
 		new(2.0), new(2.0), new(1.0), new(2.0), new(2.0), nil, new(2.0), new(0.0), new(1.0), new(2.0),
-	})
+	}, "")
 	resp.Submitted = []response.Submitted{{Score: "total", Value: 12}}
 	got := fact.FromSheet(score.Score(def, resp))
 	want := []fact.Score{{
 		Code: "total", Value: new(14.0), Band: "moderate", Prorated: true, Max: 27,
-		Reliable: new(5.186), Important: new(5.0), Part: "depression", Level: "moderate",
+		Reliable: new(5.186), Important: new(5.0), ReliableUnconfirmed: true,
+		Missing: "prorate 7 of 9, half-up", Part: "depression", Level: "moderate",
 	}}
 	if diff := cmp.Diff(want, got.Scores, cmpopts.EquateApprox(0, 0.001)); diff != "" {
 		t.Errorf("scores (-want +got):\n%s", diff)
@@ -61,7 +62,7 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 
 func TestWhatIsNotScorableHasNoValue(t *testing.T) {
 	def := definition(t, "wai-sr")
-	resp, _ := response.FromOrdinals(def, make([]*float64, 12))
+	resp, _ := response.FromOrdinals(def, make([]*float64, 12), "")
 	got := fact.FromSheet(score.Score(def, resp))
 	for _, s := range got.Scores {
 		if s.Value != nil || s.NotScorable != score.MissingItems || !s.HigherBetter {
@@ -75,7 +76,7 @@ func TestWhatIsNotScorableHasNoValue(t *testing.T) {
 
 func TestReversedItemsShowBothNumbers(t *testing.T) {
 	def := definition(t, "ears")
-	resp, _ := response.FromOrdinals(def, []*float64{new(0.0), new(4.0), new(4.0), new(0.0), new(4.0), new(0.0)})
+	resp, _ := response.FromOrdinals(def, []*float64{new(0.0), new(4.0), new(4.0), new(0.0), new(4.0), new(0.0)}, "")
 	got := fact.FromSheet(score.Score(def, resp))
 	want := fact.Item{Item: 1, Concept: "as-recommended", Answer: new(0.0), Used: new(4.0)}
 	if diff := cmp.Diff(want, got.Items[0]); diff != "" {

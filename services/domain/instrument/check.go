@@ -110,6 +110,9 @@ func (c *checker) scales() {
 		if s.Code != "" {
 			c.code(place+".code", s.Code)
 		}
+		if slices.Contains(s.Blank, "") {
+			c.say(place+".blank", "needs a code or a display")
+		}
 		if len(s.Options) > 0 {
 			c.options(place, s)
 		} else {
@@ -194,9 +197,31 @@ func (c *checker) itemScale(place string, item *Item) {
 		c.say(place, "there is no scale %q", item.Scale)
 		return
 	}
-	low, high := item.scale.Bounds()
+	c.recode(place, item)
+	forward := *item
+	forward.Reverse = nil
+	low, high := forward.Bounds()
 	if item.Reverse != nil && math.Abs(*item.Reverse-low-high) > Tolerance {
 		c.say(place, "reverse must be %v, the lowest and the highest answer together", low+high)
+	}
+}
+
+// recode must give every answer one value.
+func (c *checker) recode(place string, item *Item) {
+	if len(item.Recode) == 0 || len(c.problems) > 0 {
+		return
+	}
+	for ordinal := range item.scale.All() {
+		found := 0
+		for _, r := range item.Recode {
+			if ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
+				found++
+			}
+		}
+		if found != 1 {
+			c.say(place+".recode", "must give the answer %v one value; it gives it %d", ordinal, found)
+			return
+		}
 	}
 }
 
@@ -221,7 +246,11 @@ func (c *checker) forms() {
 	for i := range c.Scores {
 		c.scoreLink(at("scores", i), c.ID+"-"+c.Scores[i].Code, i)
 		for j := range c.Scores[i].Codes {
-			if code, ok := strings.CutPrefix(c.Scores[i].Codes[j].Code, loincSystem+"|"); ok {
+			full := c.Scores[i].Codes[j].Code
+			if item, ok := c.codes[full]; ok && c.Scores[i].is(item+1) {
+				continue // the score is the answer to that item, and the linkId means the item
+			}
+			if code, ok := strings.CutPrefix(full, loincSystem+"|"); ok {
 				c.scoreLink(at("scores", i), "/"+code, i)
 			}
 		}
@@ -265,6 +294,9 @@ func (c *checker) form(place string, f *Form) {
 		return
 	}
 	for i, linkID := range f.Items {
+		if linkID == "" {
+			continue
+		}
 		if _, bare := c.numbers[linkID]; bare {
 			c.say(at(place+".items", i), "a bare item number is a linkId under our own canonical only")
 		}

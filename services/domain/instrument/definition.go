@@ -49,6 +49,10 @@ type Definition struct {
 	ItemEvidence Evidence `json:"itemEvidence"`
 	// Scores in the instrument's own order; a score made of others comes after them.
 	Scores []Score `json:"scores"`
+	// Decisions by counting answers.
+	Decisions []Decision `json:"decisions,omitempty"`
+	// Variants are other numberings of the same answers.
+	Variants []Variant `json:"variants,omitempty"`
 	// Alerts are the answers that must be looked at whatever the total says.
 	Alerts []Alert `json:"alerts,omitempty"`
 	// Notes are further facts worth knowing.
@@ -90,7 +94,10 @@ type Claim struct {
 // Coded is a code with its evidence.
 type Coded struct {
 	// Code as `system|code`.
-	Code     string   `json:"code"`
+	Code string `json:"code"`
+	// Shared codes mean the same score of several instruments: the score is published under them, but one that arrives
+	// ready-made is not recognised by them.
+	Shared   bool     `json:"shared,omitempty"`
 	Evidence Evidence `json:"evidence"`
 }
 
@@ -100,8 +107,11 @@ type Form struct {
 	URL string `json:"url"`
 	// Versions that are known to be this form. A response that names another one is not scored by it.
 	Versions []string `json:"versions,omitempty"`
-	// Items are its linkIds in item order; empty where its linkIds follow the rule `/<LOINC code>`.
+	// Items are its linkIds in item order, "" for an item that is not on it; none where its linkIds follow the rule
+	// `/<LOINC code>`.
 	Items []string `json:"items,omitempty"`
+	// Variant in which it numbers the answers; empty for the instrument's own.
+	Variant string `json:"variant,omitempty"`
 	// Scores are its linkIds of submitted scores, by score code.
 	Scores   map[string]string `json:"scores,omitempty"`
 	Evidence Evidence          `json:"evidence"`
@@ -117,7 +127,9 @@ type Item struct {
 	Scale string `json:"scale"`
 	// Codes as `system|code`.
 	Codes []string `json:"codes,omitempty"`
-	// Reverse is the base from which the ordinal is taken: x becomes base - x. Absent: scored as printed.
+	// Recode gives the value that counts for ranges of the ordinal; it must cover the whole scale. Absent: as printed.
+	Recode []Recode `json:"recode,omitempty"`
+	// Reverse is the base from which the (recoded) ordinal is taken: x becomes base - x. Absent: not reversed.
 	Reverse *float64 `json:"reverse,omitempty"`
 	// Unscored items are kept, never summed. Optional ones, at the end of the form, may be left out of a list of ordinals.
 	Unscored bool `json:"unscored,omitempty"`
@@ -129,12 +141,52 @@ type Item struct {
 // Answers is the scale of the item.
 func (i *Item) Answers() *Scale { return i.scale }
 
-// Used is the value with which a printed ordinal enters the scores.
+// Used is the value with which a printed ordinal enters the scores: recoded, then reversed.
 func (i *Item) Used(ordinal float64) float64 {
+	for k := range i.Recode {
+		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
+			ordinal = r.Value
+			break
+		}
+	}
 	if i.Reverse == nil {
 		return ordinal
 	}
 	return *i.Reverse - ordinal
+}
+
+// Bounds are the lowest and the highest value with which the item can enter the scores.
+func (i *Item) Bounds() (low, high float64) {
+	low, high = i.scale.Bounds()
+	for k := range i.Recode {
+		if k == 0 {
+			low, high = i.Recode[k].Value, i.Recode[k].Value
+		}
+		low, high = min(low, i.Recode[k].Value), max(high, i.Recode[k].Value)
+	}
+	if i.Reverse != nil {
+		low, high = *i.Reverse-high, *i.Reverse-low
+	}
+	return low, high
+}
+
+// Recode gives one value to the ordinals from From to To, both included.
+type Recode struct {
+	From  float64 `json:"from"`
+	To    float64 `json:"to"`
+	Value float64 `json:"value"`
+}
+
+// Variant is another numbering of the same answers, as 0 to 4 for 1 to 5. It is never guessed: a form, a map of a
+// source or the caller names it, and it is kept with the score.
+type Variant struct {
+	// Code such as `0-4`.
+	Code string `json:"code"`
+	// Text says who uses it.
+	Text string `json:"text"`
+	// Shift is added to a number of the variant to make it one of ours. Codes and displays of answers do not shift.
+	Shift    float64  `json:"shift"`
+	Evidence Evidence `json:"evidence"`
 }
 
 // Alert is an answer that must be looked at whatever the total says.
@@ -170,6 +222,16 @@ func (d *Definition) Score(code string) *Score {
 	for i := range d.Scores {
 		if d.Scores[i].Code == code {
 			return &d.Scores[i]
+		}
+	}
+	return nil
+}
+
+// Variant of a code; nil when there is none.
+func (d *Definition) Variant(code string) *Variant {
+	for i := range d.Variants {
+		if d.Variants[i].Code == code {
+			return &d.Variants[i]
 		}
 	}
 	return nil

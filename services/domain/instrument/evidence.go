@@ -63,6 +63,12 @@ func (d *Definition) evidence(visit func(place string, e Evidence)) {
 	for i := range d.Scores {
 		d.Scores[i].evidence(at("scores", i), visit)
 	}
+	for i := range d.Decisions {
+		visit(at("decisions", i), d.Decisions[i].Evidence)
+	}
+	for i := range d.Variants {
+		visit(at("variants", i), d.Variants[i].Evidence)
+	}
 	for i := range d.Alerts {
 		visit(at("alerts", i), d.Alerts[i].Evidence)
 	}
@@ -76,11 +82,23 @@ func (s *Score) evidence(place string, visit func(string, Evidence)) {
 	for i := range s.Codes {
 		visit(at(place+".codes", i), s.Codes[i].Evidence)
 	}
+	if s.Table != nil {
+		visit(place+".table", s.Table.Evidence)
+	}
+	if s.Linear != nil {
+		visit(place+".linear", s.Linear.Evidence)
+	}
+	if s.Gate != nil {
+		visit(place+".gate", s.Gate.Evidence)
+	}
 	if s.Missing != nil {
 		visit(place+".missing", s.Missing.Evidence)
 	}
 	if s.Bands != nil {
 		visit(place+".bands", s.Bands.Evidence)
+	}
+	for i := range s.Alternatives {
+		visit(at(place+".alternatives", i), s.Alternatives[i].Evidence)
 	}
 	for i := range s.Cuts {
 		visit(at(place+".cuts", i), s.Cuts[i].Evidence)
@@ -90,6 +108,9 @@ func (s *Score) evidence(place string, visit func(string, Evidence)) {
 	}
 	if s.Change != nil && s.Change.Important != nil {
 		visit(place+".change.important", s.Change.Important.Evidence)
+	}
+	if s.Change != nil && s.Change.Cutoff != nil {
+		visit(place+".change.cutoff", s.Change.Cutoff.Evidence)
 	}
 	if s.Distress != nil {
 		visit(place+".distress", s.Distress.Evidence)

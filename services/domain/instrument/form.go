@@ -41,3 +41,14 @@ func (d *Definition) ScoreByLink(linkID string) (int, bool) {
 
 // ScoreCode is our own code of a score, as `system|code`.
 func (d *Definition) ScoreCode(score string) string { return ScoreSystem + "|" + d.ID + "-" + score }
+
+// VariantOf is the variant in which a form, named by its canonical, numbers the answers; empty for the instrument's own.
+func (d *Definition) VariantOf(questionnaire string) string {
+	url, _, _ := strings.Cut(questionnaire, "|")
+	for i := range d.Forms {
+		if d.Forms[i].URL == url {
+			return d.Forms[i].Variant
+		}
+	}
+	return ""
+}

@@ -89,6 +89,7 @@ func (d *Definition) compile() []problem {
 	c.scales()
 	c.items()
 	c.forms()
+	c.variants()
 	c.scores()
 	c.alerts()
 	if len(c.problems) > 0 {
@@ -111,9 +112,25 @@ func (d *Definition) summarise() {
 	})
 	for i := range d.Scores {
 		s := &d.Scores[i]
+		s.Missing.describe(len(s.Items))
 		s.unconfirmed = d.Status == "provisional" || !s.Evidence.Confirmed() || !d.ItemEvidence.Confirmed() ||
-			s.Bands != nil && !s.Bands.Evidence.Confirmed()
+			s.Bands != nil && !s.Bands.Evidence.Confirmed() || s.Table != nil && !s.Table.Evidence.Confirmed() ||
+			s.Linear != nil && !s.Linear.Evidence.Confirmed() || s.Gate != nil && !s.Gate.Evidence.Confirmed()
 		d.Unconfirmed = d.Unconfirmed || s.unconfirmed
+	}
+}
+
+// describe puts the rule for a number of items into words, once, so that scoring need not.
+func (m *Missing) describe(items int) {
+	switch {
+	case m == nil:
+	case m.Rule == MissingNone:
+		m.text = m.Rule
+	default:
+		m.text = fmt.Sprintf("%s %d of %d", m.Rule, m.Answered, items)
+		if m.Round != "" {
+			m.text += ", " + m.Round
+		}
 	}
 }
 
@@ -124,8 +141,9 @@ func (d *Definition) Strict() *Definition {
 	strict.Hash = ref.Digest("strict", d.Hash)
 	strict.Scores = slices.Clone(d.Scores)
 	for i := range strict.Scores {
-		if s := &strict.Scores[i]; s.Missing != nil {
+		if s := &strict.Scores[i]; s.Missing != nil && s.Missing.Rule == MissingProrate {
 			s.Missing = &Missing{Rule: MissingNone, Evidence: "design: strict mode"}
+			s.Missing.describe(len(s.Items))
 		}
 	}
 	return &strict

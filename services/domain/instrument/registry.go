@@ -125,6 +125,9 @@ func (r *Registry) addScores(p *pack) (issues []fault.Issue) {
 		s := &d.Scores[i]
 		claim(at("scores", i), d.ScoreCode(s.Code), s.Code)
 		for j := range s.Codes {
+			if s.Codes[j].Shared {
+				continue
+			}
 			claim(at(at("scores", i)+".codes", j), s.Codes[j].Code, s.Code)
 		}
 	}

@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"iter"
 	"math"
 	"strconv"
 	"strings"
@@ -17,6 +18,11 @@ type Scale struct {
 	From float64 `json:"from"`
 	To   float64 `json:"to"`
 	Step float64 `json:"step,omitempty"`
+	// Blank are codes (`system|code`, or a bare code) and displays that stand for no answer, such as "does not apply".
+	Blank []string `json:"blank,omitempty"`
+	// Contrary says that forms in use count this scale from the other end: a weight that contradicts the coded answer is
+	// then not believed.
+	Contrary bool `json:"contrary,omitempty"`
 	// Code of the answer list as `system|code`, where it has one.
 	Code     string   `json:"code,omitempty"`
 	Evidence Evidence `json:"evidence"`
@@ -85,6 +91,41 @@ func (s *Scale) ByDisplay(display string) (float64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// All are the ordinals of the scale, lowest first.
+func (s *Scale) All() iter.Seq[float64] {
+	return func(yield func(float64) bool) {
+		for i := range s.Options {
+			if !yield(s.Options[i].Ordinal) {
+				return
+			}
+		}
+		if len(s.Options) > 0 {
+			return
+		}
+		for i := range int(math.Round((s.To-s.From)/s.Step)) + 1 {
+			if !yield(clean(s.From + float64(i)*s.Step)) {
+				return
+			}
+		}
+	}
+}
+
+// YesNo says whether the scale is 1 for yes and 0 for no, and nothing else.
+func (s *Scale) YesNo() bool {
+	low, high := s.Bounds()
+	return low == 0 && high == 1 && (len(s.Options) == 2 || len(s.Options) == 0 && s.Step == 1)
+}
+
+// Blanked says whether a code, with or without its system, or a display stands for no answer.
+func (s *Scale) Blanked(system, code, display string) bool {
+	for _, blank := range s.Blank {
+		if code != "" && (blank == code || blank == system+"|"+code) || display != "" && strings.EqualFold(blank, strings.TrimSpace(display)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Bounds are the lowest and the highest ordinal.

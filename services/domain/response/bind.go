@@ -15,8 +15,17 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 	b := binder{
 		def:      def,
 		numbered: def.Numbered(d.Questionnaire),
-		resp:     Response{Ordinals: make([]Ordinal, len(def.Items))},
+		resp:     Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: d.Variant, Body: d.Body},
 		seen:     make([]bool, len(def.Items)),
+	}
+	if b.resp.Variant == "" {
+		b.resp.Variant = def.VariantOf(d.Questionnaire)
+	}
+	if shift, ok := shiftOf(def, b.resp.Variant); ok {
+		b.shift = shift
+	} else {
+		b.resp.Unscored = UnknownVariant
+		b.warn("not-found", "QuestionnaireResponse.questionnaire", "%s has no variant of the name that the map of this source gives: not scored", def.ID)
 	}
 	b.items(d.Items)
 	if b.matched == 0 && len(d.Items) > 0 {
@@ -33,6 +42,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 type binder struct {
 	def      *instrument.Definition
 	numbered bool
+	shift    float64
 	resp     Response
 	seen     []bool
 	matched  int

@@ -246,14 +246,14 @@ func TestOrdinalsMustFitTheForm(t *testing.T) {
 		"between tenths":   {[]*float64{nil, new(9.25), nil, nil}, "answers[1]"},
 		"millimetres sent": {[]*float64{new(95.0), nil, nil, nil}, "answers[0]"},
 	} {
-		_, issues := response.FromOrdinals(def, c.ordinals)
+		_, issues := response.FromOrdinals(def, c.ordinals, "")
 		if len(issues) != 1 || issues[0].Severity != fault.Error || issues[0].Path != c.path {
 			t.Errorf("%s: %v", name, issues)
 		}
 	}
 	phq := definition(t, "phq-9")
 	for _, n := range []int{9, 10} {
-		if _, issues := response.FromOrdinals(phq, make([]*float64, n)); issues != nil {
+		if _, issues := response.FromOrdinals(phq, make([]*float64, n), ""); issues != nil {
 			t.Errorf("the difficulty item may be left out or given: %d answers: %v", n, issues)
 		}
 	}

@@ -11,6 +11,10 @@ type Draft struct {
 	Status string
 	// Authored is when the answers were given.
 	Authored time.Time
+	// Variant in which its numbers are to be read; empty when nothing is known of it. A map of the source sets it.
+	Variant string
+	// Body is the response as it was received, for scores that a form computes by an expression.
+	Body []byte
 	// Items are the top-level items.
 	Items []Item
 }

@@ -1,6 +1,7 @@
 package response
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -8,8 +9,12 @@ import (
 )
 
 // ordinal reads one answer. A weight sent with it wins over the code when it is on the scale, as FHIR lays down; save
-// on a reversed item, where the sender may have reversed the weight already.
+// on a reversed item, and on a contrary scale, where the sender may have reversed the weight already.
 func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
+	if item.Answers().Blanked(a.System, a.Code, cmp.Or(a.Display, a.Text)) {
+		b.inform("informational", valuePath(a), "the answer to item %d says that it does not apply: it counts as unanswered", item.Number)
+		return Ordinal{}
+	}
 	printed, known := b.printed(item, a)
 	if a.Weight == "" {
 		if !known {
@@ -19,7 +24,7 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	}
 	weight, ok := number(a.Weight)
 	if ok {
-		weight, ok = item.Answers().Ordinal(weight)
+		weight, ok = item.Answers().Ordinal(weight + b.shift)
 	}
 	switch {
 	case !ok:
@@ -30,8 +35,8 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 		return Ordinal{printed, known}
 	case !known:
 		b.inform("code-invalid", valuePath(a), "the answer is none of item %d: its weight is used", item.Number)
-	case weight != printed && item.Reverse != nil:
-		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which is scored in reverse: "+
+	case weight != printed && (item.Reverse != nil || item.Answers().Contrary):
+		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which some count in reverse: "+
 			"the answer is used", item.Number)
 		return Ordinal{printed, true}
 	case weight != printed:
@@ -42,18 +47,36 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 
 // printed is the ordinal that the value itself stands for.
 func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
-	if a.Kind == "Coding" {
+	switch a.Kind {
+	case "Coding":
 		return b.coded(item, a)
+	case "Boolean":
+		return b.marked(item, a)
 	}
 	x, ok := number(literal(a))
 	if !ok {
 		return 0, false
 	}
-	x, ok = item.Answers().Ordinal(x)
+	x, ok = item.Answers().Ordinal(x + b.shift)
 	if ok && a.Kind == "String" {
 		b.inform("value", valuePath(a), "a number as text: read as a number")
 	}
 	return x, ok
+}
+
+// marked reads a tick box: yes is 1 and no is 0, where the item knows just these two.
+func (b *binder) marked(item *instrument.Item, a *Answer) (float64, bool) {
+	if !item.Answers().YesNo() {
+		return 0, false
+	}
+	switch a.Text {
+	case "true":
+		return 1, true
+	case "false":
+		return 0, true
+	default:
+		return 0, false
+	}
 }
 
 func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {
@@ -83,7 +106,7 @@ func (b *binder) unusable(item *instrument.Item, a *Answer) {
 		b.warn("code-invalid", valuePath(a), "no option of item %d: it counts as unanswered", item.Number)
 	case numeric:
 		b.warn("value", valuePath(a), "no answer to item %d, which takes %v to %v: it counts as unanswered",
-			item.Number, low, high)
+			item.Number, low-b.shift, high-b.shift)
 	default:
 		b.warn("structure", valuePath(a), "this type cannot answer item %d: it counts as unanswered", item.Number)
 	}

@@ -16,6 +16,8 @@ const (
 	UnknownStatus = "unknown-status"
 	// UnmatchedForm: no item of the form belongs to the instrument.
 	UnmatchedForm = "unmatched-form"
+	// UnknownVariant: the answers are numbered in a way that the instrument does not declare.
+	UnknownVariant = "unknown-variant"
 )
 
 // Response is a form bound to an instrument. Bind and FromOrdinals make valid ones.
@@ -24,6 +26,10 @@ type Response struct {
 	Ordinals []Ordinal
 	// Unscored says why no score may be computed; empty when scores may.
 	Unscored string
+	// Variant in which the answers were numbered; empty for the instrument's own.
+	Variant string
+	// Body is the response as it was received, for scores that a form computes by an expression; else nil.
+	Body []byte
 	// Submitted are the scores that came with the form. They are kept beside ours, never instead of them.
 	Submitted []Submitted
 }
@@ -44,9 +50,14 @@ type Submitted struct {
 }
 
 // FromOrdinals makes a response of plain ordinals as printed, in item order; nil is unanswered. Optional items at the
-// end of the form may be left out. What is wrong with them is an issue of severity error at `answers[i]`.
-func FromOrdinals(def *instrument.Definition, ordinals []*float64) (Response, []fault.Issue) {
-	resp := Response{Ordinals: make([]Ordinal, len(def.Items))}
+// end of the form may be left out. Variant names their numbering; empty is the instrument's own. What is wrong with
+// them is an issue of severity error at `answers[i]`.
+func FromOrdinals(def *instrument.Definition, ordinals []*float64, variant string) (Response, []fault.Issue) {
+	resp := Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: variant}
+	shift, ok := shiftOf(def, variant)
+	if !ok {
+		return resp, []fault.Issue{fault.Errorf("not-found", "variant", "%s has no variant of this name", def.ID)}
+	}
 	required := 0
 	for required < len(def.Items) && !def.Items[required].Optional {
 		required++
@@ -60,9 +71,9 @@ func FromOrdinals(def *instrument.Definition, ordinals []*float64) (Response, []
 		if ordinal == nil {
 			continue
 		}
-		x, ok := def.Items[i].Answers().Ordinal(*ordinal)
+		x, ok := def.Items[i].Answers().Ordinal(*ordinal + shift)
 		if !ok {
-			issues = append(issues, outside("answers", i, &def.Items[i]))
+			issues = append(issues, outside("answers", i, &def.Items[i], shift))
 			continue
 		}
 		resp.Ordinals[i] = Ordinal{x, true}
@@ -70,7 +81,19 @@ func FromOrdinals(def *instrument.Definition, ordinals []*float64) (Response, []
 	return resp, issues
 }
 
-func outside(list string, i int, item *instrument.Item) fault.Issue {
+// shiftOf makes numbers of a variant into those of the instrument; false when there is no such variant.
+func shiftOf(def *instrument.Definition, variant string) (shift float64, ok bool) {
+	if variant == "" {
+		return 0, true
+	}
+	v := def.Variant(variant)
+	if v == nil {
+		return 0, false
+	}
+	return v.Shift, true
+}
+
+func outside(list string, i int, item *instrument.Item, shift float64) fault.Issue {
 	low, high := item.Answers().Bounds()
-	return fault.Errorf("value", index(list, i), "no answer to item %d, which takes %v to %v", item.Number, low, high)
+	return fault.Errorf("value", index(list, i), "no answer to item %d, which takes %v to %v", item.Number, low-shift, high-shift)
 }

@@ -9,7 +9,7 @@ import (
 
 func BenchmarkScorePHQ9(b *testing.B) {
 	def := lookup(b, registry(b), "phq-9")
-	resp, _ := response.FromOrdinals(def, zerosWith(9, 2))
+	resp, _ := response.FromOrdinals(def, zerosWith(9, 2), "")
 	b.ReportAllocs()
 	for b.Loop() {
 		score.Score(def, resp)
@@ -47,7 +47,7 @@ func allFours() response.Draft {
 
 func TestScoringAllocatesLittle(t *testing.T) {
 	def := lookup(t, registry(t), "phq-9")
-	resp, _ := response.FromOrdinals(def, zerosWith(9, 2))
+	resp, _ := response.FromOrdinals(def, zerosWith(9, 2), "")
 	if n := testing.AllocsPerRun(100, func() { score.Score(def, resp) }); n > 3 {
 		t.Errorf("%v allocations for one PHQ-9, at most 3 are meant", n)
 	}

@@ -12,14 +12,15 @@ import (
 const submittedTolerance = 0.001
 
 // Score computes every score of the instrument. It is pure and does not fail: what cannot be scored says why.
-// Order of work: reverse, count the answered, missing rule, exact value, round, band.
+// Order of work: recode, reverse, count the answered, missing rule, exact value, round, band.
 func Score(def *instrument.Definition, resp response.Response) Sheet {
-	s := Sheet{Definition: def, Respondent: def.Respondent}
+	s := Sheet{Definition: def, Respondent: def.Respondent, Variant: resp.Variant}
 	s.Items = items(def, resp)
 	s.Scores = make([]Result, len(def.Scores))
 	for i := range def.Scores {
-		s.Scores[i] = s.one(&def.Scores[i], resp.Unscored)
+		s.Scores[i] = s.one(&def.Scores[i], &resp)
 	}
+	s.decisions(resp.Unscored)
 	if resp.Unscored != response.EnteredInError {
 		s.alerts()
 	}
@@ -42,50 +43,111 @@ func items(def *instrument.Definition, resp response.Response) []Item {
 	return list
 }
 
-func (s *Sheet) one(key *instrument.Score, unscored string) Result {
-	result := Result{Key: key, Unconfirmed: key.Unconfirmed(), NotScorable: unscored}
-	if unscored != "" {
+func (s *Sheet) one(key *instrument.Score, resp *response.Response) Result {
+	result := Result{Key: key, Unconfirmed: key.Unconfirmed(), NotScorable: resp.Unscored}
+	if resp.Unscored != "" {
 		return result
 	}
-	if key.Kind == instrument.KindScores {
+	switch key.Kind {
+	case instrument.KindScores:
 		s.ofScores(&result)
-	} else {
+	case instrument.KindTable:
+		s.ofTable(&result)
+	case instrument.KindFormula:
+		s.ofFormula(&result, resp.Body)
+	default:
 		s.ofItems(&result)
 	}
 	if !result.Scorable() {
 		return result
 	}
 	result.Value = exact(result.Value)
-	result.Band = key.Band(result.Value)
+	result.Band = key.Band(result.Value, s.value)
 	result.Level = key.Level(result.Band)
 	return result
 }
 
-// ofItems adds or averages the answered items, if the missing rule is content with them.
-func (s *Sheet) ofItems(result *Result) {
-	key := result.Key
-	sum, answered := 0.0, 0
-	for _, number := range key.Items {
-		if item := &s.Items[number-1]; item.Answered {
-			sum += item.Used
-			answered++
+// value of another score of the sheet; false when it has none.
+func (s *Sheet) value(code string) (float64, bool) {
+	for i := range s.Scores {
+		if r := &s.Scores[i]; r.Key != nil && r.Key.Code == code {
+			return r.Value, r.Scorable()
 		}
 	}
+	return 0, false
+}
+
+// ofItems puts the answered items together, if the gate and the missing rule are content with them.
+func (s *Sheet) ofItems(result *Result) {
+	key := result.Key
+	if gate := key.Gate; gate != nil {
+		item := &s.Items[gate.Item-1]
+		if !item.Answered {
+			result.NotScorable = MissingItems
+			return
+		}
+		if math.Abs(item.Answer-gate.Open) > instrument.Tolerance {
+			result.Value = gate.Else
+			return
+		}
+	}
+	sum, answered := s.add(key)
 	missing := answered < len(key.Items)
 	result.Unconfirmed = result.Unconfirmed || missing && !key.Missing.Evidence.Confirmed()
 	if answered == 0 || answered < key.Required() {
 		result.NotScorable = MissingItems
 		return
 	}
-	result.Prorated = missing
-	value := sum * float64(len(key.Items)) / float64(answered)
-	if key.Kind == instrument.KindMean {
-		value = sum / float64(answered)
-	}
-	result.Value = key.Divide(value)
-	if missing && key.Missing.Round != "" {
+	result.Prorated = missing && key.Missing.Rule == instrument.MissingProrate
+	result.Value = key.Rescale(s.combine(key, sum, answered))
+	if result.Prorated && key.Missing.Round != "" {
 		result.Value = math.Floor(result.Value + 0.5 + instrument.Tolerance)
 	}
+}
+
+// add sums the answered items, each times its coefficient where the key is a model.
+func (s *Sheet) add(key *instrument.Score) (sum float64, answered int) {
+	for place, number := range key.Items {
+		item := &s.Items[number-1]
+		if !item.Answered {
+			continue
+		}
+		answered++
+		if key.Linear != nil {
+			sum += item.Used * key.Linear.Coefficients[place]
+			continue
+		}
+		sum += item.Used
+	}
+	return sum, answered
+}
+
+// combine is what the kind makes of the sum of the answered items.
+func (s *Sheet) combine(key *instrument.Score, sum float64, answered int) float64 {
+	switch {
+	case key.Linear != nil:
+		return key.Linear.Intercept + sum
+	case key.Kind == instrument.KindMean:
+		return sum / float64(answered)
+	case key.Kind == instrument.KindPercent:
+		return s.percent(key, sum)
+	case key.Missing.Rule == instrument.MissingZero:
+		return sum
+	default:
+		return sum * float64(len(key.Items)) / float64(answered)
+	}
+}
+
+// percent of what the answered items could reach.
+func (s *Sheet) percent(key *instrument.Score, sum float64) float64 {
+	low, high := 0.0, 0.0
+	for _, number := range key.Items {
+		if s.Items[number-1].Answered {
+			l, h := s.Definition.Items[number-1].Bounds()
+			low, high = low+l, high+h
+		}
+	}
+	return (sum - low) / (high - low) * 100
 }
 
 // ofScores adds other scores. One of them void voids the sum, one prorated makes it so.
@@ -93,17 +155,105 @@ func (s *Sheet) ofScores(result *Result) {
 	sum := 0.0
 	for _, place := range result.Key.Parts() {
 		part := &s.Scores[place]
-		result.Unconfirmed = result.Unconfirmed || part.Unconfirmed
-		result.Prorated = result.Prorated || part.Prorated
-		if !part.Scorable() {
-			result.NotScorable = part.NotScorable
-		}
+		result.inherit(part)
 		sum += part.Value
 	}
-	result.Value = result.Key.Divide(sum)
+	result.Value = result.Key.Rescale(sum)
 	if !result.Scorable() {
 		result.Value, result.Prorated = 0, false
 	}
+}
+
+// inherit what a score takes over from one that it is made of.
+func (r *Result) inherit(part *Result) {
+	r.Unconfirmed = r.Unconfirmed || part.Unconfirmed
+	r.Prorated = r.Prorated || part.Prorated
+	if !part.Scorable() {
+		r.NotScorable = part.NotScorable
+	}
+}
+
+// ofTable looks another score up. A raw value between two rows, as a prorated one may be, has no conversion.
+func (s *Sheet) ofTable(result *Result) {
+	raw := &s.Scores[result.Key.Parts()[0]]
+	result.inherit(raw)
+	if !result.Scorable() {
+		result.Prorated = false
+		return
+	}
+	for _, row := range result.Key.Table.Rows {
+		if math.Abs(row[0]-raw.Value) > instrument.Tolerance {
+			continue
+		}
+		result.Row, result.Value = row, result.Key.Rescale(row[1])
+		return
+	}
+	result.NotScorable, result.Prorated = NotInTable, false
+}
+
+// ofFormula lets the form's own expression compute, once every item that it needs is answered: an expression adds up
+// what is there and would take a half-filled form for a low score.
+func (s *Sheet) ofFormula(result *Result, body []byte) {
+	for _, number := range result.Key.Items {
+		if !s.Items[number-1].Answered {
+			result.NotScorable = MissingItems
+			return
+		}
+	}
+	value, ok := result.Key.Formula(body)
+	if !ok || math.IsNaN(value) || math.IsInf(value, 0) {
+		result.NotScorable = NoResult
+		return
+	}
+	result.Value = value
+}
+
+// decisions count answers. An unanswered item that counts leaves a decision open.
+func (s *Sheet) decisions(unscored string) {
+	if len(s.Definition.Decisions) == 0 {
+		return
+	}
+	// Most such instruments have one decision and one critical item: both find room in one allocation.
+	room := new(struct {
+		decisions [1]Concluded
+		critical  [1]Critical
+	})
+	s.Decisions, s.Critical = room.decisions[:0], room.critical[:0]
+	for i := range s.Definition.Decisions {
+		d := &s.Definition.Decisions[i]
+		concluded := Concluded{Key: d, NotScorable: unscored, Unconfirmed: !d.Evidence.Confirmed()}
+		if unscored == "" {
+			s.conclude(&concluded)
+		}
+		s.Decisions = append(s.Decisions, concluded)
+	}
+}
+
+func (s *Sheet) conclude(c *Concluded) {
+	var counts [instrument.MaxCounts]float64
+	for i := range c.Key.Counts {
+		for j := range c.Key.Counts[i].At {
+			at := &c.Key.Counts[i].At[j]
+			for _, number := range at.Items {
+				item := &s.Items[number-1]
+				if !item.Answered {
+					c.NotScorable = MissingItems
+					return
+				}
+				if item.Used >= at.From-instrument.Tolerance {
+					counts[i]++
+				}
+			}
+		}
+	}
+	c.Result = instrument.FirstRule(c.Key.Rules, func(w *instrument.Condition) (float64, bool) {
+		for i := range c.Key.Counts {
+			if c.Key.Counts[i].Code == w.Count {
+				return counts[i], true
+			}
+		}
+		return 0, false
+	})
 }
 
 // alerts look at the answered items only; an unanswered one is never imputed.

@@ -3,8 +3,15 @@ package score
 
 import "github.com/rapport-health/rapport/services/domain/instrument"
 
-// MissingItems is the reason of a score that too few answers were given for.
-const MissingItems = "missing-items"
+// Reasons why a single score has no value.
+const (
+	// MissingItems: too few answers were given for it.
+	MissingItems = "missing-items"
+	// NotInTable: its raw value, prorated, lies between two rows of the conversion table.
+	NotInTable = "not-in-table"
+	// NoResult: the form's own expression gave no number.
+	NoResult = "no-result"
+)
 
 // Sheet is everything that one response said.
 type Sheet struct {
@@ -12,8 +19,14 @@ type Sheet struct {
 	Definition *instrument.Definition
 	// Respondent: patient, clinician or care-partner.
 	Respondent string
+	// Variant in which the answers were numbered; empty for the instrument's own.
+	Variant string
+	// Assumed says that the response named no version, so that the current definition scored it.
+	Assumed bool
 	// Scores in the instrument's own order.
 	Scores []Result
+	// Decisions by counting answers.
+	Decisions []Concluded
 	// Critical items that fired, in the order of the form; also when no score could be computed.
 	Critical []Critical
 	// SafetyUnknown are the items of safety alerts that were left unanswered: unknown, not negative.
@@ -30,8 +43,11 @@ type Result struct {
 	Key *instrument.Score
 	// Value on the instrument's own scale; it counts only when NotScorable is empty.
 	Value float64
-	// NotScorable is missing-items, or the response's own reason such as in-progress; empty when there is a value.
+	// NotScorable is missing-items, not-in-table, no-result, or the response's own reason such as in-progress; empty
+	// when there is a value.
 	NotScorable string
+	// Row of the conversion table that gave the value: raw value, value and, where known, standard error; else nil.
+	Row []float64
 	// Band of the value, and its Level on the common distress ladder; empty when none is defined.
 	Band, Level string
 	// Prorated says that the answered items stand for at least one unanswered.
@@ -42,6 +58,26 @@ type Result struct {
 
 // Scorable says whether there is a value.
 func (r *Result) Scorable() bool { return r.NotScorable == "" }
+
+// SE is the standard error of the value; nil when not known.
+func (r *Result) SE() *float64 {
+	if len(r.Row) < 3 {
+		return nil
+	}
+	return &r.Row[2]
+}
+
+// Concluded is one decision: a word, or the reason why there is none.
+type Concluded struct {
+	// Key is the decision's definition.
+	Key *instrument.Decision
+	// Result is the code of the rule that held; it counts only when NotScorable is empty.
+	Result string
+	// NotScorable is missing-items, or the response's own reason.
+	NotScorable string
+	// Unconfirmed says that no source that was read confirms the rule.
+	Unconfirmed bool
+}
 
 // Critical is an item answered at or beyond its alert threshold.
 type Critical struct {
@@ -94,7 +130,7 @@ func (s Sheet) By(respondent string) Sheet {
 	scores := make([]Result, len(s.Scores))
 	for i, old := range s.Scores {
 		bare := *old.Key
-		bare.Bands, bare.Cuts, bare.Change, bare.Distress = nil, nil, nil, nil
+		bare.Bands, bare.Alternatives, bare.Cuts, bare.Change, bare.Distress = nil, nil, nil, nil, nil
 		old.Key, old.Band, old.Level = &bare, "", ""
 		scores[i] = old
 	}

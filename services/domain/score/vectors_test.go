@@ -47,7 +47,7 @@ func TestGoldenVectors(t *testing.T) {
 		def := lookup(t, r, v.Instrument)
 		for _, vector := range v.Vectors {
 			t.Run(v.Instrument+"/"+vector.Name, func(t *testing.T) {
-				resp, issues := response.FromOrdinals(def, vector.Answers)
+				resp, issues := response.FromOrdinals(def, vector.Answers, "")
 				if len(issues) > 0 {
 					t.Fatal(issues)
 				}
