@@ -24,7 +24,7 @@
 // In, from the wire to a durable outcome:
 //
 //	fhir/tree           lossless strict JSON with paths
-//	fhir/path           FHIRPath: the formulas of questionnaires
+//	fhir/path           FHIRPath behind checks; the formulas of questionnaires
 //	fhir                FHIR R4 to the domain and back; OperationOutcome
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status

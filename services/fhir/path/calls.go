@@ -535,7 +535,7 @@ func (t *translator) weighed(n *node, at place) (piece, error) {
 
 func (t *translator) tree(n *node, at place) (piece, error) {
 	input, err := t.input(n, at)
-	return piece{text: input.text + "." + n.text + "(" + strconv.Itoa(n.column) + ")", kinds: anything}, err
+	return piece{text: input.text + "." + n.text + "(" + strconv.Itoa(n.column) + ")", kinds: kinds{any: true, loose: true}}, err
 }
 
 // aggregated is sum() and its like, which take numbers alone.

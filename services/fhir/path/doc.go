@@ -17,8 +17,8 @@ type Limits struct {
 const (
 	mostText     = 16 << 10 // bytes of an expression
 	mostEmitted  = 64 << 10 // bytes of its translation
-	mostNested   = 48       // how deep it may nest
-	mostSteps    = 256      // how long a chain of steps or operators may be
+	mostNested   = 32       // how deep it may nest
+	mostSteps    = 128      // how long a chain of steps or operators may be
 	mostString   = 64 << 10 // bytes of a string that it makes
 	mostDigits   = 40       // digits after the point of a number that it makes
 	mostExponent = 400      // how small a number may be written, as a power of ten

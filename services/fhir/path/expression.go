@@ -137,7 +137,8 @@ type Input struct {
 
 // Evaluate gives the values of the expression on a resource, none when there is nothing. It fails with
 // fault.Unprocessable where the expression has no result on this resource, such as several values where one is needed,
-// and past a limit; with fault.Unavailable when ctx ends. No error holds a value of the resource.
+// and past a limit; with fault.Unavailable when ctx ends. No error holds a value of the resource. An answer whose weight is
+// not known weighs nothing here; Formulas.Evaluate tells such answers apart.
 func (e *Expression) Evaluate(ctx context.Context, in Input) ([]Value, error) {
 	variables := map[string]types.Collection{}
 	for name, values := range in.Variables {

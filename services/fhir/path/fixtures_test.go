@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The fixtures are synthetic and in the shape of the nine-item depression form, without its wording.
+// The fixtures are synthetic and in the shape of the nine-item depression form, without its wordFunctions.
 
 const itemWeight = "http://hl7.org/fhir/StructureDefinition/itemWeight"
 

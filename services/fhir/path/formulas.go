@@ -11,12 +11,12 @@ import (
 // Formulas are the expressions of one questionnaire, compiled: what it computes and when its items are asked. They are
 // read-only and may be used by any number of goroutines at once.
 type Formulas struct {
-	form      *Questionnaire
-	variables []*variable
-	computed  []*formula // in the order in which they can be computed
-	enabled   []*formula
-	issues    []fault.Issue
-	limits    Limits
+	form     *Questionnaire
+	computed []*formula // in the order in which they can be computed
+	enabled  []*formula
+	issues   []fault.Issue
+	limits   Limits
+	compiled int // how many expressions have been compiled
 }
 
 // variable is a named expression, visible on its item and below.
@@ -59,15 +59,14 @@ func Load(ctx context.Context, questionnaire []byte, o Options) (*Formulas, erro
 		return nil, err
 	}
 	f := &Formulas{form: form, limits: o.Limits.filled()}
-	f.declare(nil, form.doc.Root(), nil)
+	if err := f.declare(ctx, nil, form.doc.Root(), nil); err != nil {
+		return nil, err
+	}
 	if fault.Any(f.issues) {
 		return nil, fault.New(fault.Invalid, f.issues...)
 	}
 	if len(f.computed)+len(f.enabled) == 0 {
 		return f, nil
-	}
-	if len(f.computed)+len(f.enabled) > mostFormulas {
-		return nil, fault.Newf(fault.TooLarge, "too-costly", "the questionnaire has more than %d expressions", mostFormulas)
 	}
 	if err := f.order(ctx); err != nil {
 		return nil, err
@@ -101,7 +100,10 @@ func linkIDs(formulas []*formula) []string {
 }
 
 // declare goes down the questionnaire: variables first, so that they are visible to the expressions beside and below.
-func (f *Formulas) declare(it *item, n tree.Node, visible []*variable) {
+func (f *Formulas) declare(ctx context.Context, it *item, n tree.Node, visible []*variable) error {
+	if err := ctx.Err(); err != nil {
+		return explained(err)
+	}
 	visible = slices.Clip(visible)
 	for e := range n.Child("extension").Children() {
 		if e.Child("url").Is(variableURL) {
@@ -120,9 +122,15 @@ func (f *Formulas) declare(it *item, n tree.Node, visible []*variable) {
 			f.enabled = f.expression(f.enabled, it, e.Child("valueExpression"), visible, "enableWhenExpression")
 		}
 	}
-	for _, child := range f.form.below(it) {
-		f.declare(child, child.node, visible)
+	if f.compiled > mostFormulas {
+		return fault.Newf(fault.TooLarge, "too-costly", "the questionnaire has more than %d expressions", mostFormulas)
 	}
+	for _, child := range f.form.below(it) {
+		if err := f.declare(ctx, child, child.node, visible); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *Formulas) refuse(code, path, format string, args ...any) {
@@ -180,10 +188,7 @@ func (v *variable) lacks() bool {
 	return v.of == nil || slices.ContainsFunc(v.uses, (*variable).lacks)
 }
 
-func spokenFHIRPath(n tree.Node) bool {
-	language := n.Child("language").Text()
-	return language == "text/fhirpath"
-}
+func spokenFHIRPath(n tree.Node) bool { return n.Child("language").Is("text/fhirpath") }
 
 // pathOf is the place of a member, or of what lacks it.
 func pathOf(n tree.Node, member string) string {
@@ -195,6 +200,9 @@ func pathOf(n tree.Node, member string) string {
 
 // compile compiles an expression for where it stands and enters what is wrong with it.
 func (f *Formulas) compile(it *item, n tree.Node, visible []*variable) *Expression {
+	if f.compiled++; f.compiled > mostFormulas {
+		return nil
+	}
 	path := pathOf(n, "expression")
 	text := n.Child("expression").Text()
 	if text == "" {

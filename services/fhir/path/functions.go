@@ -18,7 +18,7 @@ var register = sync.OnceFunc(func() {
 	funcs.Register(funcs.FuncDef{Name: "trace", MinArgs: 1, MaxArgs: 2, Fn: func(_ *eval.Context, in types.Collection, _ []any) (types.Collection, error) {
 		return in, nil
 	}})
-	for _, table := range []map[string]ours{guards, arithmetic, wording, trees} {
+	for _, table := range []map[string]ours{guards, arithmetic, wordFunctions, trees} {
 		for name, f := range table {
 			funcs.Register(funcs.FuncDef{Name: name, MinArgs: 1, MaxArgs: 4, Fn: adapted(f)})
 		}

@@ -7,9 +7,9 @@ import (
 
 // kinds are the types that the values of a part of an expression may have, as far as can be known before evaluation.
 type kinds struct {
-	// any: they cannot be known.
-	any   bool
-	names []string
+	// any: they cannot be known; loose: they may be primitives as well.
+	any, loose bool
+	names      []string
 }
 
 var anything = kinds{any: true}
@@ -19,7 +19,7 @@ func of(names ...string) kinds { return kinds{names: names} }
 // with joins two sets.
 func (k kinds) with(other kinds) kinds {
 	if k.any || other.any {
-		return anything
+		return kinds{any: true, loose: k.loose || other.loose}
 	}
 	names := slices.Clone(k.names)
 	for _, name := range other.names {
@@ -54,8 +54,11 @@ var words = []string{"string", "code", "id", "uri", "url", "canonical", "oid", "
 
 // member steps from values of these types to one of their members.
 func (k kinds) member(name string, column int) (kinds, error) {
+	if k.loose && name == "extension" {
+		return k, refuse("not-supported", column, "extensions of primitive values are not seen here: name the element")
+	}
 	if k.any {
-		return anything, nil
+		return k, nil
 	}
 	m := loadModel()
 	var out kinds

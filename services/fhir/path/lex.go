@@ -180,11 +180,11 @@ func (l *lexer) quoted(quote byte) (string, error) {
 	var b strings.Builder
 	for l.at < len(l.text) {
 		rest := l.rest()
-		switch c := rest[0]; {
-		case c == quote:
+		switch rest[0] {
+		case quote:
 			l.skip(1)
 			return b.String(), nil
-		case c == '\\':
+		case '\\':
 			n, text, ok := unescape(rest)
 			if !ok {
 				return "", refuse("structure", l.column, "this escape is not one of FHIRPath's")

@@ -28,10 +28,13 @@ type elementInfo struct {
 // otherwise the engine takes strings that look like dates for dates below them.
 type model struct{ types map[string]*typeInfo }
 
-var loadModel = sync.OnceValue(func() *model {
+var loadModel = sync.OnceValue(func() *model { return readModel(r4) })
+
+// readModel reads the form of r4.txt.
+func readModel(text string) *model {
 	m := &model{types: make(map[string]*typeInfo, 700)}
 	var current *typeInfo
-	for line := range strings.Lines(r4) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
 		if line == "" || line[0] == '#' {
 			continue
@@ -46,7 +49,7 @@ var loadModel = sync.OnceValue(func() *model {
 		current.add(name, strings.TrimPrefix(rest, "*"))
 	}
 	return m
-})
+}
 
 func (t *typeInfo) add(name, rest string) {
 	e := &elementInfo{}

@@ -27,9 +27,10 @@ func (f *Formulas) prove(ctx context.Context, fixtures [][]byte) error {
 		for _, c := range f.computed {
 			r := s.compute(ctx, c)
 			f.note(proved, reasons, c, r.Value != nil, r.Reason)
-			if err := s.answer(c, r); err != nil {
-				return err
-			}
+			s.answer(c, r)
+		}
+		if err := s.renew(); err != nil {
+			return err
 		}
 		for _, c := range f.enabled {
 			holds, why := s.tried(ctx, c)
@@ -168,6 +169,7 @@ func (s *state) all(ctx context.Context, formulas []*formula) (map[*formula]stri
 	if len(formulas) == 0 {
 		return out, nil
 	}
+	s.stale = true
 	if err := s.renew(); err != nil {
 		return nil, err
 	}
@@ -226,9 +228,7 @@ func (f *Formulas) result(ctx context.Context, c *formula, doc *tree.Doc) (Resul
 		if o == c {
 			return r, nil
 		}
-		if err := s.answer(o, r); err != nil {
-			return Result{}, err
-		}
+		s.answer(o, r)
 	}
 	return Result{}, nil
 }

@@ -2,7 +2,6 @@ package path
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/gofhir/fhirpath/types"
 
@@ -139,18 +138,18 @@ func (q *Questionnaire) weigh(s sources) {
 		q.weights.addSystem(n)
 	}
 	for _, it := range q.items {
-		o := &options{byKey: map[string]string{}, byCode: map[string]string{}}
+		o := &options{byKey: map[string]string{}, byCode: map[string]string{}, open: it.kind == "open-choice"}
 		for option := range it.node.Child("answerOption").Children() {
 			it.choices = append(it.choices, option)
 			key, code := keyOf(option)
-			o.add(key, code, q.weights.or(carried(option), key))
+			weight := q.weights.or(carried(option), key)
+			o.add(key, code, weight)
+			q.weights.plain = q.weights.plain || weight != "" && !option.Child("valueCoding").Exists()
 		}
 		if set, found := s.sets[it.node.Child("answerValueSet").Text()]; found {
 			it.choices = append(it.choices, q.weights.addSet(o, set, s)...)
 		}
-		if len(o.byKey) > 0 {
-			q.weights.items[it.linkID] = o
-		}
+		q.weights.items[it.linkID] = o
 	}
 }
 
@@ -253,25 +252,5 @@ func codingOption(system string, concept tree.Node) tree.Node {
 	return doc.Root()
 }
 
-// under says whether an item is the other or stands below it.
-func (it *item) under(other *item) bool {
-	for at := it; at != nil; at = at.parent {
-		if at == other {
-			return true
-		}
-	}
-	return other == nil
-}
-
 // asked says whether the item takes an answer.
 func (it *item) asked() bool { return it.kind != "group" && it.kind != "display" && it.kind != "" }
-
-// repeats says whether the item or a group round it may occur several times.
-func (it *item) repeats() bool {
-	for at := it; at != nil; at = at.parent {
-		if repeats, _ := at.node.Child("repeats").Bool(); repeats && strings.HasPrefix(at.kind, "group") {
-			return true
-		}
-	}
-	return false
-}

@@ -31,6 +31,7 @@ type state struct {
 	response Resource
 	contexts map[*item]types.Collection
 	values   map[*variable]cached
+	stale    bool // the overlay has changed since the response was written
 }
 
 // cached is the value of a variable, evaluated once.
@@ -67,9 +68,7 @@ func (f *Formulas) EvaluateDoc(ctx context.Context, doc *tree.Doc) ([]Result, er
 			return nil, explained(err)
 		}
 		results[c.on.linkID] = r
-		if err := s.answer(c, r); err != nil {
-			return nil, err
-		}
+		s.answer(c, r)
 	}
 	out := make([]Result, 0, len(results))
 	for _, linkID := range f.LinkIDs() {
@@ -92,11 +91,16 @@ func (f *Formulas) start(doc *tree.Doc) (*state, error) {
 			s.overlay.answers[c.on.linkID] = nil
 		}
 	}
+	s.stale = true
 	return s, s.renew()
 }
 
 // renew writes the response with what has been computed so far.
 func (s *state) renew() (err error) {
+	if !s.stale {
+		return nil
+	}
+	s.stale = false
 	s.contexts, s.values = map[*item]types.Collection{}, map[*variable]cached{}
 	s.response, err = s.overlay.response(s.root)
 	return err
@@ -105,6 +109,10 @@ func (s *state) renew() (err error) {
 // compute evaluates one formula.
 func (s *state) compute(ctx context.Context, c *formula) Result {
 	r := Result{LinkID: c.on.linkID, Submitted: s.submitted(c.on)}
+	if err := s.renew(); err != nil {
+		r.Reason = reason(err)
+		return r
+	}
 	if c.unsupported != "" {
 		r.Reason = c.unsupported
 		return r
@@ -246,16 +254,14 @@ func answersOf(holder tree.Node, linkID string) (out []tree.Node) {
 }
 
 // answer puts a computed value into the response where later formulas read it.
-func (s *state) answer(c *formula, r Result) error {
-	if r.Value == nil || c == s.f.computed[len(s.f.computed)-1] {
-		return nil
+func (s *state) answer(c *formula, r Result) {
+	if r.Value == nil {
+		return
 	}
-	answer := answerJSON(*r.Value, c.on.kind)
-	if answer == nil {
-		return nil
+	if answer := answerJSON(*r.Value, c.on.kind); answer != nil {
+		s.overlay.answers[c.on.linkID] = answer
+		s.stale = true
 	}
-	s.overlay.answers[c.on.linkID] = answer
-	return s.renew()
 }
 
 // answerJSON is a value as an answer of an item of that type; nil when it can be none.
@@ -319,14 +325,10 @@ func (f *Formulas) EnabledDoc(ctx context.Context, doc *tree.Doc) ([]Condition, 
 		return nil, err
 	}
 	for _, c := range f.computed {
-		if r := s.compute(ctx, c); r.Value != nil {
-			if answer := answerJSON(*r.Value, c.on.kind); answer != nil {
-				s.overlay.answers[c.on.linkID] = answer
-				if err := s.renew(); err != nil {
-					return nil, err
-				}
-			}
-		}
+		s.answer(c, s.compute(ctx, c))
+	}
+	if err := s.renew(); err != nil {
+		return nil, err
 	}
 	out := make([]Condition, 0, len(f.enabled))
 	for _, c := range f.enabled {

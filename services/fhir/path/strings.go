@@ -10,8 +10,8 @@ import (
 
 var decimalForm = regexp.MustCompile(`^[+-]?\d+(\.\d+)?$`)
 
-// wording holds the functions on strings; the engine's own count bytes.
-var wording = map[string]ours{
+// wordFunctions holds the functions on strings; the engine's own count bytes.
+var wordFunctions = map[string]ours{
 	"startsWith": asked(strings.HasPrefix),
 	"endsWith":   asked(strings.HasSuffix),
 	"contains":   asked(strings.Contains),

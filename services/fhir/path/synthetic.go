@@ -180,7 +180,8 @@ func (f *Formulas) made(b *strings.Builder, parent *item, questions map[*item]ca
 // mostVariants is how many full responses are tried.
 const mostVariants = 8
 
-// variants are full responses: all first candidates, all second ones, and so on, the last of each at the end.
+// variants are full responses: all first candidates, all second ones, and so on, the last of each at the end; and two
+// in which neighbours differ.
 func (f *Formulas) variants(questions map[*item]candidates) []picks {
 	most := 1
 	for _, c := range questions {
@@ -194,6 +195,13 @@ func (f *Formulas) variants(questions map[*item]candidates) []picks {
 			if i == min(most, mostVariants)-1 {
 				p[it] = len(c.answers) - 1
 			}
+		}
+		out = append(out, p)
+	}
+	for shift := range min(most, 2) {
+		p := picks{}
+		for it, c := range questions {
+			p[it] = (it.place + shift) % len(c.answers)
 		}
 		out = append(out, p)
 	}

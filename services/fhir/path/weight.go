@@ -59,12 +59,15 @@ func carried(holder tree.Node) string {
 type weights struct {
 	items   map[string]*options
 	systems map[string]string // system|code to the weight, "" for a concept without one
+	// plain: some weighted option is no coding. Such a value does not know its item, only its answer does.
+	plain bool
 }
 
 // options are what one item may be answered with.
 type options struct {
 	byKey  map[string]string // key of the value to its weight, "" for an option without one
 	byCode map[string]string // code alone, where one option has it
+	open   bool              // other answers are allowed
 }
 
 // keyOf tells values apart: a coding by system and code, anything else by its type and text.
@@ -101,8 +104,8 @@ func (o *options) add(key, code, weight string) {
 // ambiguous marks a code that stands for several weights, so that it alone says nothing.
 const ambiguous = "?"
 
-// of finds the weight of an answer to an item. Known says whether the answer is among what is known, with or without a
-// weight.
+// of finds the weight of an answer to an item. Known says whether the answer is among what may be answered, with or
+// without a weight.
 func (w *weights) of(linkID string, answer tree.Node) (weight string, known bool) {
 	if weight := carried(answer); weight != "" {
 		return weight, true
@@ -111,30 +114,24 @@ func (w *weights) of(linkID string, answer tree.Node) (weight string, known bool
 	if key == "" {
 		return "", true // nothing that could have a weight
 	}
-	if w == nil {
+	if w == nil || w.items[linkID] == nil {
 		return "", false
 	}
-	coded := answer.Child("valueCoding").Exists()
-	if item := w.items[linkID]; item != nil {
-		if weight, known = item.byKey[key]; known && weight != "" {
-			return weight, true
-		}
-		if !known && coded && strings.HasPrefix(key, "|") {
-			if weight, known = item.byCode[code]; weight == ambiguous {
-				return "", false
-			}
-			if known && weight != "" {
-				return weight, true
-			}
-		}
+	o := w.items[linkID]
+	if weight, known = o.byKey[key]; known {
+		return weight, true
 	}
-	if !coded {
+	if !answer.Child("valueCoding").Exists() {
 		return "", true
 	}
-	if inSystem, ok := w.systems[key]; ok {
-		return inSystem, true
+	if weight, known = o.byCode[code]; known && strings.HasPrefix(key, "|") {
+		return strings.TrimSuffix(weight, ambiguous), weight != ambiguous
 	}
-	return "", known
+	if len(o.byKey) > 0 && !o.open {
+		return "", false
+	}
+	weight, known = w.systems[key]
+	return weight, known
 }
 
 // weigh is weight() and ordinal(): of answers and of their values.
@@ -143,6 +140,9 @@ func weigh(r *run, in types.Collection, _ []types.Collection, column int) (types
 	for _, v := range in {
 		object, ok := v.(*types.ObjectValue)
 		if !ok || len(object.Data()) == 0 {
+			if r.weights != nil && r.weights.plain {
+				r.unmatched++
+			}
 			continue
 		}
 		weight, known := r.weightOf(object)
