@@ -24,6 +24,7 @@
 // In, from the wire to a durable outcome:
 //
 //	fhir/tree           lossless strict JSON with paths
+//	fhir/path           FHIRPath behind checks; the formulas of questionnaires
 //	fhir                FHIR R4 to the domain and back; OperationOutcome
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status
@@ -54,7 +55,7 @@
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples
 //
 // Names kept for rooms that have no work yet: domain/audit, domain/function, domain/packet,
-// domain/measure, fhir/path, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
+// domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
 package services
