@@ -89,6 +89,12 @@ type Episodes interface {
 	States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 	// Facts returns the facts that count (not superseded) of each episode, in the order of fact.Key.
 	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
+	// TakenFrom returns every fact ever taken from the resources of a ref.SourceKey, whether it counts still or not, by
+	// source, version and id.
+	TakenFrom(key int64) ([]fact.Taken, error)
+	// TakenIn returns every fact of a kind ever taken in an episode, whether it counts still or not, by source, version
+	// and id.
+	TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error)
 	// Due returns up to max episodes whose deadline is at or before the moment, earliest first.
 	Due(at time.Time, max int) ([]ref.Episode, error)
 	// EpisodesAfter returns up to max episode ids above the given one, in order.
