@@ -14,6 +14,9 @@ func (c *checker) decisions(used []bool) {
 		if d.Text == "" || len(d.Counts) == 0 || len(d.Rules) == 0 {
 			c.say(place, "needs a text, counts and rules")
 		}
+		if len(d.Counts) > MaxCounts {
+			c.say(place+".counts", "are %d at most", MaxCounts)
+		}
 		for j := range d.Counts {
 			c.count(at(place+".counts", j), d, j, used)
 		}

@@ -186,6 +186,9 @@ type Decision struct {
 	Evidence Evidence   `json:"evidence"`
 }
 
+// MaxCounts is the most counts that one decision has.
+const MaxCounts = 8
+
 // Count is how many items are answered at or above a threshold.
 type Count struct {
 	Code string `json:"code"`

@@ -210,36 +210,50 @@ func (s *Sheet) ofFormula(result *Result, body []byte) {
 
 // decisions count answers. An unanswered item that counts leaves a decision open.
 func (s *Sheet) decisions(unscored string) {
+	if len(s.Definition.Decisions) == 0 {
+		return
+	}
+	// Most such instruments have one decision and one critical item: both find room in one allocation.
+	room := new(struct {
+		decisions [1]Concluded
+		critical  [1]Critical
+	})
+	s.Decisions, s.Critical = room.decisions[:0], room.critical[:0]
 	for i := range s.Definition.Decisions {
 		d := &s.Definition.Decisions[i]
 		concluded := Concluded{Key: d, NotScorable: unscored, Unconfirmed: !d.Evidence.Confirmed()}
 		if unscored == "" {
-			concluded.NotScorable = s.conclude(&concluded)
+			s.conclude(&concluded)
 		}
 		s.Decisions = append(s.Decisions, concluded)
 	}
 }
 
-func (s *Sheet) conclude(c *Concluded) (notScorable string) {
-	counts := make(map[string]float64, len(c.Key.Counts))
+func (s *Sheet) conclude(c *Concluded) {
+	var counts [instrument.MaxCounts]float64
 	for i := range c.Key.Counts {
-		count := &c.Key.Counts[i]
-		for j := range count.At {
-			for _, number := range count.At[j].Items {
+		for j := range c.Key.Counts[i].At {
+			at := &c.Key.Counts[i].At[j]
+			for _, number := range at.Items {
 				item := &s.Items[number-1]
 				if !item.Answered {
-					return MissingItems
+					c.NotScorable = MissingItems
+					return
 				}
-				if item.Used >= count.At[j].From-instrument.Tolerance {
-					counts[count.Code]++
+				if item.Used >= at.From-instrument.Tolerance {
+					counts[i]++
 				}
 			}
 		}
 	}
 	c.Result = instrument.FirstRule(c.Key.Rules, func(w *instrument.Condition) (float64, bool) {
-		return counts[w.Count], true
+		for i := range c.Key.Counts {
+			if c.Key.Counts[i].Code == w.Count {
+				return counts[i], true
+			}
+		}
+		return 0, false
 	})
-	return ""
 }
 
 // alerts look at the answered items only; an unanswered one is never imputed.
