@@ -1,0 +1,212 @@
+package fhir
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	samply "github.com/samply/golang-fhir-models/fhir-models/fhir"
+
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/response"
+)
+
+// The code systems and names of what is derived from an answered form.
+const (
+	SystemDetail      = Canonical + "/CodeSystem/score-detail"
+	SystemResult      = Canonical + "/CodeSystem/results"
+	SystemObservation = Canonical + "/sid/observation"
+	SystemSoftware    = Canonical + "/sid/software"
+	ScoringRule       = Canonical + "/StructureDefinition/scoring-rule"
+)
+
+// Sheet is one score sheet with what else the Observations derived from it say.
+type Sheet struct {
+	// Fact of kind scores, with its Source.
+	Fact fact.Fact
+	// Definition that scored it; nil when it is not known any more.
+	Definition *instrument.Definition
+	// Patient it is about.
+	Patient ref.Patient
+	// Answered is what its QuestionnaireResponse says; the zero one says nothing.
+	Answered Answered
+	// BornFrom and BornTo bound the patient's birth date, BornTo exclusive; zero when it is not known.
+	BornFrom, BornTo time.Time
+	// Engine is the version of the software.
+	Engine string
+	// Name gives a part its reference, such as `Observation/x-panel`, and the id of the resource; empty for none.
+	Name func(part string) (reference, id string)
+}
+
+// Derivable says whether Observations are derived from a fact: from scores of a completed form that were not made
+// elsewhere.
+func Derivable(f fact.Fact) bool {
+	s := f.Scores
+	if s == nil || s.Version == fact.VersionExternal || f.Source.Type != "QuestionnaireResponse" {
+		return false
+	}
+	return !slices.ContainsFunc(s.Scores, func(one fact.Score) bool {
+		switch one.NotScorable {
+		case response.InProgress, response.Stopped, response.EnteredInError, response.UnknownStatus:
+			return true
+		default:
+			return false
+		}
+	})
+}
+
+// Part is one Observation that a sheet gives.
+type Part struct {
+	// Name of the part, stable across versions: panel, item-<number>, score-<code>, decision-<code> or screen.
+	Name string
+	// Codes and Categories by which it is found, as `system|code`.
+	Codes, Categories []string
+
+	build func(*samply.Observation)
+	title string
+}
+
+// Parts are the Observations of the sheet, in the order panel, scores, decisions, screen, items.
+func (s *Sheet) Parts() []Part {
+	parts := []Part{s.panel()}
+	for i := range s.Fact.Scores.Scores {
+		parts = append(parts, s.score(i))
+	}
+	for i := range s.Fact.Scores.Decisions {
+		parts = append(parts, s.decision(i))
+	}
+	if screen, ok := s.screen(); ok {
+		parts = append(parts, screen)
+	}
+	for i := range s.Fact.Scores.Items {
+		if s.Fact.Scores.Items[i].Answer != nil {
+			parts = append(parts, s.item(i))
+		}
+	}
+	return parts
+}
+
+// Standing is where an Observation stands in its life.
+type Standing uint8
+
+// The standings.
+const (
+	// First: it was derived for the first time.
+	First Standing = iota
+	// Later: it has replaced an earlier version.
+	Later
+	// Withdrawn: its form was entered in error, or says this no more.
+	Withdrawn
+)
+
+// Version of a derived Observation.
+type Version struct {
+	// Number is that of the version of its source; 0 for what is not stored.
+	Number int64
+	// Standing is where it stands.
+	Standing Standing
+	// Updated is when that version of the source came in.
+	Updated time.Time
+}
+
+// Status is the FHIR observation-status of a part of the sheet.
+func (s *Sheet) Status(p Part, standing Standing) string { return s.status(p, standing).Code() }
+
+func (s *Sheet) status(p Part, standing Standing) samply.ObservationStatus {
+	switch {
+	case standing == Withdrawn:
+		return samply.ObservationStatusEnteredInError
+	case standing == First && s.Answered.Status != amended:
+		return samply.ObservationStatusFinal
+	case p.Name == partScreen:
+		// The quality measure of depression screening counts final and corrected ones alone.
+		return samply.ObservationStatusCorrected
+	default:
+		return samply.ObservationStatusAmended
+	}
+}
+
+// amended is the status of a QuestionnaireResponse that replaces one which may never have come here.
+const amended = "amended"
+
+// profile that derived Observations follow.
+const profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-screening-assessment"
+
+// Observation is a part of the sheet as FHIR tells it.
+func (s *Sheet) Observation(p Part, v Version) []byte {
+	_, id := s.Name(p.Name)
+	out := samply.Observation{
+		Meta:        &samply.Meta{},
+		Status:      s.status(p, v.Standing),
+		Extension:   []samply.Extension{s.rule(p)},
+		Category:    categories(p.Categories),
+		Code:        coded(p.title, p.Codes),
+		Subject:     &samply.Reference{Reference: new(s.Patient.Reference())},
+		Encounter:   s.Answered.encounter,
+		BasedOn:     s.Answered.basedOn,
+		PartOf:      s.Answered.partOf,
+		Performer:   s.Answered.performer,
+		DerivedFrom: s.derivedFrom(),
+		Device:      s.device(),
+	}
+	if id != "" {
+		out.Id = &id
+		out.Identifier = []samply.Identifier{{System: new(SystemObservation), Value: &id}}
+	}
+	if v.Number > 0 {
+		out.Meta.VersionId, out.Meta.LastUpdated = new(strconv.FormatInt(v.Number, 10)), new(Instant(v.Updated))
+	}
+	s.dated(&out)
+	p.build(&out)
+	if v.Standing == Withdrawn {
+		note(&out, "Withdrawn: the form was entered in error, or says this no more.")
+	}
+	return encode(struct {
+		ResourceType string `json:"resourceType"`
+		samply.OtherObservation
+	}{"Observation", samply.OtherObservation(out)})
+}
+
+// dated enters when it was answered, as written: an instant has a time of day, and the profile wants a day at least.
+func (s *Sheet) dated(out *samply.Observation) {
+	authored := s.Answered.Authored
+	if authored == "" {
+		authored = Instant(s.Fact.At)
+	}
+	out.EffectiveDateTime = &authored
+	if len(authored) > len(time.DateOnly) {
+		out.Issued = &authored
+	}
+	if len(authored) >= len(time.DateOnly) {
+		out.Meta.Profile = []string{profile}
+	}
+}
+
+// derivedFrom is the version of the form. One that is not stored has no id to lead to.
+func (s *Sheet) derivedFrom() []samply.Reference {
+	if s.Fact.Source.ID == "" {
+		return nil
+	}
+	return []samply.Reference{{Reference: new(s.Fact.Source.String())}}
+}
+
+func (s *Sheet) device() *samply.Reference {
+	software := "rapport"
+	if s.Engine != "" {
+		software += "|" + s.Engine
+	}
+	return &samply.Reference{
+		Type: new("Device"), Identifier: &samply.Identifier{System: new(SystemSoftware), Value: &software}, Display: new("Rapport"),
+	}
+}
+
+func (s *Sheet) reference(part string) samply.Reference {
+	reference, _ := s.Name(part)
+	return samply.Reference{Reference: &reference}
+}
+
+func note(out *samply.Observation, text string) {
+	out.Note = append(out.Note, samply.Annotation{Text: text})
+}
