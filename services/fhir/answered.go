@@ -104,3 +104,27 @@ func Born(rec record.Record) (from, to time.Time) {
 	from, to, _ = Interval(doc.Root().Child("birthDate"), time.UTC)
 	return from, to
 }
+
+// Sources are what an Observation says that it is derived from, as Rapport names them, without versions.
+func (r *Reader) Sources(root tree.Node, source ref.Source) []ref.Resource {
+	w := work{Reader: r, checker: &checker{structure: loadStructure()}, root: root, source: source}
+	var out []ref.Resource
+	for _, to := range w.linked(root.Child("derivedFrom"), "Observation", "QuestionnaireResponse") {
+		if to.Reference == nil {
+			continue
+		}
+		if of, err := ref.ParseResource(*to.Reference); err == nil {
+			out = append(out, of)
+		}
+	}
+	return out
+}
+
+// Categories of an Observation, as `system|code`.
+func Categories(root tree.Node) []string {
+	var out []string
+	for c := root.Child("category").First(); c.Exists(); c = c.Next() {
+		out = append(out, tokens(c)...)
+	}
+	return out
+}

@@ -210,3 +210,13 @@ func (s *Sheet) reference(part string) samply.Reference {
 func note(out *samply.Observation, text string) {
 	out.Note = append(out.Note, samply.Annotation{Text: text})
 }
+
+// Sources are what a part is derived from, without versions.
+func (s *Sheet) Sources(p Part) []ref.Resource {
+	var out []ref.Resource
+	if p.Name == partScreen {
+		_, id := s.Name(partName(partScore, screens[s.Fact.Scores.Instrument].score))
+		out = append(out, ref.Resource{Type: "Observation", ID: id})
+	}
+	return append(out, s.Fact.Source.Unversioned())
+}

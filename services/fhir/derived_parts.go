@@ -76,7 +76,9 @@ func (s *Sheet) title() string {
 func words(code string) string { return strings.ReplaceAll(code, "-", " ") }
 
 // own is a code of our own: the instrument and the code, joined by a hyphen.
-func (s *Sheet) own(system, code string) string { return system + "|" + s.Fact.Scores.Instrument + "-" + code }
+func (s *Sheet) own(system, code string) string {
+	return system + "|" + s.Fact.Scores.Instrument + "-" + code
+}
 
 // loincOnly leaves out codes that are somebody's own, and those of SNOMED CT, which are licensed.
 func loincOnly(codes []instrument.Coded, but []instrument.Coded) []string {
@@ -239,4 +241,3 @@ func absent(out *samply.Observation, notScorable, text string) {
 	missing := coded(text, []string{hl7t + "data-absent-reason|" + why.code})
 	out.DataAbsentReason = &missing
 }
-

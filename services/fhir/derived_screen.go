@@ -41,13 +41,13 @@ func (s *Sheet) screening() (positive, ok bool) {
 
 // ages is the code of the screen for the patient's age on the day of the answers, empty when that is not certain. The
 // measure asks for the adolescent code up to 16, for the adult code from 18, and takes either at 17, counted at the
-// start of its year: by the age on the day itself both hold. Below 12 there is no such screen. An unknown age yields
+// start of its year: by the age on the day itself (in UTC) both hold. Below 12 there is no such screen. An unknown age yields
 // none, since a wrong code would count the patient in a measure as screened by a test for others.
 func (s *Sheet) ages() string {
 	if s.BornFrom.IsZero() || s.BornTo.IsZero() {
 		return ""
 	}
-	day := s.day()
+	day := s.Fact.At
 	youngest, oldest := screenFor(age(s.BornTo.Add(-time.Nanosecond), day)), screenFor(age(s.BornFrom, day))
 	if youngest != oldest {
 		return ""
@@ -64,16 +64,6 @@ func screenFor(years int) string {
 	default:
 		return ""
 	}
-}
-
-// day on which the form was answered, as it is written there.
-func (s *Sheet) day() time.Time {
-	if authored := s.Answered.Authored; len(authored) >= len(time.DateOnly) {
-		if day, err := time.Parse(time.DateOnly, authored[:len(time.DateOnly)]); err == nil {
-			return day
-		}
-	}
-	return s.Fact.At
 }
 
 // age in completed years.

@@ -127,9 +127,13 @@ func TestDerivedObservationsOfAFormThatCannotBeScored(t *testing.T) {
 // observed is an Observation as far as tests look at one.
 type observed struct {
 	ID, Status string
-	Code       struct{ Coding []struct{ System, Code string } }
-	Category   []struct{ Coding []struct{ System, Code string } }
-	Meta       struct {
+	Code       struct {
+		Coding []struct{ System, Code string }
+	}
+	Category []struct {
+		Coding []struct{ System, Code string }
+	}
+	Meta struct {
 		VersionID string
 		Profile   []string
 	}
@@ -141,8 +145,10 @@ type observed struct {
 		Value        json.Number
 		System, Code string
 	}
-	ValueCodeableConcept *struct{ Coding []struct{ System, Code string } }
-	DataAbsentReason     *struct {
+	ValueCodeableConcept *struct {
+		Coding []struct{ System, Code string }
+	}
+	DataAbsentReason *struct {
 		Coding []struct{ Code string }
 		Text   string
 	}

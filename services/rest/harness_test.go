@@ -167,15 +167,20 @@ type bundle struct {
 	ResourceType, Type string
 	Total              *int
 	Link               []struct{ Relation, URL string }
-	Entry              []struct {
-		FullURL  string
-		Resource struct {
-			ResourceType, ID, Status string
-		}
-		Response struct {
-			Status, Location, Etag, LastModified string
-			Outcome                              *outcome
-		}
+	Entry              []bundleEntry
+	// Said counts the entries that are no matches but say something about the search.
+	Said int `json:"-"`
+}
+
+type bundleEntry struct {
+	FullURL  string
+	Resource struct {
+		ResourceType, ID, Status string
+	}
+	Search   struct{ Mode string }
+	Response struct {
+		Status, Location, Etag, LastModified string
+		Outcome                              *outcome
 	}
 }
 
@@ -185,6 +190,13 @@ func (h *house) bundle(body []byte) bundle {
 	if err := json.Unmarshal(body, &b); err != nil || b.ResourceType != "Bundle" {
 		h.Fatalf("no Bundle: %s", body)
 	}
+	b.Entry = slices.DeleteFunc(b.Entry, func(e bundleEntry) bool {
+		if e.Search.Mode != "outcome" {
+			return false
+		}
+		b.Said++
+		return true
+	})
 	return b
 }
 

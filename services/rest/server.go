@@ -12,6 +12,7 @@ import (
 
 	conformance "github.com/rapport-health/rapport/api/fhir"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
@@ -44,6 +45,11 @@ type Config struct {
 	BaseURL string
 	// Now is the clock.
 	Now func() time.Time
+	// Definition is the one by which something of a tenant was scored, by instrument and version; nil when it is not known
+	// any more.
+	Definition func(t ref.Tenant, id, version string) *instrument.Definition
+	// Namer gives what is referred to its id in Rapport.
+	Namer ref.Namer
 	// Zone is where a date without a time is a day, as for the reader that dates what is stored; nil means UTC.
 	Zone *time.Location
 	// Log takes what went wrong in the server itself, never patient data.
@@ -56,7 +62,7 @@ type Config struct {
 
 // Default is a Config that lacks only Accept, Store and Tenant.
 func Default() Config {
-	return Config{Source: "ehr", Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
+	return Config{Source: "ehr", Namer: ref.Namer{Home: "ehr"}, Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
 }
 
 // Validate says what is missing or wrong.
@@ -99,6 +105,9 @@ func New(config Config) (*Server, error) {
 	}
 	if config.MaxBundle == 0 {
 		config.MaxBundle = MaxBundle
+	}
+	if config.Definition == nil {
+		config.Definition = func(ref.Tenant, string, string) *instrument.Definition { return nil }
 	}
 	if config.Zone == nil {
 		config.Zone = time.UTC

@@ -276,7 +276,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	}
 	face, err := rest.New(rest.Config{
 		Store: s.store, Accept: s.ingest, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
-		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
+		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Definition: s.definition, Namer: ref.Namer{Home: s.config.Home},
 	})
 	if err != nil {
 		return err
@@ -293,6 +293,15 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}
 	return nil
+}
+
+// definition by which something was scored; nil when it is not known any more.
+func (s *Server) definition(_ ref.Tenant, id, version string) *instrument.Definition {
+	d, err := s.instruments.Lookup(id + "|" + version)
+	if err != nil {
+		return nil
+	}
+	return d
 }
 
 func (s *Server) baseURL() string {
