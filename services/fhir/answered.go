@@ -13,6 +13,14 @@ import (
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
+// Subject is the id of the patient, as Rapport names it; empty when the form names none by an id.
+func (a Answered) Subject() ref.Patient {
+	if a.subject == nil || a.subject.Reference == nil {
+		return ""
+	}
+	return ref.Patient(strings.TrimPrefix(*a.subject.Reference, "Patient/"))
+}
+
 // Answered is what a QuestionnaireResponse says beside its answers, for what is derived from it.
 type Answered struct {
 	// Status as sent, such as completed.
@@ -22,7 +30,7 @@ type Answered struct {
 	// From and To bound it at the written precision, To exclusive; zero when not said.
 	From, To time.Time
 
-	encounter                  *samply.Reference
+	subject, encounter         *samply.Reference
 	basedOn, partOf, performer []samply.Reference
 }
 
@@ -33,10 +41,11 @@ func (r *Reader) Answered(rec record.Record) (Answered, error) {
 	if err != nil {
 		return Answered{}, fault.Newf(fault.Internal, "exception", "a stored QuestionnaireResponse cannot be read back")
 	}
-	return r.answered(doc, rec.Source), nil
+	return r.AnsweredIn(doc, rec.Source), nil
 }
 
-func (r *Reader) answered(doc *tree.Doc, source ref.Source) Answered {
+// AnsweredIn reads a QuestionnaireResponse that a source sent.
+func (r *Reader) AnsweredIn(doc *tree.Doc, source ref.Source) Answered {
 	w := work{Reader: r, checker: &checker{structure: loadStructure()}, root: doc.Root(), source: source, zone: r.Zone}
 	if w.zone == nil {
 		w.zone = time.UTC
@@ -47,6 +56,9 @@ func (r *Reader) answered(doc *tree.Doc, source ref.Source) Answered {
 		if a.From, a.To, ok = Interval(authored, w.zone); ok {
 			a.Authored = authored.Text()
 		}
+	}
+	if to := w.linked(w.root.Child("subject"), "Patient"); len(to) > 0 {
+		a.subject = &to[0]
 	}
 	if to := w.linked(w.root.Child("encounter"), "Encounter"); len(to) > 0 {
 		a.encounter = &to[0]

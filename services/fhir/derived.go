@@ -1,6 +1,8 @@
 package fhir
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -28,7 +30,7 @@ type Sheet struct {
 	Fact fact.Fact
 	// Definition that scored it; nil when it is not known any more.
 	Definition *instrument.Definition
-	// Patient it is about.
+	// Patient it is about; empty for whom the form itself names.
 	Patient ref.Patient
 	// Answered is what its QuestionnaireResponse says; the zero one says nothing.
 	Answered Answered
@@ -36,8 +38,11 @@ type Sheet struct {
 	BornFrom, BornTo time.Time
 	// Engine is the version of the software.
 	Engine string
-	// Name gives a part its reference, such as `Observation/x-panel`, and the id of the resource; empty for none.
-	Name func(part string) (reference, id string)
+	// Stem of the ids: ref.Derived of the form.
+	Stem string
+	// Extracted says that the Observations are to leave for another server, which gives them ids of its own: they name
+	// one another by urn:uuid and the form without a version.
+	Extracted bool
 }
 
 // Derivable says whether Observations are derived from a fact: from scores of a completed form that were not made
@@ -103,7 +108,7 @@ const (
 
 // Version of a derived Observation.
 type Version struct {
-	// Number is that of the version of its source; 0 for what is not stored.
+	// Number is that of the version of its source.
 	Number int64
 	// Standing is where it stands.
 	Standing Standing
@@ -136,14 +141,14 @@ const profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-observa
 
 // Observation is a part of the sheet as FHIR tells it.
 func (s *Sheet) Observation(p Part, v Version) []byte {
-	_, id := s.Name(p.Name)
+	id := s.ID(p.Name)
 	out := samply.Observation{
 		Meta:        &samply.Meta{},
 		Status:      s.status(p, v.Standing),
 		Extension:   []samply.Extension{s.rule(p)},
 		Category:    categories(p.Categories),
 		Code:        coded(p.title, p.Codes),
-		Subject:     &samply.Reference{Reference: new(s.Patient.Reference())},
+		Subject:     s.subject(),
 		Encounter:   s.Answered.encounter,
 		BasedOn:     s.Answered.basedOn,
 		PartOf:      s.Answered.partOf,
@@ -151,11 +156,9 @@ func (s *Sheet) Observation(p Part, v Version) []byte {
 		DerivedFrom: s.derivedFrom(),
 		Device:      s.device(),
 	}
-	if id != "" {
+	out.Identifier = []samply.Identifier{{System: new(SystemObservation), Value: &id}}
+	if !s.Extracted {
 		out.Id = &id
-		out.Identifier = []samply.Identifier{{System: new(SystemObservation), Value: &id}}
-	}
-	if v.Number > 0 {
 		out.Meta.VersionId, out.Meta.LastUpdated = new(strconv.FormatInt(v.Number, 10)), new(Instant(v.Updated))
 	}
 	s.dated(&out)
@@ -184,12 +187,25 @@ func (s *Sheet) dated(out *samply.Observation) {
 	}
 }
 
-// derivedFrom is the version of the form. One that is not stored has no id to lead to.
+// subject is the patient; of a form that is not stored, whom it names.
+func (s *Sheet) subject() *samply.Reference {
+	if s.Patient == "" {
+		return s.Answered.subject
+	}
+	return &samply.Reference{Reference: new(s.Patient.Reference())}
+}
+
+// derivedFrom is the version of the form. One that is not stored may have no id to lead to, and another server counts
+// its versions otherwise.
 func (s *Sheet) derivedFrom() []samply.Reference {
-	if s.Fact.Source.ID == "" {
+	source := s.Fact.Source
+	if source.ID == "" {
 		return nil
 	}
-	return []samply.Reference{{Reference: new(s.Fact.Source.String())}}
+	if s.Extracted {
+		source = source.Unversioned()
+	}
+	return []samply.Reference{{Reference: new(source.String())}}
 }
 
 func (s *Sheet) device() *samply.Reference {
@@ -202,9 +218,26 @@ func (s *Sheet) device() *samply.Reference {
 	}
 }
 
+// ID of the Observation that is a part, stable across versions.
+func (s *Sheet) ID(part string) string { return s.Stem + "-" + part }
+
+// URL by which the parts refer to one another.
+func (s *Sheet) URL(part string) string {
+	if s.Extracted {
+		return urnUUID(s.ID(part))
+	}
+	return "Observation/" + s.ID(part)
+}
+
+// urnUUID is a UUID made from a name: the same name, the same UUID.
+func urnUUID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80 // version 8, by our own rule
+	return fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
 func (s *Sheet) reference(part string) samply.Reference {
-	reference, _ := s.Name(part)
-	return samply.Reference{Reference: &reference}
+	return samply.Reference{Reference: new(s.URL(part))}
 }
 
 func note(out *samply.Observation, text string) {
@@ -215,8 +248,8 @@ func note(out *samply.Observation, text string) {
 func (s *Sheet) Sources(p Part) []ref.Resource {
 	var out []ref.Resource
 	if p.Name == partScreen {
-		_, id := s.Name(partName(partScore, screens[s.Fact.Scores.Instrument].score))
-		out = append(out, ref.Resource{Type: "Observation", ID: id})
+		score := partName(partScore, screens[s.Fact.Scores.Instrument].score)
+		out = append(out, ref.Resource{Type: "Observation", ID: s.ID(score)})
 	}
 	return append(out, s.Fact.Source.Unversioned())
 }

@@ -79,6 +79,17 @@ func (h History) Find(part string, version int64) (found Observed, ok bool) {
 	return versions[i], true
 }
 
+// Extract are the newest versions of what the newest form gives; nothing when it was withdrawn or has no result.
+func (h History) Extract() []Observed {
+	var out []Observed
+	for _, o := range h.Current() {
+		if o.Standing != Withdrawn {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // of are the versions of one part, oldest first: one for each state that has it, and one where it went.
 func (h History) of(part string) []Observed {
 	var out []Observed

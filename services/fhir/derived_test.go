@@ -70,8 +70,7 @@ func sheet(t testing.TB, def *instrument.Definition, answers []*float64, changes
 		Definition: def, Patient: "p1", Engine: "1.2.3",
 		BornFrom: date(1980, 2, 29), BornTo: date(1980, 3, 1),
 	}
-	derived := ref.Derived("clinic", s.Fact.Source)
-	s.Name = func(part string) (string, string) { return "Observation/" + derived + "-" + part, derived + "-" + part }
+	s.Stem = ref.Derived("clinic", s.Fact.Source)
 	s.Answered = answeredOf(t, `{"resourceType":"QuestionnaireResponse","id":"r1","status":"completed","authored":"2026-03-02T10:00:00+01:00",
 		"subject":{"reference":"Patient/p1"},"encounter":{"reference":"https://ehr.example/fhir/Encounter/e1/_history/2"},
 		"basedOn":[{"reference":"ServiceRequest/s1"},{"reference":"#here"}],"partOf":[{"reference":"Observation/o1"},{"reference":"Procedure/x1"}],
@@ -334,7 +333,7 @@ func TestADepressionScreenIsPositiveFromItsCutPointOn(t *testing.T) {
 	} {
 		s := sheet(t, definition(t, test.instrument), test.answers)
 		o := part(t, s, "screen")
-		total, _ := s.Name("score-total")
+		total := s.URL("score-total")
 		if c := o.ValueCodeableConcept.Coding[0]; c.System+"|"+c.Code != test.want || o.DerivedFrom[0].Reference != total || o.Status != "final" {
 			t.Errorf("%s: %+v", test.instrument, o)
 		}

@@ -150,10 +150,8 @@ func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	for _, f := range taken {
 		s := &fhir.Sheet{
 			Fact: f.Fact, Definition: v.server.config.Definition(v.tenant, f.Scores.Instrument, f.Scores.Version),
-			Patient: ref.Patient(f.Episode), Engine: v.server.config.Version,
+			Patient: ref.Patient(f.Episode), Engine: v.server.config.Version, Stem: ref.Derived(v.tenant, f.Source),
 		}
-		stem := ref.Derived(v.tenant, f.Source)
-		s.Name = func(part string) (string, string) { return "Observation/" + stem + "-" + part, stem + "-" + part }
 		var err error
 		if s.BornFrom, s.BornTo, err = v.birth(s.Patient); err != nil {
 			return fhir.History{}, err
@@ -198,8 +196,7 @@ const derivedSize = 3 << 10
 
 // derivedHit reads the form only where the criteria ask for what it alone says.
 func (v *sight) derivedHit(c *criteria, o fhir.Observed) (hit, error) {
-	_, id := o.Sheet.Name(o.Name)
-	h := hit{place: place{at: o.Sheet.Fact.At, id: id}, size: derivedSize}
+	h := hit{place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
 	if len(c.dates) > 0 || len(c.tokens["status"]) > 0 {
 		if err := v.answered(o.Sheet); err != nil {
 			return h, err

@@ -16,13 +16,15 @@ type kind struct {
 	params []param
 	// find gives the candidates of a search, from each place where there are any.
 	find []finder
-	doc  string
+	// operations that it offers.
+	operations []operation
+	doc        string
 }
 
 // kinds that can be sent alone or read, in the order in which they are listed.
 var kinds = []kind{
 	{
-		name: "QuestionnaireResponse", created: true, find: []finder{findRecords},
+		name: "QuestionnaireResponse", created: true, find: []finder{findRecords}, operations: []operation{extract},
 		doc: "Scored when its questionnaire is a known instrument; otherwise stored and listed as not scored.",
 		params: []param{
 			{name: "_id", typ: "token", definition: hl7 + "Resource-id", read: readID},
@@ -72,7 +74,13 @@ var kinds = []kind{
 	{name: "Encounter", created: true},
 	{name: "Goal", created: true},
 	{name: "Questionnaire", created: true},
+	{name: "CodeSystem", doc: ownDoc},
+	{name: "SearchParameter", doc: ownDoc},
+	{name: "StructureDefinition", doc: ownDoc},
 }
+
+// ownDoc is of the types of which there are but our own.
+const ownDoc = "Those that Rapport defines: the id is rapport- and the last part of the canonical URL."
 
 func kindOf(name string) (kind, bool) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })

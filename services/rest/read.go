@@ -41,7 +41,12 @@ func (c *call) readVersion(version int64) error {
 	if shown(of.Type) != of.Type || !ref.ValidID(of.ID) {
 		return unknownResource()
 	}
-	if body, ok := c.artefacts[of.Unversioned().String()]; ok && version <= 1 {
+	body, ok := c.artefacts[of.Unversioned().String()]
+	if of.Type == "CodeSystem" && !ok {
+		body = fhir.CodeSystem(of.ID, c.config.Instruments(c.tenant))
+		ok = body != nil
+	}
+	if ok && version <= 1 {
 		return c.give(page{version: 1, updated: c.since, body: body})
 	}
 	var p page

@@ -34,6 +34,14 @@ func (s *Server) routes() {
 	s.closed("GET "+Prefix+"/{type}", (*call).searchURL)
 	s.closed("GET "+Prefix+"/{type}/{id}", (*call).read)
 	s.closed("GET "+Prefix+"/{type}/{id}/_history/{vid}", (*call).vread)
+	for _, k := range kinds {
+		for _, o := range k.operations {
+			s.closed("POST "+Prefix+"/"+k.name+"/$"+o.name, o.onType)
+			for _, verb := range []string{"GET ", "POST "} {
+				s.closed(verb+Prefix+"/"+k.name+"/{id}/$"+o.name, o.onInstance)
+			}
+		}
+	}
 }
 
 // open routes are for everybody.

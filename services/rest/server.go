@@ -12,6 +12,8 @@ import (
 
 	conformance "github.com/rapport-health/rapport/api/fhir"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
@@ -22,6 +24,14 @@ import (
 // nothing is known to be stored.
 type Accepter interface {
 	Accept(ctx context.Context, s decision.Submission) (decision.Receipt, error)
+}
+
+// Scorer scores a form without storing it.
+type Scorer interface {
+	// Scored takes a QuestionnaireResponse of a tenant to a fact of kind scores without id and source, with what was found
+	// wrong with it. Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire,
+	// Unprocessable for one from which nothing can be taken.
+	Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error)
 }
 
 // Viewer reads what is stored.
@@ -45,9 +55,13 @@ type Config struct {
 	BaseURL string
 	// Now is the clock.
 	Now func() time.Time
+	// Score scores what is not stored.
+	Score Scorer
 	// Definition is the one by which something of a tenant was scored, by instrument and version; nil when it is not known
 	// any more.
 	Definition func(t ref.Tenant, id, version string) *instrument.Definition
+	// Instruments are those that a tenant can use: their codes are the contents of code systems of ours.
+	Instruments func(t ref.Tenant) []*instrument.Definition
 	// Namer gives what is referred to its id in Rapport.
 	Namer ref.Namer
 	// Zone is where a date without a time is a day, as for the reader that dates what is stored; nil means UTC.
@@ -60,7 +74,7 @@ type Config struct {
 	MaxResource, MaxBundle int64
 }
 
-// Default is a Config that lacks only Accept, Store and Tenant.
+// Default is a Config that lacks only Accept, Store, Score and Tenant.
 func Default() Config {
 	return Config{Source: "ehr", Namer: ref.Namer{Home: "ehr"}, Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
 }
@@ -68,8 +82,8 @@ func Default() Config {
 // Validate says what is missing or wrong.
 func (c Config) Validate() error {
 	switch {
-	case c.Accept == nil || c.Store == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
-		return errors.New("rest: Accept, Store, Tenant, Now and Log are needed")
+	case c.Accept == nil || c.Store == nil || c.Score == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
+		return errors.New("rest: Accept, Store, Score, Tenant, Now and Log are needed")
 	case !ref.ValidSource(string(c.Source)):
 		return fmt.Errorf("rest: %q cannot name a source", c.Source)
 	case c.MaxResource < 0 || c.MaxBundle < 0:
@@ -108,6 +122,9 @@ func New(config Config) (*Server, error) {
 	}
 	if config.Definition == nil {
 		config.Definition = func(ref.Tenant, string, string) *instrument.Definition { return nil }
+	}
+	if config.Instruments == nil {
+		config.Instruments = func(ref.Tenant) []*instrument.Definition { return nil }
 	}
 	if config.Zone == nil {
 		config.Zone = time.UTC

@@ -275,8 +275,9 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.store, Accept: s.ingest, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
-		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Definition: s.definition, Namer: ref.Namer{Home: s.config.Home},
+		Store: s.store, Accept: s.ingest, Score: &scoring.Server{Instruments: s.instruments, Reader: s.reader}, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
+		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Definition: s.definition,
+		Instruments: func(ref.Tenant) []*instrument.Definition { return s.instruments.All() }, Namer: ref.Namer{Home: s.config.Home},
 	})
 	if err != nil {
 		return err
