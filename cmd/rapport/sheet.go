@@ -104,7 +104,11 @@ func writeChange(w io.Writer, s *instrument.Score) {
 		return
 	}
 	if r := s.Change.Reliable; r != nil {
-		fmt.Fprintf(w, "  reliable    %s points (%s)%s (%s)\n", decimal(*s.ReliableChange()), r.Level, population(r.Population, r.N), r.Evidence)
+		points := "beyond 1.96 standard errors of the difference"
+		if !s.BySE() {
+			points = decimal(*s.ReliableChange()) + " points"
+		}
+		fmt.Fprintf(w, "  reliable    %s (%s)%s (%s)\n", points, r.Level, population(r.Population, r.N), r.Evidence)
 	}
 	if i := s.Change.Important; i != nil {
 		fmt.Fprintf(w, "  important   %s points%s (%s)\n", decimal(i.Points), population(i.Population, i.N), i.Evidence)

@@ -24,7 +24,12 @@ func TestEveryBuiltInPackLoads(t *testing.T) {
 	for _, d := range builtin(t).All() {
 		ids = append(ids, d.ID)
 	}
-	want := []string{"ears", "gad-7", "pcs", "phq-2", "phq-9", "pseq", "srs", "tsk-11", "wai-sr"}
+	want := []string{
+		"ears", "gad-7", "groc", "hoos-jr", "koos-jr", "lefs", "ndi", "nprs", "odi", "pcs", "peg", "pgic", "phq-2", "phq-9",
+		"promis-29", "promis-anxiety-4a", "promis-depression-4a", "promis-depression-8a", "promis-fatigue-4a",
+		"promis-pain-interference-4a", "promis-physical-function-4a", "promis-sleep-disturbance-4a",
+		"promis-social-roles-4a", "pseq", "psfs", "quickdash", "rmdq", "srs", "tsk-11", "wai-sr",
+	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
 	}
@@ -99,6 +104,23 @@ func TestChangeStatisticsFollowFromTheirBasis(t *testing.T) {
 		{"phq-2", "total", 0, 0},
 		{"pcs", "rumination", 0, 0},
 		{"wai-sr", "bond", 0, 0},
+		{"nprs", "current", 0, 2},
+		{"nprs", "mean-24h", 0, 0},
+		{"peg", "mean", 0, 1},
+		{"odi", "percent", 13.148, 10},
+		{"ndi", "total", 10.2, 7.5},
+		{"ndi", "percent", 0, 0},
+		{"quickdash", "total", 12.85, 15.91},
+		{"quickdash", "work", 0, 0},
+		{"lefs", "total", 9, 9},
+		{"lefs", "percent", 0, 0},
+		{"psfs", "mean", 2, 2},
+		{"rmdq", "total", 5, 5},
+		{"koos-jr", "interval", 0, 15.1},
+		{"koos-jr", "raw", 0, 0},
+		{"hoos-jr", "interval", 0, 18},
+		{"pgic", "rating", 0, 0},
+		{"groc", "rating", 0, 0},
 	} {
 		d, err := r.Lookup(c.id)
 		if err != nil {

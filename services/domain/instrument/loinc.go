@@ -48,4 +48,5 @@ var reserved = map[string]string{
 	loincSystem + "|73831-0":    "the adolescent depression screen",
 	loincSystem + "|73832-8":    "the adult depression screen",
 	loincSystem + "|71957-5":    "PROMIS-29 v1 satisfaction",
+	loincSystem + "|77866-2":    "PROMIS physical function v1.0",
 }

@@ -20,6 +20,9 @@ type Scale struct {
 	Step float64 `json:"step,omitempty"`
 	// Blank are codes (`system|code`, or a bare code) and displays that stand for no answer, such as "does not apply".
 	Blank []string `json:"blank,omitempty"`
+	// Contrary says that forms in use count this scale from the other end: a weight that contradicts the coded answer is
+	// then not believed.
+	Contrary bool `json:"contrary,omitempty"`
 	// Code of the answer list as `system|code`, where it has one.
 	Code     string   `json:"code,omitempty"`
 	Evidence Evidence `json:"evidence"`
@@ -107,6 +110,12 @@ func (s *Scale) All() iter.Seq[float64] {
 			}
 		}
 	}
+}
+
+// YesNo says whether the scale is 1 for yes and 0 for no, and nothing else.
+func (s *Scale) YesNo() bool {
+	low, high := s.Bounds()
+	return low == 0 && high == 1 && (len(s.Options) == 2 || len(s.Options) == 0 && s.Step == 1)
 }
 
 // Blanked says whether a code, with or without its system, or a display stands for no answer.
