@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,29 +49,34 @@ func (s *Sheet) scoreOf(part string) *fact.Score {
 	return nil
 }
 
-// doubts are the facts behind a score that no source confirms, by their place in the definition.
+// doubts are the facts behind a score that no source confirms.
 func (s *Sheet) doubts(score *fact.Score) []string {
 	if !score.Unconfirmed {
 		return nil
 	}
 	var out []string
 	if s.Definition != nil {
-		for i := range s.Definition.Scores {
-			if s.Definition.Scores[i].Code != score.Code {
-				continue
+		place := slices.IndexFunc(s.Definition.Scores, func(k instrument.Score) bool { return k.Code == score.Code })
+		for _, d := range s.Definition.Doubts {
+			name := d.Fact
+			if rest, ok := strings.CutPrefix(name, "scores["+strconv.Itoa(place)+"]"); ok {
+				name = "score" + rest
 			}
-			place := "scores[" + strconv.Itoa(i) + "]"
-			for _, d := range s.Definition.Doubts {
-				if rest, ok := strings.CutPrefix(d.Fact, place); ok && !strings.HasPrefix(rest, ".change") && !strings.HasPrefix(rest, ".codes") {
-					out = append(out, strings.TrimSuffix(strings.TrimPrefix(rest, ".")+": "+d.Evidence.Source(), ": "))
-				}
+			if what := doubtful[name]; what != "" {
+				out = append(out, strings.TrimSuffix(what+": "+d.Evidence.Source(), ": "))
 			}
 		}
 	}
 	if len(out) == 0 {
-		return []string{"the key, the bands or the rule for missing items"}
+		return []string{"the scoring key, the bands or the rule for missing items"}
 	}
 	return out
+}
+
+// doubtful are the facts that a value rests on, by their place in a definition.
+var doubtful = map[string]string{
+	"itemEvidence": "the order, codes or reversal of the items", "score": "the scoring key", "score.bands": "the bands",
+	"score.missing": "the rule for missing items", "score.table": "the conversion table", "score.linear": "the model", "score.gate": "the gate",
 }
 
 // scoreNotes say in words what a reader of the number must know.
@@ -78,9 +84,7 @@ func (s *Sheet) scoreNotes(score *fact.Score, answered, items int, out *samply.O
 	if score.Prorated {
 		note(out, fmt.Sprintf("Prorated: %d of %d items are answered.", answered, items))
 	}
-	if score.Unconfirmed {
-		note(out, "Unconfirmed: no source that was read confirms the scoring key, the bands or the rule for missing items.")
-	}
+	s.unconfirmedNote(score, out)
 	f := s.Fact.Scores
 	if f.Discrepancy != nil && s.submittedAs() == score.Code {
 		out.Component = append(out.Component, quantity("submitted", *f.Discrepancy))
@@ -92,6 +96,12 @@ func (s *Sheet) scoreNotes(score *fact.Score, answered, items int, out *samply.O
 	}
 	if s.Definition != nil && f.Respondent != s.Definition.Respondent {
 		note(out, "Answered by: "+words(f.Respondent)+". Bands and cut points were found with another respondent and are left out.")
+	}
+}
+
+func (s *Sheet) unconfirmedNote(score *fact.Score, out *samply.Observation) {
+	if score.Unconfirmed {
+		note(out, "Unconfirmed by any source that was read: "+strings.Join(s.doubts(score), "; ")+".")
 	}
 }
 

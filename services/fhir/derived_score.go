@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	samply "github.com/samply/golang-fhir-models/fhir-models/fhir"
 
@@ -63,7 +64,7 @@ func (s *Sheet) buildScore(score *fact.Score, key *instrument.Score, out *samply
 // has decimals, is a quantity.
 func valued(value float64, key *instrument.Score, out *samply.Observation) {
 	switch {
-	case key != nil && key.Kind == instrument.KindPercent:
+	case key != nil && percent(key):
 		out.ValueQuantity = scoreQuantity(value, unitPercent)
 	case key != nil && total(key) && value == math.Trunc(value):
 		out.ValueInteger = new(int(value))
@@ -72,10 +73,17 @@ func valued(value float64, key *instrument.Score, out *samply.Observation) {
 	}
 }
 
+// percent says whether a score is a part of a hundred.
+func percent(key *instrument.Score) bool {
+	named := key.Code == "percent" || strings.HasSuffix(key.Code, "-percent")
+	return key.Kind == instrument.KindPercent || named && key.Max == 100
+}
+
 // total says whether a score is a sum, whole but for prorating.
 func total(key *instrument.Score) bool {
 	summed := key.Kind == instrument.KindSum || key.Kind == instrument.KindScores
-	return summed && key.Rescale(1)-key.Rescale(0) >= 1 && (key.Step == 0 || key.Step == 1)
+	point := key.Rescale(1) - key.Rescale(0)
+	return summed && point >= 1 && point == math.Trunc(point) && (key.Step == 0 || key.Step == math.Trunc(key.Step))
 }
 
 // answered counts the items that a score rests on, and those of them that are answered.

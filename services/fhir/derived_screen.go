@@ -97,16 +97,10 @@ func (s *Sheet) screen() (Part, bool) {
 			note(out, "An item that must be looked at whatever the total says was answered: see the panel.")
 		}
 		score := s.scoreOf(partScreen)
-		s.screenNotes(score.Prorated, score.Unconfirmed, out)
+		if score.Prorated {
+			note(out, "The score is prorated: not every item is answered.")
+		}
+		s.unconfirmedNote(score, out)
 	}
 	return p, true
-}
-
-func (s *Sheet) screenNotes(prorated, unconfirmed bool, out *samply.Observation) {
-	if prorated {
-		note(out, "The score is prorated: not every item is answered.")
-	}
-	if unconfirmed {
-		note(out, "Unconfirmed: no source that was read confirms the scoring key, the bands or the rule for missing items.")
-	}
 }

@@ -88,12 +88,16 @@ var episodePromises = []promise{
 		commit(t, s, clinic, &decision.Decision{Superseded: source, Facts: []decision.Fact{tenth}})
 		commit(t, s, "another", &decision.Decision{Facts: []decision.Fact{scored("f", versions[0], 7)}})
 		same(t, "from the resource", takenFrom(t, s, clinic, source[0]), []fact.Taken{
-			{Fact: first.Fact, Episode: "p1", Superseded: true}, {Fact: second.Fact, Episode: "p1", Superseded: true},
-			{Fact: measure.Fact, Episode: "p1", Superseded: true}, {Fact: tenth.Fact, Episode: "p1"},
+			{Fact: first.Fact, Episode: "p1", Superseded: true},
+			{Fact: second.Fact, Episode: "p1", Superseded: true},
+			{Fact: measure.Fact, Episode: "p1", Superseded: true},
+			{Fact: tenth.Fact, Episode: "p1"},
 		})
 		same(t, "in the episode", takenIn(t, s, "p1", fact.KindScores), []fact.Taken{
-			{Fact: first.Fact, Episode: "p1", Superseded: true}, {Fact: second.Fact, Episode: "p1", Superseded: true},
-			{Fact: tenth.Fact, Episode: "p1"}, {Fact: bystander.Fact, Episode: "p1"},
+			{Fact: first.Fact, Episode: "p1", Superseded: true},
+			{Fact: second.Fact, Episode: "p1", Superseded: true},
+			{Fact: tenth.Fact, Episode: "p1"},
+			{Fact: bystander.Fact, Episode: "p1"},
 		})
 		commit(t, s, clinic, &decision.Decision{Superseded: source, Facts: []decision.Fact{moved}})
 		same(t, "once it is another patient's", takenFrom(t, s, clinic, source[0])[4], fact.Taken{Fact: moved.Fact, Episode: "p2"})

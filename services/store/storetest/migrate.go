@@ -16,7 +16,8 @@ func Earlier() []fact.Taken {
 	first, second := scored("f", response("r1", 1, "p1", monday), 1), scored("f", response("r1", 2, "p1", monday), 2)
 	other := scored("g", response("r2", 1, "p1", monday), 3)
 	return []fact.Taken{
-		{Fact: first.Fact, Episode: "p1", Superseded: true}, {Fact: second.Fact, Episode: "p1", Superseded: true},
+		{Fact: first.Fact, Episode: "p1", Superseded: true},
+		{Fact: second.Fact, Episode: "p1", Superseded: true},
 		{Fact: other.Fact, Episode: "p1"},
 	}
 }
