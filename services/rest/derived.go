@@ -6,6 +6,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -16,17 +17,45 @@ import (
 // sight is one state of a tenant's store, and what was read from it already.
 type sight struct {
 	store.Reader
-	server  *Server
-	tenant  ref.Tenant
+	*call
 	records map[ref.Resource]record.Record
 	born    map[ref.Patient][2]time.Time
+	// wanted are definitions that are not at hand.
+	wanted []defined
 }
 
-func (c *call) sight(r store.Reader) *sight {
-	return &sight{
-		Reader: r, server: c.Server, tenant: c.tenant,
-		records: map[ref.Resource]record.Record{}, born: map[ref.Patient][2]time.Time{},
+// look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
+func (c *call) look(read func(v *sight) error) error {
+	for {
+		v := &sight{call: c, records: map[ref.Resource]record.Record{}, born: map[ref.Patient][2]time.Time{}}
+		err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
+			v.Reader = r
+			return read(v)
+		})
+		if err != nil || len(v.wanted) == 0 {
+			return err
+		}
+		for _, w := range v.wanted {
+			if c.fetched[w], err = c.config.Definitions.FetchDefinition(c.r.Context(), c.tenant, w.id, w.version); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// defined names a definition.
+type defined struct{ id, version string }
+
+// definition by which something was scored; nil when it is not known, or wanted first.
+func (v *sight) definition(of defined) *instrument.Definition {
+	if d := v.config.Definitions.Definition(v.tenant, of.id, of.version); d != nil {
+		return d
+	}
+	d, fetched := v.fetched[of]
+	if !fetched && !slices.Contains(v.wanted, of) {
+		v.wanted = append(v.wanted, of)
+	}
+	return d
 }
 
 // once reads a record unless it was read before.
@@ -149,8 +178,8 @@ func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	var sheets []fhir.Past
 	for _, f := range taken {
 		s := &fhir.Sheet{
-			Fact: f.Fact, Definition: v.server.config.Definition(v.tenant, f.Scores.Instrument, f.Scores.Version),
-			Patient: ref.Patient(f.Episode), Engine: v.server.config.Version, Stem: ref.Derived(v.tenant, f.Source),
+			Fact: f.Fact, Definition: v.definition(defined{f.Scores.Instrument, f.Scores.Version}),
+			Patient: ref.Patient(f.Episode), Engine: v.config.Version, Stem: ref.Derived(v.tenant, f.Source),
 		}
 		var err error
 		if s.BornFrom, s.BornTo, err = v.birth(s.Patient); err != nil {
@@ -186,7 +215,7 @@ func (v *sight) answered(s *fhir.Sheet) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "read the form behind a score")
 	}
-	reader := fhir.Reader{Namer: v.server.config.Namer, Zone: v.server.config.Zone}
+	reader := fhir.Reader{Namer: v.config.Namer, Zone: v.config.Zone}
 	s.Answered, err = reader.Answered(rec)
 	return err
 }
@@ -310,7 +339,7 @@ func (v *sight) observationHit(h *hit, rec record.Record) {
 		}
 	}
 	h.sources = func() []ref.Resource {
-		reader := fhir.Reader{Namer: v.server.config.Namer}
+		reader := fhir.Reader{Namer: v.config.Namer}
 		return reader.Sources(root(), rec.Source)
 	}
 	if _, ok, err := v.derived(ref.Resource{Type: "Observation", ID: rec.ID}); err == nil && ok {

@@ -7,7 +7,7 @@ import (
 )
 
 func TestASearchThatCannotFindDerivedObservationsSaysSo(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	h.take(1, form("r1", "completed", 2, 1))
 	h.must(http.StatusCreated, "POST", "/Observation", observation("o1", "p1", "41950-7", "2026-03-02"))
 	for query, said := range map[string]bool{
@@ -31,7 +31,7 @@ func TestASearchThatCannotFindDerivedObservationsSaysSo(t *testing.T) {
 }
 
 func TestWhatSomethingIsDerivedFromIsNamedByAReference(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	h.take(1, form("r1", "completed", 2, 1))
 	for query, want := range map[string]int{
 		"derived-from=QuestionnaireResponse/r1":                            4,
@@ -56,7 +56,7 @@ func TestWhatSomethingIsDerivedFromIsNamedByAReference(t *testing.T) {
 
 // A form that is corrected to be another patient's takes what is derived from it along.
 func TestWhatIsDerivedIsFoundWithThePatientOfTheNewestVersion(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	h.take(1, form("r1", "completed", 2, 1))
 	h.take(2, strings.Replace(form("r1", "amended", 2, 2), "Patient/p1", "Patient/p2", 1))
 	before, after := "/Observation?patient=p1", "/Observation?patient=p2"
@@ -74,7 +74,7 @@ func TestWhatIsDerivedIsFoundWithThePatientOfTheNewestVersion(t *testing.T) {
 }
 
 func TestADerivedObservationIsReadWithItsVersionAndOnlyWhenItIsNew(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	h.take(1, form("r1", "in-progress", 2, 1))
 	h.take(2, form("r1", "completed", 2, 1))
 	id := h.bundle(h.must(http.StatusOK, "GET", "/Observation?patient=p1", "").body).ids()[0]
@@ -84,4 +84,18 @@ func TestADerivedObservationIsReadWithItsVersionAndOnlyWhenItIsNew(t *testing.T)
 	}
 	h.must(http.StatusNotModified, "GET", "/Observation/"+id, "", "If-None-Match", `W/"2"`)
 	h.outcome(h.must(http.StatusNotFound, "GET", "/Observation/"+id+"/_history/1", "").body)
+}
+
+func TestADefinitionThatIsNoLongerInForceIsFetched(t *testing.T) {
+	fetches := 0
+	h := newHouse(t, func(c *Config) { c.Definitions = catalogue{away: "phq-2", fetches: &fetches} })
+	h.take(1, form("r1", "completed", 2, 1))
+	h.take(1, form("r2", "completed", 2, 2))
+	for _, path := range []string{"/Observation?patient=p1&code=http://loinc.org|55758-7", "/QuestionnaireResponse/r1/$extract"} {
+		before := fetches
+		body := string(h.must(http.StatusOK, "GET", path, "").body)
+		if !strings.Contains(body, `"55758-7"`) || fetches != before+1 {
+			t.Errorf("%s fetched %d times: %s", path, fetches-before, body)
+		}
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/fhir/tree"
-	"github.com/rapport-health/rapport/services/store"
 )
 
 // operation is a named operation of a type, on the type itself and on one resource.
@@ -60,14 +59,18 @@ func (c *call) extractSent() error {
 	if !fhir.Derivable(scored) {
 		return notExtractable(issues...)
 	}
+	definition, err := c.config.Definitions.FetchDefinition(c.r.Context(), c.tenant, scored.Scores.Instrument, scored.Scores.Version)
+	if err != nil {
+		return err
+	}
 	sheet := &fhir.Sheet{
-		Fact: scored, Definition: c.config.Definition(c.tenant, scored.Scores.Instrument, scored.Scores.Version),
+		Fact: scored, Definition: definition,
 		Answered: (&fhir.Reader{Zone: c.config.Zone, Namer: ref.Namer{Home: s.Source}}).AnsweredIn(form, s.Source),
 		Engine:   c.config.Version, Stem: ref.Derived(c.tenant, c.named(source, s.Source, form)),
 	}
 	if patient := sheet.Answered.Subject(); patient != "" {
-		err = c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
-			sheet.BornFrom, sheet.BornTo, err = c.sight(r).birth(ref.Patient(c.config.Namer.ID(s.Source, string(patient))))
+		err = c.look(func(v *sight) (err error) {
+			sheet.BornFrom, sheet.BornTo, err = v.birth(ref.Patient(c.config.Namer.ID(s.Source, string(patient))))
 			return err
 		})
 		if err != nil {
@@ -115,8 +118,7 @@ func (c *call) extractStored() error {
 	}
 	var observed []fhir.Observed
 	var issues []fault.Issue
-	err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
-		v := c.sight(r)
+	err := c.look(func(v *sight) error {
 		rec, err := v.once(of)
 		if fault.Of(err) == fault.NotFound && err != nil {
 			return unknownResource()

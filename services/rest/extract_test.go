@@ -48,31 +48,37 @@ func (scorer) Scored(_ context.Context, _ ref.Tenant, body []byte) (fact.Fact, [
 	return fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: sheet}, append(reading.Issues, issues...), nil
 }
 
-// known finds the built-in instruments.
-func known(c *Config) {
-	c.Definition = func(_ ref.Tenant, id, version string) *instrument.Definition {
-		instruments, err := instrument.Builtin()
-		if err != nil {
-			return nil
-		}
-		def, err := instruments.Lookup(id + "|" + version)
-		if err != nil {
-			return nil
-		}
-		return def
-	}
+// catalogue finds the built-in instruments, but for those that must be fetched first.
+type catalogue struct {
+	away    string
+	fetches *int
 }
 
-// catalogued adds the built-in instruments.
-func catalogued(c *Config) {
-	known(c)
-	c.Instruments = func(ref.Tenant) []*instrument.Definition {
-		instruments, err := instrument.Builtin()
-		if err != nil {
-			return nil
-		}
-		return instruments.All()
+func (c catalogue) Definition(_ ref.Tenant, id, version string) *instrument.Definition {
+	instruments, err := instrument.Builtin()
+	if err != nil || id == c.away {
+		return nil
 	}
+	def, err := instruments.Lookup(id + "|" + version)
+	if err != nil {
+		return nil
+	}
+	return def
+}
+
+func (c catalogue) FetchDefinition(_ context.Context, t ref.Tenant, id, version string) (*instrument.Definition, error) {
+	if c.fetches != nil {
+		*c.fetches++
+	}
+	return catalogue{}.Definition(t, id, version), nil
+}
+
+func (catalogue) Definitions(ref.Tenant) []*instrument.Definition {
+	instruments, err := instrument.Builtin()
+	if err != nil {
+		return nil
+	}
+	return instruments.All()
 }
 
 // form is a PHQ-2 with two answers, none where negative.
@@ -163,7 +169,7 @@ func parameters(form string) string {
 const bornInMay = `{"resourceType":"Patient","id":"p1","birthDate":"1980-05"}`
 
 func TestObservationsAreExtractedFromAFormThatIsNotStored(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	h.must(http.StatusCreated, "POST", "/Patient", bornInMay)
 	calls := h.door.calls()
 	got := h.must(http.StatusOK, "POST", "/QuestionnaireResponse/$extract", parameters(form("r1", "completed", 2, 1))).body
@@ -191,7 +197,7 @@ func TestObservationsAreExtractedFromAFormThatIsNotStored(t *testing.T) {
 }
 
 func TestWhatIsExtractedBearsTheIdsOfWhatIsDerivedOnceItIsStored(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	sent := h.transaction(h.must(http.StatusOK, "POST", "/QuestionnaireResponse/$extract", form("r1", "completed", 2, 1)).body)
 	h.take(1, form("r1", "completed", 2, 1))
 	stored := h.transaction(h.must(http.StatusOK, "GET", "/QuestionnaireResponse/r1/$extract", "").body)
@@ -211,7 +217,7 @@ func TestWhatIsExtractedBearsTheIdsOfWhatIsDerivedOnceItIsStored(t *testing.T) {
 }
 
 func TestWhatThereIsToSayAboutAnExtractionStandsBesideIt(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	body := h.must(http.StatusOK, "POST", "/QuestionnaireResponse/$extract", form("r1", "completed", 2, 7)).body
 	var p struct {
 		ResourceType string
@@ -231,7 +237,7 @@ func TestWhatThereIsToSayAboutAnExtractionStandsBesideIt(t *testing.T) {
 }
 
 func TestWhatCannotBeExtractedSaysWhy(t *testing.T) {
-	h := newHouse(t, known)
+	h := newHouse(t)
 	h.take(1, form("unfinished", "in-progress", 2, 1))
 	for _, test := range []struct {
 		status             int

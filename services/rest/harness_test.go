@@ -66,7 +66,7 @@ func newHouse(t *testing.T, changes ...func(*Config)) *house {
 	})
 	h := &house{T: t, store: s, door: &door{store: s}, log: &bytes.Buffer{}}
 	config := Default()
-	config.Accept, config.Store, config.Score, config.Tenant = h.door, s, scorer{}, func(*http.Request) (ref.Tenant, error) { return "default", nil }
+	config.Accept, config.Store, config.Score, config.Definitions, config.Tenant = h.door, s, scorer{}, catalogue{}, func(*http.Request) (ref.Tenant, error) { return "default", nil }
 	config.Now = func() time.Time { return noon }
 	config.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: h.log}, nil))
 	for _, change := range changes {

@@ -10,7 +10,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/store"
 )
 
 // page is a resource as it is read.
@@ -43,15 +42,15 @@ func (c *call) readVersion(version int64) error {
 	}
 	body, ok := c.artefacts[of.Unversioned().String()]
 	if of.Type == "CodeSystem" && !ok {
-		body = fhir.CodeSystem(of.ID, c.config.Instruments(c.tenant))
+		body = fhir.CodeSystem(of.ID, c.config.Definitions.Definitions(c.tenant))
 		ok = body != nil
 	}
 	if ok && version <= 1 {
 		return c.give(page{version: 1, updated: c.since, body: body})
 	}
 	var p page
-	err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
-		p, err = c.sight(r).page(of)
+	err := c.look(func(v *sight) (err error) {
+		p, err = v.page(of)
 		return err
 	})
 	if err != nil {

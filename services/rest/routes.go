@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -23,6 +24,8 @@ type call struct {
 	tenant ref.Tenant
 	base   string
 	prefer preference
+	// fetched are definitions that were not at hand; nil where none is known.
+	fetched map[defined]*instrument.Definition
 }
 
 func (s *Server) routes() {
@@ -47,7 +50,7 @@ func (s *Server) routes() {
 // open routes are for everybody.
 func (s *Server) open(pattern string, handle func(*call) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header)}
+		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		c.finish(c.negotiated(handle))
 	})
 }
@@ -55,7 +58,7 @@ func (s *Server) open(pattern string, handle func(*call) error) {
 // closed routes are for those who have a tenant.
 func (s *Server) closed(pattern string, handle func(*call) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header)}
+		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		tenant, err := s.config.Tenant(r)
 		if err != nil {
 			c.finish(err)

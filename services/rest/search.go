@@ -14,7 +14,6 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/store"
 )
 
 // pageParam holds the cursor in a `next` link.
@@ -95,8 +94,8 @@ func (c *call) search(values url.Values) error {
 		return fault.New(fault.Invalid, refused...)
 	}
 	var found found
-	err = c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
-		found, err = s.run(c.r.Context(), c.sight(r))
+	err = c.look(func(v *sight) (err error) {
+		found, err = s.run(c.r.Context(), v)
 		return err
 	})
 	if err != nil {

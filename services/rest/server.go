@@ -34,6 +34,17 @@ type Scorer interface {
 	Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error)
 }
 
+// Definitions finds instruments.
+type Definitions interface {
+	// Definition is the one by which something of a tenant was scored; nil when it is not at hand. It waits for nothing.
+	Definition(t ref.Tenant, id, version string) *instrument.Definition
+	// FetchDefinition brings one that is not at hand; nil when it is not known (any more). It reads the store, so it may
+	// not be called within View.
+	FetchDefinition(ctx context.Context, t ref.Tenant, id, version string) (*instrument.Definition, error)
+	// Definitions are those in force for a tenant.
+	Definitions(t ref.Tenant) []*instrument.Definition
+}
+
 // Viewer reads what is stored.
 type Viewer interface {
 	// View reads one consistent state of a tenant.
@@ -57,11 +68,8 @@ type Config struct {
 	Now func() time.Time
 	// Score scores what is not stored.
 	Score Scorer
-	// Definition is the one by which something of a tenant was scored, by instrument and version; nil when it is not known
-	// any more.
-	Definition func(t ref.Tenant, id, version string) *instrument.Definition
-	// Instruments are those that a tenant can use: their codes are the contents of code systems of ours.
-	Instruments func(t ref.Tenant) []*instrument.Definition
+	// Definitions say what scores mean.
+	Definitions Definitions
 	// Namer gives what is referred to its id in Rapport.
 	Namer ref.Namer
 	// Zone is where a date without a time is a day, as for the reader that dates what is stored; nil means UTC.
@@ -74,7 +82,7 @@ type Config struct {
 	MaxResource, MaxBundle int64
 }
 
-// Default is a Config that lacks only Accept, Store, Score and Tenant.
+// Default is a Config that lacks only Accept, Store, Score, Definitions and Tenant.
 func Default() Config {
 	return Config{Source: "ehr", Namer: ref.Namer{Home: "ehr"}, Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
 }
@@ -82,8 +90,8 @@ func Default() Config {
 // Validate says what is missing or wrong.
 func (c Config) Validate() error {
 	switch {
-	case c.Accept == nil || c.Store == nil || c.Score == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
-		return errors.New("rest: Accept, Store, Score, Tenant, Now and Log are needed")
+	case c.Accept == nil || c.Store == nil || c.Score == nil || c.Definitions == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
+		return errors.New("rest: Accept, Store, Score, Definitions, Tenant, Now and Log are needed")
 	case !ref.ValidSource(string(c.Source)):
 		return fmt.Errorf("rest: %q cannot name a source", c.Source)
 	case c.MaxResource < 0 || c.MaxBundle < 0:
@@ -119,12 +127,6 @@ func New(config Config) (*Server, error) {
 	}
 	if config.MaxBundle == 0 {
 		config.MaxBundle = MaxBundle
-	}
-	if config.Definition == nil {
-		config.Definition = func(ref.Tenant, string, string) *instrument.Definition { return nil }
-	}
-	if config.Instruments == nil {
-		config.Instruments = func(ref.Tenant) []*instrument.Definition { return nil }
 	}
 	if config.Zone == nil {
 		config.Zone = time.UTC

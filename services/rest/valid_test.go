@@ -10,7 +10,7 @@ import (
 )
 
 func TestWhatIsServedIsValidR4(t *testing.T) {
-	h := newHouse(t, catalogued)
+	h := newHouse(t)
 	h.must(http.StatusCreated, "POST", "/Patient", bornInMay)
 	h.must(http.StatusCreated, "POST", "/Observation", observation("o1", "p1", "41950-7", "2026-03-02"))
 	h.take(1, form("r1", "completed", 2, 1))
@@ -38,7 +38,7 @@ func TestWhatIsServedIsValidR4(t *testing.T) {
 }
 
 func TestOurCodeSystemsHoldTheCodesOfDerivedObservations(t *testing.T) {
-	h := newHouse(t, catalogued)
+	h := newHouse(t)
 	for path, code := range map[string]string{
 		"scores": `"code":"phq-9-total"`, "items": `"code":"wai-sr-task-clearer"`, "score-detail": `"code":"submitted"`,
 	} {

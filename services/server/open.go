@@ -26,7 +26,6 @@ import (
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -195,16 +194,11 @@ func (s *Server) startRedis(address string) (err error) {
 	return nil
 }
 
-func (s *Server) openRooms(context.Context) error {
-	instruments, err := instrument.Builtin()
-	if err != nil {
-		return err
-	}
+func (s *Server) openRooms(context.Context) (err error) {
 	namer := ref.Namer{Home: s.config.Home}
-	s.instruments = instruments
-	s.reader = &fhir.Reader{Instruments: instruments, Namer: namer}
+	s.reader = &fhir.Reader{Instruments: s.instruments, Namer: namer}
 	s.ingest, err = ingest.New(ingest.Config{
-		Group: s.group, Reader: s.reader, Instruments: instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
+		Group: s.group, Store: s.store, Reader: s.reader, Instruments: s.instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
 	return err
 }
@@ -275,9 +269,9 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.store, Accept: s.ingest, Score: &scoring.Server{Instruments: s.instruments, Reader: s.reader}, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
-		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Definition: s.definition,
-		Instruments: func(ref.Tenant) []*instrument.Definition { return s.instruments.All() }, Namer: ref.Namer{Home: s.config.Home},
+		Store: s.store, Accept: s.ingest, Score: &scoring.Server{Instruments: s.instruments, Reader: s.reader}, Definitions: s,
+		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
+		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})
 	if err != nil {
 		return err
@@ -294,15 +288,6 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}
 	return nil
-}
-
-// definition by which something was scored; nil when it is not known any more.
-func (s *Server) definition(_ ref.Tenant, id, version string) *instrument.Definition {
-	d, err := s.instruments.Lookup(id + "|" + version)
-	if err != nil {
-		return nil
-	}
-	return d
 }
 
 func (s *Server) baseURL() string {

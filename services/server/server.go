@@ -32,6 +32,7 @@ type engine interface {
 	store.Directory
 	store.Retention
 	store.Doorbell
+	store.Definitions
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -43,14 +44,16 @@ type Server struct {
 	group       *commit.Group
 	ingest      *ingest.Ingest
 	instruments *instrument.Registry
-	reader      *fhir.Reader
-	scheduler   *deadlines.Scheduler
-	embedded    *embedded.Server
-	relay       *relay.Relay
-	grpc        *grpc.Server
-	health      *health.Server
-	http        *http.Server
-	listeners   struct{ grpc, http net.Listener }
+	// former holds definitions that are only kept still, by `id|version`.
+	former    sync.Map
+	reader    *fhir.Reader
+	scheduler *deadlines.Scheduler
+	embedded  *embedded.Server
+	relay     *relay.Relay
+	grpc      *grpc.Server
+	health    *health.Server
+	http      *http.Server
+	listeners struct{ grpc, http net.Listener }
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -79,7 +82,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openRooms, s.openGRPC, s.openHTTP,
+		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
