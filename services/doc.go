@@ -53,7 +53,7 @@
 //	simulate            synthetic clinics whose truth is known
 //	server              wires every room, starts and stops them; the import law is its test
 //	bench               load, floor and chaos runs
-//	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples
+//	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
 // Names kept for rooms that have no work yet: domain/audit, domain/function, domain/packet,
 // domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.

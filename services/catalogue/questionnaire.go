@@ -81,9 +81,8 @@ func (c *Catalogue) derive(q *questionnaire, fallback string) (instrument.Defini
 		d.ID = "form"
 	}
 	d.Foreign, d.Status, d.ID = true, "ready", idOf(d.ID, cmp.Or(q.url, fallback))
-	if d.Version = q.version; d.Version == "" {
-		d.Version = "0.0.0+" + q.said[:8]
-	}
+	// A sender may change its form and keep its version. Ours names the content.
+	d.Version = cmp.Or(q.version, "0.0.0") + "+" + q.said[:8]
 	d.Forms[0].URL = q.url
 	d.Hash = ref.Digest("questionnaire", q.said)
 	q.formulas.enter(&d)

@@ -7,22 +7,24 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// Viewer reads a tenant's stored Questionnaires. store.Store is one.
-type Viewer interface {
+// Store is where a tenant's Questionnaires are, and where definitions are kept. Both engines are one.
+type Store interface {
 	// View reads one consistent state of a tenant.
 	View(ctx context.Context, t ref.Tenant, read func(store.Reader) error) error
+	store.Definitions
 }
 
 // Library is the catalogue together with the Questionnaires that each tenant's systems have sent. It may be shared.
 type Library struct {
 	*Catalogue
-	store Viewer
+	store Store
 	namer ref.Namer
 	now   func() time.Time
 
@@ -32,14 +34,56 @@ type Library struct {
 	recent map[name]remembered
 	// handed are Questionnaires that are on their way to the store.
 	handed map[sender][]*copied
+	// kept are the definitions that are in the store for sure.
+	kept map[keptDefinition]bool
+}
+
+// keptDefinition names a definition made of a tenant's form.
+type keptDefinition struct {
+	tenant      ref.Tenant
+	id, version string
 }
 
 // NewLibrary is the library over a store; without one, nil, it knows the catalogue alone. Now is the clock.
-func NewLibrary(c *Catalogue, s Viewer, namer ref.Namer, now func() time.Time) *Library {
+func NewLibrary(c *Catalogue, s Store, namer ref.Namer, now func() time.Time) *Library {
 	return &Library{
 		Catalogue: c, store: s, namer: namer, now: now, compiled: newCache(),
-		recent: map[name]remembered{}, handed: map[sender][]*copied{},
+		recent: map[name]remembered{}, handed: map[sender][]*copied{}, kept: map[keptDefinition]bool{},
 	}
+}
+
+// Keep writes a definition that was made of a tenant's form, so that what was scored by it can be explained later. Others
+// are kept from the start. It writes to the store, so it may not be called within a View. Errors: Unavailable.
+func (l *Library) Keep(ctx context.Context, t ref.Tenant, d *instrument.Definition) error {
+	if !d.Foreign || l.store == nil {
+		return nil
+	}
+	this := keptDefinition{t, d.ID, d.Version}
+	l.mu.Lock()
+	done := l.kept[this]
+	l.mu.Unlock()
+	if _, err := l.registry.Lookup(d.ID + "|" + d.Version); done || err == nil {
+		return nil
+	}
+	body, err := d.Body()
+	if err != nil {
+		return err
+	}
+	of := store.Definition{ID: d.ID, Version: d.Version, Hash: d.Hash, Body: body}
+	contradicted, err := l.store.KeepDefinitions(ctx, t, []store.Definition{of})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "keep the definition of a form")
+	}
+	if len(contradicted) > 0 {
+		return fault.Newf(fault.Internal, "conflict", "the definition of %s was made otherwise before, under the same version %s", d.ID, d.Version)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.kept) >= mostRecent {
+		clear(l.kept)
+	}
+	l.kept[this] = true
+	return nil
 }
 
 // sender is a source of a tenant.

@@ -12,6 +12,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -91,27 +92,38 @@ func (i *Ingest) read(
 	if reading.Type == "Questionnaire" {
 		in.Record.Issues = append(in.Record.Issues, shelf.Put(s.Source, in.Record.Unversioned(), doc)...)
 	}
-	_, err = i.enter(ctx, shelf, &in, doc, &reading)
+	by, err := i.enter(ctx, shelf, &in, doc, &reading)
+	if err == nil && by.definition != nil {
+		err = i.Library.Keep(ctx, s.Tenant, by.definition)
+	}
 	return in, err
 }
 
-// enter takes what a reading says over as facts, under ids by which those of a later version replace them. It is false when
-// the reading answers a form that no instrument is known for. Errors: as catalogue.Shelf.Score.
+// entered says by what a reading was taken over.
+type entered struct {
+	// unknown says that it answers a form that no instrument is known for.
+	unknown bool
+	// definition that scored it; nil when it was not scored.
+	definition *instrument.Definition
+}
+
+// enter takes what a reading says over as facts, under ids by which those of a later version replace them. Errors: as
+// catalogue.Shelf.Score.
 func (i *Ingest) enter(
 	ctx context.Context, shelf *catalogue.Shelf, in *decision.Input, doc *tree.Doc, reading *fhir.Reading,
-) (known bool, err error) {
-	known = true
-	if reading.Draft != nil {
-		if known, err = i.score(ctx, shelf, in, doc, reading); err != nil {
-			return false, err
+) (by entered, err error) {
+	if reading.Draft != nil && !reading.Void {
+		if by.definition, err = i.score(ctx, shelf, in, doc, reading); err != nil {
+			return by, err
 		}
+		by.unknown = by.definition == nil
 	}
 	i.date(in)
 	for n := range in.Facts {
 		f := &in.Facts[n]
 		f.ID = ref.Digest("fact", in.Record.Type, in.Record.ID, string(f.Kind), f.ID)
 	}
-	return known, nil
+	return by, nil
 }
 
 func (i *Ingest) input(

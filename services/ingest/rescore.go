@@ -192,6 +192,11 @@ func (r *rescoring) send(found findings) error {
 		r.Changed += int64(len(found.changes))
 		return r.tellChanges(found.changes)
 	}
+	for _, d := range found.by {
+		if err := r.Library.Keep(r.ctx, r.tenant, d); err != nil {
+			return err
+		}
+	}
 	pending, err := r.Group.Submit(r.ctx, r.tenant, found.inputs, true)
 	if err != nil {
 		return err

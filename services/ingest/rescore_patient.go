@@ -9,6 +9,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
@@ -45,7 +46,9 @@ type findings struct {
 	unchanged int64
 	failures  []Failure
 	inputs    []decision.Input
-	changes   []Change
+	// by are the definitions that scored them.
+	by      []*instrument.Definition
+	changes []Change
 }
 
 // look reads a patient's resources from a spot on, all from one state of the store, until there are no more or enough of
@@ -108,7 +111,7 @@ func (r *rescoring) weigh(
 	if err != nil {
 		return err
 	}
-	in, known, err := r.inTurnAgain(r.ctx, shelf, x, came)
+	in, by, err := r.inTurnAgain(r.ctx, shelf, x, came)
 	if err != nil && fault.Of(err) == fault.Unavailable {
 		return err
 	}
@@ -119,11 +122,14 @@ func (r *rescoring) weigh(
 		found.failures = append(found.failures, Failure{x.Resource, fault.IssuesOf(err)})
 	case alike(stored, in.Facts):
 		found.unchanged++
-	case was != nil && is == nil && (!known || !r.knows(was)):
+	case was != nil && is == nil && (by.unknown || !r.knows(was)):
 		found.failures = append(found.failures, Failure{x.Resource, []fault.Issue{fault.Warnf("not-found", x.Type,
 			"the instrument %s in the version that scored it is not loaded: its scores were kept", was.Instrument)}})
 	default:
 		found.inputs = append(found.inputs, in)
+		if by.definition != nil {
+			found.by = append(found.by, by.definition)
+		}
 		found.changes = append(found.changes, Change{Before: x.Resource, Was: was, Is: is})
 		found.load.inputs, found.bytes = found.load.inputs+1, found.bytes+len(x.Raw)
 	}
@@ -134,13 +140,13 @@ func (r *rescoring) weigh(
 // ended before.
 func (i *Ingest) inTurnAgain(
 	ctx context.Context, shelf *catalogue.Shelf, x record.Record, came time.Time,
-) (decision.Input, bool, error) {
+) (decision.Input, entered, error) {
 	if len(x.Raw) < largeBody {
 		return i.reread(ctx, shelf, x, came)
 	}
 	n, err := i.reading.take(ctx, len(x.Raw))
 	if err != nil {
-		return decision.Input{}, false, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
+		return decision.Input{}, entered{}, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
 	}
 	defer i.reading.give(n)
 	return i.reread(ctx, shelf, x, came)

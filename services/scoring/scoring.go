@@ -103,38 +103,57 @@ type Sent struct {
 // Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire, Unprocessable for a
 // response that breaks one of our own forms, Unavailable when the store is away.
 func (s *Server) Response(ctx context.Context, sent Sent) (*rapportv1.ScoreSheet, error) {
+	scored, issues, err := s.fact(ctx, sent)
+	if err != nil {
+		return nil, err
+	}
+	sheet := wire.Sheet(scored)
+	sheet.Issues = wire.Issues(issues)
+	return sheet, nil
+}
+
+// Scored scores one FHIR QuestionnaireResponse of a tenant, in the words of the home source, as Response does, and
+// returns the fact that would be taken from it, without id and source, and what was found wrong with it. A definition that
+// is made of a Questionnaire is kept, so that it can be fetched.
+// Errors: as Response, and Unprocessable when nothing can be taken from it.
+func (s *Server) Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error) {
+	return s.fact(ctx, Sent{Tenant: t, Body: body})
+}
+
+func (s *Server) fact(ctx context.Context, sent Sent) (fact.Fact, []fault.Issue, error) {
 	source := cmp.Or(sent.Source, s.Home)
 	if !ref.ValidSource(string(source)) {
-		return nil, fault.New(fault.Invalid, fault.Errorf("value", "source", "a source has 1 to 64 letters, digits, dots or hyphens"))
+		return fact.Fact{}, nil, fault.New(fault.Invalid, fault.Errorf("value", "source", "a source has 1 to 64 letters, digits, dots or hyphens"))
 	}
 	doc, err := tree.Parse(sent.Body, tree.Limits{Bytes: maxBody})
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, nil, err
 	}
 	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
-		return nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
+		return fact.Fact{}, nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
 	}
 	reading, err := s.Reader.Read(doc, source)
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, nil, err
 	}
 	if reading.Draft == nil {
-		return nil, fault.New(fault.Unprocessable, reading.Issues...)
+		return fact.Fact{}, nil, fault.New(fault.Unprocessable, reading.Issues...)
 	}
 	shelf := s.Library.Open(sent.Tenant)
 	defer shelf.Close()
 	out, err := shelf.Score(ctx, catalogue.Case{Source: source, Doc: doc, Reading: &reading})
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, nil, err
 	}
 	if out.Definition == nil {
-		return nil, fault.New(fault.NotFound, out.Issues...)
+		return fact.Fact{}, nil, fault.New(fault.NotFound, out.Issues...)
+	}
+	if err := s.Library.Keep(ctx, sent.Tenant, out.Definition); err != nil {
+		return fact.Fact{}, nil, err
 	}
 	scores := out.Scores
 	if scores == nil {
 		scores = fact.FromSheet(out.Sheet)
 	}
-	sheet := wire.Sheet(fact.Fact{At: reading.Draft.Authored, Scores: scores})
-	sheet.Issues = wire.Issues(append(reading.Issues, out.Issues...))
-	return sheet, nil
+	return fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}, append(reading.Issues, out.Issues...), nil
 }

@@ -36,7 +36,6 @@ import (
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/rules"
-	"github.com/rapport-health/rapport/services/scoring"
 	"github.com/rapport-health/rapport/services/store/postgres"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 	"github.com/rapport-health/rapport/services/watch"
@@ -231,7 +230,7 @@ func (s *Server) openGRPC(context.Context) (err error) {
 	rapportv1.RegisterAlertServiceServer(s.grpc, &alerts.Server{
 		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
-	rapportv1.RegisterScoringServiceServer(s.grpc, &scoring.Server{Library: s.library, Reader: s.reader, Home: s.config.Home})
+	rapportv1.RegisterScoringServiceServer(s.grpc, s.scoring())
 	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{Store: s.store})
 	return nil
 }
@@ -271,7 +270,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.store, Accept: s.ingest, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
+		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
+		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})
 	if err != nil {

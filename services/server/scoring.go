@@ -20,3 +20,8 @@ func Scoring(folder string) (*scoring.Server, error) {
 		Library: catalogue.NewLibrary(loaded, nil, namer, c.Now), Reader: &fhir.Reader{Instruments: loaded, Namer: namer}, Home: c.Home,
 	}, nil
 }
+
+// scoring is the scoring room of the server.
+func (s *Server) scoring() *scoring.Server {
+	return &scoring.Server{Library: s.library, Reader: s.reader, Home: s.config.Home}
+}

@@ -45,6 +45,8 @@ type Server struct {
 	ingest    *ingest.Ingest
 	catalogue *catalogue.Catalogue
 	library   *catalogue.Library
+	// former holds definitions that are only kept, by former.
+	former    sync.Map
 	reader    *fhir.Reader
 	scheduler *deadlines.Scheduler
 	embedded  *embedded.Server

@@ -35,7 +35,7 @@ func FromSheet(sheet score.Sheet) *Scores {
 	}
 	for i, theirs := range sheet.Submitted {
 		if i == 0 {
-			s.Discrepancy = new(theirs.Submitted)
+			s.Discrepancy, s.DiscrepancyOf = new(theirs.Submitted), theirs.Score
 		}
 		s.submitted(theirs)
 	}

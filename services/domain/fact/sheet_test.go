@@ -47,7 +47,7 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 	if got.Instrument != "phq-9" || got.Version != "1.0.0" || got.Hash != def.Hash || got.Respondent != "patient" || got.Construct != "distress" {
 		t.Errorf("%+v", got)
 	}
-	if got.Discrepancy == nil || *got.Discrepancy != 12 {
+	if got.Discrepancy == nil || *got.Discrepancy != 12 || got.DiscrepancyOf != "total" {
 		t.Error("the submitted total differs and must be kept", got.Discrepancy)
 	}
 	items := []fact.Item{

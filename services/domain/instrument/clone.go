@@ -30,3 +30,14 @@ func (d *Definition) Digest(rest ...string) (string, error) {
 	}
 	return ref.Digest(append([]string{"instrument", string(data)}, rest...)...), nil
 }
+
+// Restore is a definition that was kept as its Body, with the hash that it had; nil for one that this program does not
+// read any more.
+func Restore(body []byte, hash string) *Definition {
+	d := new(Definition)
+	if json.Unmarshal(body, d) != nil || len(d.compile(true)) > 0 {
+		return nil
+	}
+	d.Hash = hash
+	return d
+}
