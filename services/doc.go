@@ -32,6 +32,7 @@
 //	store/rows          the flat form in which both answers keep what was decided
 //	store/postgres      the shared answer
 //	store/sqlite        the embedded answer
+//	catalogue           every instrument, form and map of a clinic; a reading to its scores
 //	auth                a token to a principal
 //	commit              group commit: many submissions, one transaction, each alone in its failure
 //	ingest              IngestService; Accept, which every door calls

@@ -11,8 +11,9 @@ import (
 	"text/tabwriter"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/scoring"
 	"github.com/rapport-health/rapport/services/server"
 )
@@ -22,7 +23,9 @@ type scoreCmd struct {
 	Output     string `short:"o" name:"output" enum:"auto,text,json" default:"auto" help:"text, json (one object per response), or auto: text on a terminal, json elsewhere (${default})." placeholder:"FORM" env:"-"`
 	Instrument string `help:"Instrument of --answers, such as wai-sr." placeholder:"ID" env:"-"`
 	Answers    string `help:"Ordinals as printed, in the order of the form, - for unanswered: 4,4,5,-,5." placeholder:"LIST" env:"-"`
-	File       string `arg:"" optional:"" help:"QuestionnaireResponse JSON or NDJSON, or - for standard input."`
+	Source     string `default:"ehr" help:"Source whose map of --instruments is applied (${default})." placeholder:"NAME" env:"-"`
+	instrumentsFlag
+	File string `arg:"" optional:"" help:"QuestionnaireResponse JSON or NDJSON, or - for standard input."`
 }
 
 // Help shows examples.
@@ -35,7 +38,7 @@ func (scoreCmd) Help() string {
 
 // Run scores.
 func (c scoreCmd) Run(ctx context.Context, s streams) error {
-	room, err := server.Scoring()
+	room, err := server.Scoring(c.Instruments)
 	if err != nil {
 		return err
 	}
@@ -69,7 +72,7 @@ func (c scoreCmd) files(ctx context.Context, s streams, room *scoring.Server) er
 			fmt.Fprintln(s.err, "rapport:", err)
 			continue
 		}
-		sheet, err := room.Response(i.body)
+		sheet, err := room.Response(ctx, scoring.Sent{Source: ref.Source(c.Source), Body: i.body})
 		if err != nil {
 			failed = true
 			fmt.Fprintf(s.err, "%s: %s\n", i, located(err))
@@ -186,18 +189,30 @@ func directionWord(d rapportv1.Direction) string {
 
 // instrumentsCmd lists the instruments.
 type instrumentsCmd struct {
+	Show instrumentsShowCmd `cmd:"" default:"withargs" help:"List the instruments, or show one as its scoring sheet."`
+	Lint instrumentsLintCmd `cmd:"" help:"Check packs, FHIR Questionnaires, overlays and source maps."`
+}
+
+// instrumentsFlag is the folder of a clinic.
+type instrumentsFlag struct {
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships." env:"RAPPORT_INSTRUMENTS"`
+}
+
+// instrumentsShowCmd lists the instruments, or shows one.
+type instrumentsShowCmd struct {
 	outputFlag
+	instrumentsFlag
 	ID string `arg:"" optional:"" help:"Show this one as its scoring sheet."`
 }
 
 // Help shows examples.
-func (instrumentsCmd) Help() string {
+func (instrumentsShowCmd) Help() string {
 	return "Examples:\n  rapport instruments\n  rapport instruments phq-9\n  rapport instruments wai-sr -o json"
 }
 
 // Run lists, or shows one.
-func (c instrumentsCmd) Run(s streams) error {
-	registry, err := instrument.Builtin()
+func (c instrumentsShowCmd) Run(s streams) error {
+	registry, err := catalogue.Open(c.Instruments)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // show prints a definition as a scoring sheet that can be laid beside its paper.
-func (c instrumentsCmd) show(s streams, d *instrument.Definition) error {
+func (c instrumentsShowCmd) show(s streams, d *instrument.Definition) error {
 	if c.json() {
 		return json.NewEncoder(s.out).Encode(d)
 	}

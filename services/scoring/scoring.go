@@ -2,13 +2,14 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/response"
 	"github.com/rapport-health/rapport/services/domain/score"
@@ -20,16 +21,15 @@ import (
 // maxBody is the largest response that is scored, in bytes.
 const maxBody = 16 << 20
 
-// dryRun is the source of what is only scored: its references are read and forgotten.
-const dryRun = "score"
-
 // Server answers ScoringService.
 type Server struct {
 	rapportv1.UnimplementedScoringServiceServer
-	// Instruments score.
-	Instruments *instrument.Registry
+	// Library scores.
+	Library *catalogue.Library
 	// Reader reads FHIR.
 	Reader *fhir.Reader
+	// Home is the source of what names none.
+	Home ref.Source
 }
 
 // ListInstruments returns every instrument.
@@ -38,7 +38,7 @@ func (s *Server) ListInstruments(ctx context.Context, _ *rapportv1.ListInstrumen
 		return nil, wire.Error(err)
 	}
 	resp := &rapportv1.ListInstrumentsResponse{}
-	for _, d := range s.Instruments.All() {
+	for _, d := range s.Library.All() {
 		resp.Instruments = append(resp.Instruments, wire.Instrument(d))
 	}
 	return resp, nil
@@ -46,14 +46,14 @@ func (s *Server) ListInstruments(ctx context.Context, _ *rapportv1.ListInstrumen
 
 // Score scores one response.
 func (s *Server) Score(ctx context.Context, req *rapportv1.ScoreRequest) (*rapportv1.ScoreResponse, error) {
-	if _, err := auth.From(ctx); err != nil {
+	p, err := auth.From(ctx)
+	if err != nil {
 		return nil, wire.Error(err)
 	}
 	var sheet *rapportv1.ScoreSheet
-	var err error
 	switch r := req.GetResponse().(type) {
 	case *rapportv1.ScoreRequest_QuestionnaireResponse:
-		sheet, err = s.Response(r.QuestionnaireResponse)
+		sheet, err = s.Response(ctx, Sent{p.Tenant, ref.Source(req.GetSource()), r.QuestionnaireResponse})
 	case *rapportv1.ScoreRequest_Answers:
 		sheet, err = s.Answers(r.Answers.GetInstrument(), ordinals(r.Answers.GetAnswers()))
 	default:
@@ -76,7 +76,7 @@ func ordinals(answers []*rapportv1.Answer) []*float64 {
 // Answers scores plain ordinals in the order of the printed form; nil is unanswered.
 // Errors: NotFound for an unknown instrument, Invalid for ordinals that cannot be.
 func (s *Server) Answers(id string, answers []*float64) (*rapportv1.ScoreSheet, error) {
-	definition, err := s.Instruments.Lookup(id)
+	definition, err := s.Library.Lookup(id)
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +89,21 @@ func (s *Server) Answers(id string, answers []*float64) (*rapportv1.ScoreSheet, 
 	return sheet, nil
 }
 
+// Sent is one QuestionnaireResponse, and whose words it speaks.
+type Sent struct {
+	// Tenant whose stored Questionnaires are meant.
+	Tenant ref.Tenant
+	// Source whose map is applied; empty is the home source.
+	Source ref.Source
+	// Body is the FHIR JSON.
+	Body []byte
+}
+
 // Response scores one FHIR QuestionnaireResponse. What an EHR's form leaves unclear is told as issues of the sheet.
-// Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire.
-func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
-	scored, issues, err := s.fact(body)
+// Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire, Unprocessable for a
+// response that breaks one of our own forms, Unavailable when the store is away.
+func (s *Server) Response(ctx context.Context, sent Sent) (*rapportv1.ScoreSheet, error) {
+	scored, issues, err := s.fact(ctx, sent)
 	if err != nil {
 		return nil, err
 	}
@@ -101,35 +112,48 @@ func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
 	return sheet, nil
 }
 
-// Scored scores one FHIR QuestionnaireResponse of a tenant, as Response does, and returns the fact that would be taken
-// from it, without id and source, and what was found wrong with it.
+// Scored scores one FHIR QuestionnaireResponse of a tenant, in the words of the home source, as Response does, and
+// returns the fact that would be taken from it, without id and source, and what was found wrong with it. A definition that
+// is made of a Questionnaire is kept, so that it can be fetched.
 // Errors: as Response, and Unprocessable when nothing can be taken from it.
-func (s *Server) Scored(_ context.Context, _ ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error) {
-	return s.fact(body)
+func (s *Server) Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error) {
+	return s.fact(ctx, Sent{Tenant: t, Body: body})
 }
 
-func (s *Server) fact(body []byte) (fact.Fact, []fault.Issue, error) {
-	doc, err := tree.Parse(body, tree.Limits{Bytes: maxBody})
+func (s *Server) fact(ctx context.Context, sent Sent) (fact.Fact, []fault.Issue, error) {
+	source := cmp.Or(sent.Source, s.Home)
+	if !ref.ValidSource(string(source)) {
+		return fact.Fact{}, nil, fault.New(fault.Invalid, fault.Errorf("value", "source", "a source has 1 to 64 letters, digits, dots or hyphens"))
+	}
+	doc, err := tree.Parse(sent.Body, tree.Limits{Bytes: maxBody})
 	if err != nil {
 		return fact.Fact{}, nil, err
 	}
 	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
 		return fact.Fact{}, nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
 	}
-	reading, err := s.Reader.Read(doc, dryRun)
+	reading, err := s.Reader.Read(doc, source)
 	if err != nil {
 		return fact.Fact{}, nil, err
 	}
 	if reading.Draft == nil {
 		return fact.Fact{}, nil, fault.New(fault.Unprocessable, reading.Issues...)
 	}
-	definition, err := s.Instruments.Lookup(reading.Draft.Questionnaire)
+	shelf := s.Library.Open(sent.Tenant)
+	defer shelf.Close()
+	out, err := shelf.Score(ctx, catalogue.Case{Source: source, Doc: doc, Reading: &reading})
 	if err != nil {
 		return fact.Fact{}, nil, err
 	}
-	answered, issues := response.Bind(definition, *reading.Draft)
-	scores := fact.FromSheet(score.Score(definition, answered).By(reading.Respondent))
-	scores.Clinician, scores.Encounter = reading.Clinician, reading.Encounter
-	scored := fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}
-	return scored, append(reading.Issues, issues...), nil
+	if out.Definition == nil {
+		return fact.Fact{}, nil, fault.New(fault.NotFound, out.Issues...)
+	}
+	if err := s.Library.Keep(ctx, sent.Tenant, out.Definition); err != nil {
+		return fact.Fact{}, nil, err
+	}
+	scores := out.Scores
+	if scores == nil {
+		scores = fact.FromSheet(out.Sheet)
+	}
+	return fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}, append(reading.Issues, out.Issues...), nil
 }

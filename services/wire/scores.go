@@ -32,7 +32,10 @@ func Sheet(f fact.Fact) *rapportv1.ScoreSheet {
 
 func scoreOf(s fact.Score) *rapportv1.Score {
 	direction := rapportv1.Direction_DIRECTION_HIGHER_WORSE
-	if s.HigherBetter {
+	switch {
+	case s.Undirected:
+		direction = rapportv1.Direction_DIRECTION_UNSPECIFIED
+	case s.HigherBetter:
 		direction = rapportv1.Direction_DIRECTION_HIGHER_BETTER
 	}
 	return &rapportv1.Score{

@@ -350,7 +350,10 @@ type ScoreRequest struct {
 	//
 	//	*ScoreRequest_QuestionnaireResponse
 	//	*ScoreRequest_Answers
-	Response      isScoreRequest_Response `protobuf_oneof:"response"`
+	Response isScoreRequest_Response `protobuf_oneof:"response"`
+	// Source in whose words a questionnaire_response speaks: its map is applied, and the Questionnaires that it has sent are
+	// meant. Empty for the home source of the server.
+	Source        string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -408,6 +411,13 @@ func (x *ScoreRequest) GetAnswers() *Answers {
 		}
 	}
 	return nil
+}
+
+func (x *ScoreRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
 }
 
 type isScoreRequest_Response interface {
@@ -508,10 +518,11 @@ const file_rapport_v1_scoring_proto_rawDesc = "" +
 	"\aanswers\x18\x02 \x03(\v2\x12.rapport.v1.AnswerR\aanswers\"-\n" +
 	"\x06Answer\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\x01H\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"\x84\x01\n" +
+	"\x06_value\"\x9c\x01\n" +
 	"\fScoreRequest\x127\n" +
 	"\x16questionnaire_response\x18\x01 \x01(\fH\x00R\x15questionnaireResponse\x12/\n" +
-	"\aanswers\x18\x02 \x01(\v2\x13.rapport.v1.AnswersH\x00R\aanswersB\n" +
+	"\aanswers\x18\x02 \x01(\v2\x13.rapport.v1.AnswersH\x00R\aanswers\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06sourceB\n" +
 	"\n" +
 	"\bresponse\"=\n" +
 	"\rScoreResponse\x12,\n" +
