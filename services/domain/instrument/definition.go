@@ -143,16 +143,21 @@ func (i *Item) Answers() *Scale { return i.scale }
 
 // Used is the value with which a printed ordinal enters the scores: recoded, then reversed.
 func (i *Item) Used(ordinal float64) float64 {
-	for k := range i.Recode {
-		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
-			ordinal = r.Value
-			break
-		}
-	}
+	ordinal = i.Recoded(ordinal)
 	if i.Reverse == nil {
 		return ordinal
 	}
 	return *i.Reverse - ordinal
+}
+
+// Recoded is the value that counts for a printed ordinal before any reversal.
+func (i *Item) Recoded(ordinal float64) float64 {
+	for k := range i.Recode {
+		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
+			return r.Value
+		}
+	}
+	return ordinal
 }
 
 // Bounds are the lowest and the highest value with which the item can enter the scores.
