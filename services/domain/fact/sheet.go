@@ -8,9 +8,6 @@ import (
 // VersionExternal is the Version of scores that arrived ready-made.
 const VersionExternal = "external"
 
-// ready is the status of a definition that needs no word of warning.
-const ready = "ready"
-
 // FromSheet is what a score sheet says, as a fact keeps it. Who the scores are about, in which encounter, is added by
 // those who know the resource.
 func FromSheet(sheet score.Sheet) *Scores {
@@ -23,7 +20,7 @@ func FromSheet(sheet score.Sheet) *Scores {
 		Items:         make([]Item, len(sheet.Items)),
 		SafetyUnknown: sheet.SafetyUnknown,
 	}
-	if def.Status != ready {
+	if def.Status != instrument.Ready {
 		s.Status = def.Status
 	}
 	for i := range sheet.Scores {

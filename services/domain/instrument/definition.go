@@ -16,6 +16,15 @@ const (
 	ItemSystem   = Base + "/CodeSystem/items"
 )
 
+// The statuses of a definition.
+const (
+	Ready = "ready"
+	// Provisional: the key or the bands are unconfirmed, and so is every score.
+	Provisional = "provisional"
+	// LicenceReview: the key is known; a lawyer has yet to look at the licence.
+	LicenceReview = "licence-review"
+)
+
 // Definition is one version of one instrument.
 type Definition struct {
 	// ID in kebab case, such as `phq-9`.
