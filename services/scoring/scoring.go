@@ -3,6 +3,9 @@ package scoring
 
 import (
 	"context"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
@@ -52,9 +55,11 @@ func (s *Server) Score(ctx context.Context, req *rapportv1.ScoreRequest) (*rappo
 	var err error
 	switch r := req.GetResponse().(type) {
 	case *rapportv1.ScoreRequest_QuestionnaireResponse:
-		sheet, err = s.Response(r.QuestionnaireResponse)
+		sheet, err = s.Response(r.QuestionnaireResponse, req.GetExplain())
 	case *rapportv1.ScoreRequest_Answers:
-		sheet, err = s.Answers(r.Answers.GetInstrument(), ordinals(r.Answers.GetAnswers()))
+		sheet, err = s.Answers(Answered{
+			Instrument: r.Answers.GetInstrument(), Ordinals: ordinals(r.Answers.GetAnswers()), Variant: r.Answers.GetVariant(),
+		}, req.GetExplain())
 	default:
 		err = fault.New(fault.Invalid, fault.Errorf("required", "response", "send a questionnaire_response or answers"))
 	}
@@ -72,25 +77,49 @@ func ordinals(answers []*rapportv1.Answer) []*float64 {
 	return out
 }
 
-// Answers scores plain ordinals in the order of the printed form; nil is unanswered.
-// Errors: NotFound for an unknown instrument, Invalid for ordinals that cannot be.
-func (s *Server) Answers(id string, answers []*float64) (*rapportv1.ScoreSheet, error) {
-	definition, err := s.Instruments.Lookup(id)
+// Answered are plain answers to an instrument.
+type Answered struct {
+	// Instrument id.
+	Instrument string
+	// Ordinals in the order of the printed form; nil is unanswered.
+	Ordinals []*float64
+	// Variant in which they are numbered; empty for the instrument's own.
+	Variant string
+}
+
+// Answers scores plain ordinals; explain adds how each score came about.
+// Errors: NotFound for an unknown instrument, Invalid for ordinals or a variant that cannot be.
+func (s *Server) Answers(a Answered, explain bool) (*rapportv1.ScoreSheet, error) {
+	definition, err := s.lookup(a.Instrument)
 	if err != nil {
 		return nil, err
 	}
-	answered, issues := response.FromOrdinals(definition, answers, "")
+	answered, issues := response.FromOrdinals(definition, a.Ordinals, a.Variant)
 	if fault.Any(issues) {
 		return nil, fault.New(fault.Invalid, issues...)
 	}
-	sheet := wire.Sheet(fact.Fact{Scores: fact.FromSheet(score.Score(definition, answered))})
-	sheet.Issues = wire.Issues(issues)
-	return sheet, nil
+	scored := score.Score(definition, answered)
+	scored.Assumed = !versioned(a.Instrument)
+	return sheetOf(scored, explain, issues), nil
 }
 
-// Response scores one FHIR QuestionnaireResponse. What an EHR's form leaves unclear is told as issues of the sheet.
+// versioned says whether a name of an instrument names a version of it.
+func versioned(name string) bool { return strings.Contains(name, "|") }
+
+// sheetOf is what was scored as a sheet in protobuf.
+func sheetOf(scored score.Sheet, explain bool, issues []fault.Issue) *rapportv1.ScoreSheet {
+	sheet := wire.Sheet(fact.Fact{Scores: fact.FromSheet(scored)})
+	sheet.Issues = wire.Issues(issues)
+	if explain {
+		sheet.Workings = wire.Workings(&scored)
+	}
+	return sheet
+}
+
+// Response scores one FHIR QuestionnaireResponse; explain adds how each score came about. What an EHR's form leaves
+// unclear is told as issues of the sheet.
 // Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire.
-func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
+func (s *Server) Response(body []byte, explain bool) (*rapportv1.ScoreSheet, error) {
 	doc, err := tree.Parse(body, tree.Limits{Bytes: maxBody})
 	if err != nil {
 		return nil, err
@@ -110,9 +139,12 @@ func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
 		return nil, err
 	}
 	answered, issues := response.Bind(definition, *reading.Draft)
-	scores := fact.FromSheet(score.Score(definition, answered).By(reading.Respondent))
-	scores.Clinician = reading.Clinician
-	sheet := wire.Sheet(fact.Fact{At: reading.Draft.Authored, Scores: scores})
-	sheet.Issues = wire.Issues(append(reading.Issues, issues...))
+	scored := score.Score(definition, answered).By(reading.Respondent)
+	scored.Assumed = !versioned(reading.Draft.Questionnaire)
+	sheet := sheetOf(scored, explain, append(reading.Issues, issues...))
+	sheet.Clinician = string(reading.Clinician)
+	if at := reading.Draft.Authored; !at.IsZero() {
+		sheet.Effective = timestamppb.New(at)
+	}
 	return sheet, nil
 }

@@ -125,3 +125,9 @@ func followed(instrument, code string) bool {
 	return !strings.HasSuffix(code, "-mean") ||
 		slices.ContainsFunc(detectors, func(d Detector) bool { return d.Instrument == instrument && d.Code == code })
 }
+
+// Watches says whether a detector, or a step of a session form, looks at a score, so that its ratings have events.
+func Watches(instrument, code string) bool {
+	return slices.ContainsFunc(detectors, func(d Detector) bool { return d.Instrument == instrument && d.Code == code }) ||
+		slices.ContainsFunc(steps, func(s Step) bool { return s.Instrument == instrument && s.Code == code })
+}
