@@ -110,11 +110,12 @@ func verdicts(v *rapportv1.ChangeVerdict, resp *rapportv1.ChangeResponse) []verd
 	if stats != nil && stats.Important != nil {
 		important += fmt.Sprintf(", from %s points on", decimal(stats.GetImportant()))
 	}
-	class := v.GetClass()
-	if class == "" {
+	class := v.GetClass() + ", the cut-off is " + decimal(stats.GetCutoff())
+	switch {
+	case stats == nil || stats.Cutoff == nil:
+		class = "not known: no cut-off"
+	case v.GetClass() == "":
 		class = "not known"
-	} else {
-		class += ", the cut-off is " + decimal(stats.GetCutoff())
 	}
 	return []verdict{
 		{"reliable", reliable + doubted(stats.GetReliableUnconfirmed())},
@@ -128,7 +129,7 @@ func verdicts(v *rapportv1.ChangeVerdict, resp *rapportv1.ChangeResponse) []verd
 func yes(holds *bool) string {
 	switch {
 	case holds == nil:
-		return "not known"
+		return "not known: no statistic"
 	case *holds:
 		return "yes"
 	default:

@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/scoring"
@@ -41,9 +41,6 @@ func (c instrumentsCmd) Run(s streams) error {
 	return err
 }
 
-// titleRoom is what 80 columns leave for a title.
-const titleRoom = 34
-
 func (c instrumentsCmd) list(s streams, all []*instrument.Definition) error {
 	if c.json() {
 		for _, d := range all {
@@ -53,13 +50,14 @@ func (c instrumentsCmd) list(s streams, all []*instrument.Definition) error {
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(s.out, 0, 4, 1, ' ', 0)
-	fmt.Fprintln(w, "ID\tCONSTRUCT\tITEMS\t\tTITLE")
+	wide := 0
 	for _, d := range all {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", d.ID, d.Construct, len(d.Items), marks(d), cut(d.Title, titleRoom))
+		wide = max(wide, len(d.ID))
 	}
-	if err := w.Flush(); err != nil {
-		return err
+	const line = "%-*s  %-9s  %5s  %-2s  %s\n"
+	fmt.Fprintf(s.out, line, wide, "ID", "CONSTRUCT", "ITEMS", "", "TITLE")
+	for _, d := range all {
+		fmt.Fprintf(s.out, line, wide, d.ID, d.Construct, strconv.Itoa(len(d.Items)), marks(d), cut(d.Title, max(12, width-wide-24)))
 	}
 	_, err := fmt.Fprintln(s.out, "\n? a scoring key or band is unconfirmed   L licence review pending\n"+
 		"`rapport instruments ID` shows the scoring sheet of one.")

@@ -30,7 +30,7 @@ func (p *page) heading(title string, e instrument.Evidence) {
 func (p *page) entry(first string, column int, text string) {
 	room := columns - column
 	head := pad(first, column)
-	if utf8.RuneCountInString(first) >= column && text != "" {
+	if first != "" && utf8.RuneCountInString(first) >= column && text != "" {
 		p.line("%s", first)
 		head = pad("", column)
 	}

@@ -160,11 +160,24 @@ func (p *page) scale(name string, s *instrument.Scale) {
 		if text == "" {
 			text = strings.ToLower(o.Display)
 		}
-		p.entry(fmt.Sprintf("%7s", instrument.Decimal(o.Ordinal)), 9, pad(text, 34)+codes(o.Codes))
+		p.option(instrument.Decimal(o.Ordinal), text, codes(o.Codes))
 	}
 	if len(s.Blank) > 0 {
 		p.entry("", 6, "no answer: "+codes(s.Blank))
 	}
+}
+
+// labelled is how wide the labels of options are set.
+const labelled = 34
+
+// option is an answer with its codes beside it, or below it where both are long.
+func (p *page) option(ordinal, text, codes string) {
+	if len(text) < labelled && 9+labelled+len(codes) <= columns {
+		p.line("%7s  %s%s", ordinal, pad(text, labelled), codes)
+		return
+	}
+	p.entry(fmt.Sprintf("%7s", ordinal), 9, text)
+	p.field("", 9+labelled, codes)
 }
 
 func (p *page) alerts(d *instrument.Definition) {

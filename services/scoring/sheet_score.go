@@ -88,7 +88,7 @@ func (p *page) change(s *instrument.Score) {
 	if i := s.Change.Important; i != nil {
 		text := fmt.Sprintf("from %s points on", instrument.Decimal(i.Points))
 		if i.Percent != 0 {
-			text += fmt.Sprintf(", or %s %% of the first value (for people to read)", instrument.Decimal(i.Percent))
+			text += fmt.Sprintf(", or %s %% of the first value (not used)", instrument.Decimal(i.Percent))
 		}
 		p.fact("Important", backed(text+population(i.Population, i.N), i.Evidence))
 	}
@@ -113,7 +113,7 @@ func (p *page) ladder(s *instrument.Score) {
 	}
 	var said []string
 	for _, band := range s.Bands.Codes() {
-		said = append(said, band+" is "+s.Distress.Levels[band])
+		said = append(said, band+" = "+s.Distress.Levels[band])
 	}
 	p.fact("Distress", backed(s.Distress.Part+": "+strings.Join(slices.Compact(said), ", "), s.Distress.Evidence))
 }
