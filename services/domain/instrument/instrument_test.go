@@ -24,7 +24,10 @@ func TestEveryBuiltInPackLoads(t *testing.T) {
 	for _, d := range builtin(t).All() {
 		ids = append(ids, d.ID)
 	}
-	want := []string{"ears", "gad-7", "pcs", "phq-2", "phq-9", "pseq", "srs", "tsk-11", "wai-sr"}
+	want := []string{
+		"care", "dass-21", "ears", "fabq", "gad-2", "gad-7", "isi", "k10", "k6", "ompsq-sf", "pc-ptsd-5", "pcs", "phq-2", "phq-4",
+		"phq-8", "phq-9", "pseq", "pseq-2", "siras", "srs", "start-back", "start-msk", "tsk-11", "tsk-17", "wai-s", "wai-sr", "wai-srt",
+	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
 	}
@@ -47,7 +50,7 @@ func TestLookupByAnyNameButNeverByTheNearest(t *testing.T) {
 	}
 	for _, name := range []string{
 		"", "PHQ-9", "phq-9|", "phq-9|1.0", "phq-9|1.0.1", own + "|2.0.0", "http://loinc.org/q/44249-1|1.0.0",
-		"http://loinc.org/q/44249-1|2.82", "Questionnaire/eU7x", "Questionnaire/phq-9|1.0.0", "phq-8", own + "#1",
+		"http://loinc.org/q/44249-1|2.82", "Questionnaire/eU7x", "Questionnaire/phq-9|1.0.0", "phq-15", own + "#1",
 	} {
 		if d, err := r.Lookup(name); fault.Of(err) != fault.NotFound || err == nil || d != nil {
 			t.Errorf("%q found %v, %v", name, d, err)

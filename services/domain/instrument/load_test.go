@@ -142,25 +142,34 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"an unknown part", `"part": "general"`, `"part": "joy"`, "", "must be one of depression"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := load(map[string]string{"demo.json": strings.Replace(sound, c.old, c.new, 1)})
-			if fault.Of(err) != fault.Invalid {
-				t.Fatalf("loaded: %v", err)
-			}
-			line := lineOf(t, cmp.Or(c.at, c.old))
-			where := fmt.Sprintf("demo.json:%d", line)
-			for _, issue := range fault.IssuesOf(err) {
-				located := issue.Path == where || issue.Path == "demo.json" && strings.HasPrefix(issue.Text, fmt.Sprintf("line %d:", line))
-				if located && strings.Contains(issue.Text, c.reason) {
-					return
-				}
-			}
-			t.Errorf("no issue at %s says %q: %v", where, c.reason, err)
+			wantRefused(t, sound, c.old, c.new, c.at, c.reason)
 		})
 	}
 }
 
-func lineOf(t *testing.T, text string) int {
-	before, _, found := strings.Cut(sound, text)
+// wantRefused puts one text of a pack for another, and wants it refused with the line of at (of old, when at is empty)
+// and with the reason.
+func wantRefused(t *testing.T, pack, old, replacement, at, reason string) {
+	t.Helper()
+	_, err := load(map[string]string{"demo.json": strings.Replace(pack, old, replacement, 1)})
+	if fault.Of(err) != fault.Invalid {
+		t.Fatalf("loaded: %v", err)
+	}
+	lineOf(t, pack, old)
+	line := lineOf(t, pack, cmp.Or(at, old))
+	where := fmt.Sprintf("demo.json:%d", line)
+	for _, issue := range fault.IssuesOf(err) {
+		located := issue.Path == where || issue.Path == "demo.json" && strings.HasPrefix(issue.Text, fmt.Sprintf("line %d:", line))
+		if located && strings.Contains(issue.Text, reason) {
+			return
+		}
+	}
+	t.Errorf("no issue at %s says %q: %v", where, reason, err)
+}
+
+func lineOf(t *testing.T, pack, text string) int {
+	t.Helper()
+	before, _, found := strings.Cut(pack, text)
 	if !found {
 		t.Fatalf("the sound pack holds no %s", text)
 	}

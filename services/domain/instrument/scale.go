@@ -90,6 +90,17 @@ func (s *Scale) ByDisplay(display string) (float64, bool) {
 	return 0, false
 }
 
+// ByTruth is the ordinal of yes (true) or no, on a scale that has 1 for the one and 0 for the other and nothing else.
+func (s *Scale) ByTruth(yes bool) (float64, bool) {
+	if low, high := s.Bounds(); low != 0 || high != 1 || len(s.Options) != 2 && s.Step != 1 {
+		return 0, false
+	}
+	if yes {
+		return 1, true
+	}
+	return 0, true
+}
+
 // All are the ordinals of the scale, lowest first.
 func (s *Scale) All() iter.Seq[float64] {
 	return func(yield func(float64) bool) {

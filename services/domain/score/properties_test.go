@@ -3,6 +3,7 @@ package score_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,17 +25,7 @@ func forEach(t *testing.T, property func(*rapid.T, *instrument.Definition)) {
 
 // drawOrdinal is an answer on the item's scale.
 func drawOrdinal(t *rapid.T, item *instrument.Item) float64 {
-	low, high := item.Answers().Bounds()
-	step := 1.0
-	if _, tenths := item.Answers().Ordinal(low + 0.1); tenths {
-		step = 0.1
-	}
-	n := rapid.IntRange(0, int(math.Round((high-low)/step))).Draw(t, fmt.Sprintf("item %d", item.Number))
-	x, ok := item.Answers().Ordinal(low + float64(n)*step)
-	if !ok {
-		t.Fatalf("%v is not on the scale of item %d", low+float64(n)*step, item.Number)
-	}
-	return x
+	return rapid.SampledFrom(slices.Collect(item.Answers().All())).Draw(t, fmt.Sprintf("item %d", item.Number))
 }
 
 // drawForm answers every item, or leaves it blank now and then.
@@ -79,7 +70,7 @@ func TestScoresStayInTheirRangeAndEachHasItsBand(t *testing.T) {
 	})
 }
 
-func TestRaisingOneUsedValueNeverLowersAScore(t *testing.T) {
+func TestRaisingOneUsedValueMovesAScoreOneWayOnly(t *testing.T) {
 	forEach(t, func(t *rapid.T, def *instrument.Definition) {
 		form := drawForm(t, def, false)
 		i := rapid.IntRange(0, len(form)-1).Draw(t, "which")
@@ -89,11 +80,19 @@ func TestRaisingOneUsedValueNeverLowersAScore(t *testing.T) {
 		for n := range before.Scores {
 			moved := after.Scores[n].Value - before.Scores[n].Value
 			used := after.Items[i].Used - before.Items[i].Used
+			if falls(before.Scores[n].Key) {
+				moved = -moved
+			}
 			if moved*used < 0 {
 				t.Fatalf("%s moved by %v when item %d moved by %v", before.Scores[n].Key.Code, moved, i+1, used)
 			}
 		}
 	})
+}
+
+// falls says that a score goes down as its items go up: a table may turn the direction round.
+func falls(key *instrument.Score) bool {
+	return key.Table != nil && key.Table.Rows[0][1] > key.Table.Rows[len(key.Table.Rows)-1][1]
 }
 
 func TestTheExtremeAnswersGiveTheExtremesOfTheRange(t *testing.T) {
@@ -108,13 +107,32 @@ func TestTheExtremeAnswersGiveTheExtremesOfTheRange(t *testing.T) {
 		}
 		atLow, atHigh := sheetOf(t, def, lowest), sheetOf(t, def, highest)
 		for n := range atLow.Scores {
-			key := atLow.Scores[n].Key
-			if atLow.Scores[n].Value != key.Min || atHigh.Scores[n].Value != key.Max {
-				t.Errorf("%s %s: %v to %v, not %v to %v", def.ID, key.Code,
-					atLow.Scores[n].Value, atHigh.Scores[n].Value, key.Min, key.Max)
+			key, low, high := atLow.Scores[n].Key, atLow.Scores[n].Value, atHigh.Scores[n].Value
+			if falls(key) {
+				low, high = high, low
+			}
+			if low != key.Min || high != key.Max {
+				t.Errorf("%s %s: %v to %v, not %v to %v", def.ID, key.Code, low, high, key.Min, key.Max)
 			}
 		}
 	}
+}
+
+func TestWhatAScoreDoesNotUseDoesNotMoveIt(t *testing.T) {
+	forEach(t, func(t *rapid.T, def *instrument.Definition) {
+		form := drawForm(t, def, true)
+		i := rapid.IntRange(0, len(form)-1).Draw(t, "which")
+		before := sheetOf(t, def, form)
+		form[i] = new(drawOrdinal(t, &def.Items[i]))
+		after := sheetOf(t, def, form)
+		for n := range before.Scores {
+			key := before.Scores[n].Key
+			uses := slices.Contains(key.Items, i+1) || len(key.Of) > 0 || key.Gate != nil && key.Gate.Item == i+1
+			if b, a := before.Scores[n], after.Scores[n]; !uses && (a.Value != b.Value || a.NotScorable != b.NotScorable) {
+				t.Fatalf("item %d moved %s from %v to %v", i+1, key.Code, b.Value, a.Value)
+			}
+		}
+	})
 }
 
 func TestTheOrderOfItemsOnTheWireChangesNothing(t *testing.T) {
@@ -134,20 +152,49 @@ func TestAScoreIsThereWhenEnoughItemsAreAnswered(t *testing.T) {
 	forEach(t, func(t *rapid.T, def *instrument.Definition) {
 		form := drawForm(t, def, true)
 		for _, r := range sheetOf(t, def, form).Scores {
-			if r.Key.Kind == instrument.KindScores {
+			if len(r.Key.Items) == 0 {
 				continue
 			}
-			answered := 0
-			for _, number := range r.Key.Items {
-				if form[number-1] != nil {
-					answered++
-				}
+			there, prorated := expected(r.Key, form)
+			if r.Scorable() != there || r.Prorated != prorated {
+				t.Fatalf("%s: %q, prorated %v; expected there %v, prorated %v", r.Key.Code, r.NotScorable, r.Prorated, there, prorated)
 			}
-			if r.Scorable() != (answered > 0 && answered >= r.Key.Required()) {
-				t.Fatalf("%s with %d answered of %d required: %q", r.Key.Code, answered, r.Key.Required(), r.NotScorable)
+		}
+	})
+}
+
+// expected says whether the answers are enough for a score of items, and whether they then stand for missing ones.
+func expected(key *instrument.Score, form []*float64) (there, prorated bool) {
+	if g := key.Gate; g != nil {
+		if x := form[g.Item-1]; x == nil || *x != g.Open {
+			return x != nil, false
+		}
+	}
+	answered := 0
+	for _, number := range key.Items {
+		if form[number-1] != nil {
+			answered++
+		}
+	}
+	there = answered > 0 && answered >= key.Required()
+	return there, there && answered < len(key.Items) && key.Missing.Rule == instrument.MissingProrate
+}
+
+func TestAScoreMadeOfOthersNeedsEveryOneOfThem(t *testing.T) {
+	forEach(t, func(t *rapid.T, def *instrument.Definition) {
+		sheet := sheetOf(t, def, drawForm(t, def, true))
+		for _, r := range sheet.Scores {
+			if len(r.Key.Of) == 0 {
+				continue
 			}
-			if r.Prorated != (r.Scorable() && answered < len(r.Key.Items)) {
-				t.Fatalf("%s with %d answered: prorated %v", r.Key.Code, answered, r.Prorated)
+			there, prorated := true, false
+			for _, code := range r.Key.Of {
+				part := sheet.Result(code)
+				there, prorated = there && part.Scorable(), prorated || part.Prorated
+			}
+			off := r.NotScorable == score.NotInTable && prorated
+			if r.Scorable() != there && !off || r.Prorated != (r.Scorable() && prorated) {
+				t.Fatalf("%s: %q, prorated %v; its parts there %v, prorated %v", r.Key.Code, r.NotScorable, r.Prorated, there, prorated)
 			}
 		}
 	})
@@ -169,13 +216,18 @@ func TestLeavingOutOneMoreAnswerNeverMakesAScoreAppear(t *testing.T) {
 
 func TestReversalTwiceIsTheAnswerAgain(t *testing.T) {
 	forEach(t, func(t *rapid.T, def *instrument.Definition) {
-		item := &def.Items[rapid.IntRange(0, len(def.Items)-1).Draw(t, "which")]
-		x := drawOrdinal(t, item)
+		item := def.Items[rapid.IntRange(0, len(def.Items)-1).Draw(t, "which")]
+		x := drawOrdinal(t, &item)
+		used := item.Used(x)
+		if low, high := item.Bounds(); used < low || used > high {
+			t.Fatalf("%v of item %d is used as %v, outside %v to %v", x, item.Number, used, low, high)
+		}
+		item.Recode = nil // what a recode puts together nothing takes apart
 		reversed := item.Used(x)
 		if _, ok := item.Answers().Ordinal(reversed); !ok {
 			t.Fatalf("%v of item %d is used as %v, which is off its scale", x, item.Number, reversed)
 		}
-		if again := item.Used(reversed); again != x {
+		if again := item.Used(reversed); math.Abs(again-x) > instrument.Tolerance {
 			t.Fatalf("%v became %v", x, again)
 		}
 	})

@@ -24,6 +24,9 @@ func Score(def *instrument.Definition, resp response.Response) Sheet {
 	if resp.Unscored != response.EnteredInError {
 		s.alerts()
 	}
+	if len(s.Critical) == 0 {
+		s.Critical = nil // it may hold room and nothing in it
+	}
 	if resp.Unscored == "" {
 		s.compare(resp.Submitted)
 	}
@@ -86,7 +89,7 @@ func (s *Sheet) ofItems(result *Result) {
 			result.NotScorable = MissingItems
 			return
 		}
-		if math.Abs(item.Answer-gate.Open) > instrument.Tolerance {
+		if !gate.Opens(item.Answer) {
 			result.Value = gate.Else
 			return
 		}
