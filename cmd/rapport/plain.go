@@ -58,6 +58,7 @@ type plainExplain struct {
 	Respondent string                  `json:"respondent"`
 	Items      []plainItem             `json:"items"`
 	Scores     map[string]plainWorking `json:"scores"`
+	Decisions  map[string]plainWorking `json:"decisions,omitempty"`
 }
 
 type plainItem struct {
@@ -122,15 +123,26 @@ func plainIssues(issues []*rapportv1.Issue) (out []plainIssue) {
 }
 
 func plainExplained(sheet *rapportv1.ScoreSheet) *plainExplain {
-	out := &plainExplain{Hash: sheet.GetDefinitionHash(), Respondent: sheet.GetRespondent(), Items: []plainItem{}, Scores: map[string]plainWorking{}}
+	out := &plainExplain{
+		Hash: sheet.GetDefinitionHash(), Respondent: sheet.GetRespondent(), Items: []plainItem{},
+		Scores: map[string]plainWorking{}, Decisions: map[string]plainWorking{},
+	}
 	for _, i := range sheet.GetItems() {
 		out.Items = append(out.Items, plainItem{i.GetItem(), i.GetConcept(), i.Answer, i.Recoded, i.Used})
 	}
-	for n, w := range sheet.GetWorkings() {
-		score := sheet.GetScores()[n]
-		out.Scores[w.GetScore()] = plainWorking{
-			w.GetFormula(), w.GetSteps(), score.GetMissing(), score.GetTable(), score.Row, plainBackings(w.GetRestsOn()),
+	scores := map[string]*rapportv1.Score{}
+	for _, s := range sheet.GetScores() {
+		scores[s.GetCode()] = s
+	}
+	for _, w := range sheet.GetWorkings() {
+		working := plainWorking{Formula: w.GetFormula(), Steps: w.GetSteps(), RestsOn: plainBackings(w.GetRestsOn())}
+		s, ok := scores[w.GetScore()]
+		if !ok {
+			out.Decisions[w.GetScore()] = working
+			continue
 		}
+		working.Missing, working.Table, working.Row = s.GetMissing(), s.GetTable(), s.Row
+		out.Scores[w.GetScore()] = working
 	}
 	return out
 }

@@ -45,23 +45,49 @@ func (s *Server) lookup(name string) (*instrument.Definition, error) {
 	return nil, fault.New(fault.NotFound, fault.Errorf("not-found", "instrument", "no instrument has this id; did you mean %s?", nearest))
 }
 
-// Nearest is the id that a misspelt one was probably meant to be; empty when none is near.
+// Nearest names the instruments that a misspelt id was probably meant to be: those that begin so, or the one that is
+// only a few letters away; empty when there is none.
 func Nearest(name string, among []*instrument.Definition) string {
-	name = strings.ToLower(name)
-	best, nearest := len(name)/3+2, ""
+	name = plain(name)
+	if len(name) < 2 {
+		return ""
+	}
+	var begin []string
+	best, nearest := len(name)/3+1, ""
 	for _, d := range among {
-		if plain(d.ID) == plain(name) {
+		id := plain(d.ID)
+		if id == name {
 			return d.ID
 		}
-		if n := distance(name, d.ID); n < best {
+		if strings.HasPrefix(id, name) {
+			begin = append(begin, d.ID)
+		}
+		if n := distance(name, id); n < best {
 			best, nearest = n, d.ID
 		}
+	}
+	if n := len(begin); n > 0 && n <= maxMeant {
+		return either(begin)
 	}
 	return nearest
 }
 
-// plain is an id without hyphens, underscores and blanks: `phq9` is `phq-9`.
-func plain(id string) string { return strings.NewReplacer("-", "", "_", "", " ", "").Replace(id) }
+// maxMeant is how many instruments are suggested at once.
+const maxMeant = 4
+
+// either joins names: `a, b or c`.
+func either(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// plain is an id in small letters without hyphens, underscores and blanks: `PHQ9` is `phq-9`.
+func plain(id string) string {
+	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(id))
+}
 
 // distance is the number of letters to add, drop or change to come from a to b.
 func distance(a, b string) int {

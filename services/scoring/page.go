@@ -16,7 +16,7 @@ type page struct{ strings.Builder }
 
 // line writes a line as it is.
 func (p *page) line(format string, args ...any) {
-	p.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	p.WriteString(strings.ReplaceAll(strings.TrimRight(fmt.Sprintf(format, args...), " "), together, " "))
 	p.WriteByte('\n')
 }
 
@@ -52,11 +52,14 @@ func pad(text string, column int) string {
 	return text + strings.Repeat(" ", max(0, column-utf8.RuneCountInString(text)))
 }
 
+// together is a blank at which no line is broken.
+const together = "\u00a0"
+
 // fold breaks a text between words.
 func fold(text string, room int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == '\n' || r == '\t' }) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
 			lines, line = append(lines, line), ""
 		}
@@ -83,7 +86,7 @@ func code(full string) string {
 	case !found:
 		return full
 	case name != "":
-		return name + " " + c
+		return name + together + c
 	default:
 		return c + " (" + system + ")"
 	}

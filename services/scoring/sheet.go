@@ -57,7 +57,7 @@ func (p *page) identity(d *instrument.Definition) {
 	}
 	p.field("Content hash", atFacts, d.Hash)
 	if n := len(d.Doubts); n > 0 {
-		p.field("Unconfirmed", atFacts, fmt.Sprintf("%d of the facts below, so marked: no source that was read backs them", n))
+		p.field("Unconfirmed", atFacts, fmt.Sprintf("%d of the facts here: each is marked so, and listed at the end", n))
 	}
 }
 
@@ -198,8 +198,9 @@ func (p *page) alerts(d *instrument.Definition) {
 func (p *page) decisions(d *instrument.Definition) {
 	for i := range d.Decisions {
 		c := &d.Decisions[i]
-		p.heading("Decision "+c.Code, c.Evidence)
-		p.entry("", 2, c.Text+" It is no diagnosis.")
+		p.line("")
+		p.line("DECISION %s", c.Code)
+		p.entry("", 2, backed(c.Text, c.Evidence))
 		for j := range c.Counts {
 			p.entry("  "+c.Counts[j].Code, atScore, "how many of "+c.Counts[j].Words())
 		}

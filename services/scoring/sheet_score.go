@@ -96,12 +96,12 @@ func (p *page) change(s *instrument.Score) {
 		p.fact("Cut-off", backed(fmt.Sprintf("%s, between patients (mean %s, SD %s) and healthy people (mean %s, SD %s)", instrument.Decimal(c.At()),
 			instrument.Decimal(c.Clinical.Mean), instrument.Decimal(c.Clinical.SD), instrument.Decimal(c.Norm.Mean), instrument.Decimal(c.Norm.SD)), c.Evidence))
 	}
-	p.fact("Other values", prefixed("not used: ", s.Change.Others))
+	p.fact("Not used", s.Change.Others)
 }
 
 func population(who string, n int) string {
 	if n > 0 {
-		who = strings.TrimSpace(fmt.Sprintf("%s n = %d", who, n))
+		who = strings.TrimPrefix(fmt.Sprintf("%s, n%[2]s=%[2]s%[3]d", who, together, n), ", ")
 	}
 	return prefixed("; ", who)
 }

@@ -871,10 +871,10 @@ func (x *Decision) GetUnconfirmed() bool {
 	return false
 }
 
-// Working is how one score came about, in words.
+// Working is how one score, or one decision, came about, in words.
 type Working struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Score code.
+	// Code of the score or decision.
 	Score string `protobuf:"bytes,1,opt,name=score,proto3" json:"score,omitempty"`
 	// The formula, such as `sum of items 1-9`.
 	Formula string `protobuf:"bytes,2,opt,name=formula,proto3" json:"formula,omitempty"`

@@ -10,7 +10,7 @@ import (
 
 // Working is how one score came about, for people to follow by hand.
 type Working struct {
-	// Score code.
+	// Score code, or that of a decision.
 	Score string
 	// Formula in words, such as `sum of items 1-9`.
 	Formula string
@@ -27,17 +27,48 @@ type Backing struct {
 	Evidence instrument.Evidence
 }
 
-// Workings of all scores, in the instrument's own order.
+// Workings of all scores and then of all decisions, in the instrument's own order.
 func (s *Sheet) Workings() []Working {
-	all := make([]Working, len(s.Scores))
+	all := make([]Working, 0, len(s.Scores)+len(s.Decisions))
 	for i := range s.Scores {
 		w := worker{Sheet: s, Result: &s.Scores[i]}
 		w.Score, w.Formula = w.Key.Code, w.Key.Words()
 		w.steps()
 		w.backings()
-		all[i] = w.Working
+		all = append(all, w.Working)
+	}
+	for i := range s.Decisions {
+		all = append(all, s.decided(&s.Decisions[i]))
 	}
 	return all
+}
+
+// decided is how a decision came about.
+func (s *Sheet) decided(c *Concluded) Working {
+	w := Working{Score: c.Key.Code, Formula: c.Key.Text, RestsOn: []Backing{{"decision", c.Key.Evidence}}}
+	if c.NotScorable != "" {
+		w.Steps = []string{"cannot be said: " + c.NotScorable}
+		return w
+	}
+	for i := range c.Key.Counts {
+		count := &c.Key.Counts[i]
+		n := 0
+		for _, at := range count.At {
+			for _, number := range at.Items {
+				if s.Items[number-1].Used >= at.From-instrument.Tolerance {
+					n++
+				}
+			}
+		}
+		w.Steps = append(w.Steps, fmt.Sprintf("%s, %s: %d", count.Code, count.Words(), n))
+	}
+	for i := range c.Key.Rules {
+		if rule := &c.Key.Rules[i]; rule.Code == c.Result {
+			w.Steps = append(w.Steps, c.Result+": "+rule.Words())
+			break
+		}
+	}
+	return w
 }
 
 // worker writes one working.
@@ -226,6 +257,8 @@ func (w *worker) span() string {
 		case r.Code != w.Band:
 		case words != "":
 			return "" // which of its rules held is not kept
+		case len(r.When) == 0:
+			words = ": none of the rules before it holds"
 		default:
 			words = ": " + r.Words()
 		}
