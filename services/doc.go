@@ -9,6 +9,7 @@
 //	domain/access       who asks: a principal and its tenant
 //	domain/instrument   questionnaires as data, with their packs and the registry
 //	domain/response     an answered form bound to its instrument, or every issue
+//	domain/form         a questionnaire as it was asked, and whether an answered one keeps to it
 //	domain/score        scores, the items used, and why something is not scorable
 //	domain/fact         one dated thing that happened; the order of facts
 //	domain/trend        what the difference of two values amounts to: reliable, important, band

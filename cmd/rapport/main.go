@@ -34,6 +34,7 @@ type cli struct {
 	Alerts      alertsCmd      `cmd:"" help:"List, show, acknowledge and resolve alerts."`
 	Explain     explainCmd     `cmd:"" help:"Show how a patient is going, and why."`
 	Unscored    unscoredCmd    `cmd:"" help:"List what was stored but could not be used."`
+	Rescore     rescoreCmd     `cmd:"" help:"Score again what is stored, after a definition has changed."`
 	Bench       benchCmd       `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify      verifyCmd      `cmd:"" help:"Check a database's own invariants."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring a database to this binary's schema."`

@@ -22,15 +22,15 @@ func writeTrajectories(w io.Writer, list []*rapportv1.Trajectory) {
 		}
 		fmt.Fprintf(w, "  %s %s%s\n", t.GetInstrument(), t.GetScore(), prefixed(", about ", t.GetClinician()))
 		text := fmt.Sprintf("%s on %s to %s on %s (%s)%s", decimal(t.GetFirst().GetValue()), day(t.GetFirst().GetAt()),
-			decimal(t.GetLast().GetValue()), day(t.GetLast().GetAt()), signed(since.GetPoints()), prefixed(": ", changeWords(since)))
+			decimal(t.GetLast().GetValue()), day(t.GetLast().GetAt()), signed(since.GetPoints()), prefixed(": ", verdictWords(since)))
 		for n, line := range wrap(text, width-6) {
 			fmt.Fprintf(w, "    %*s%s\n", min(n, 1)*2, "", line)
 		}
 	}
 }
 
-// changeWords are the verdicts in one line.
-func changeWords(v *rapportv1.ChangeVerdict) string {
+// verdictWords are the verdicts in one line.
+func verdictWords(v *rapportv1.ChangeVerdict) string {
 	var said []string
 	if v.GetDirection() != "" {
 		said = append(said, v.GetDirection())

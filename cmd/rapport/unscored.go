@@ -17,7 +17,8 @@ type unscoredCmd struct {
 // Help shows examples.
 func (unscoredCmd) Help() string {
 	return `Lists what is stored and yielded no score, log or visit, with the reasons; Patients and the like, which are only kept
-for reference, are left out. Nothing is lost: when the cause is mended, send it again.
+for reference, are left out. Nothing is lost: when the cause is mended, here 'rapport rescore --unscored' reads it again,
+there the source sends it again.
 
 Examples:
   rapport unscored

@@ -19,18 +19,27 @@ func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 		return nil, err
 	}
 	var decisions []*decision.Decision
+	bounds := make([]int, 0, len(jobs))
 	for _, j := range jobs {
 		made, err := j.decide(tx, desk)
 		if err != nil {
 			return nil, err
 		}
 		decisions = append(decisions, made...)
+		bounds = append(bounds, len(decisions))
 	}
 	if len(decisions) == 0 {
 		return nil, nil
 	}
 	if err := settle(tx, desk); err != nil {
 		return nil, err
+	}
+	from := 0
+	for n, j := range jobs {
+		if j.again() {
+			decision.Tally(j.receipts, decisions[from:bounds[n]])
+		}
+		from = bounds[n]
 	}
 	var events []feed.Draft
 	for _, made := range decisions {
@@ -183,6 +192,9 @@ func (j *job) decide(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, er
 	}
 	return decisions, nil
 }
+
+// again says whether the job judges what was judged before.
+func (j *job) again() bool { return len(j.inputs) > 0 && j.inputs[0].Again }
 
 // prepare reads what one input needs beyond what was read for all: an episode that an input before it led to, or a history.
 func prepare(tx store.Tx, desk *decision.Desk, in *decision.Input) error {

@@ -219,7 +219,8 @@ func (w *work) readyMade(at time.Time, def *instrument.Definition, key *instrume
 	}
 	scores, ok := fact.External(def, key.Code, n, w.scoredBy(def))
 	if !ok {
-		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, key.Min, key.Max)
+		low, high := key.Reach()
+		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, low, high)
 		return
 	}
 	w.out.Respondent = scores.Respondent

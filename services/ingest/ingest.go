@@ -15,6 +15,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/store"
 )
 
 // The limits of what is taken in.
@@ -37,6 +38,8 @@ const (
 type Config struct {
 	// Group commits.
 	Group *commit.Group
+	// Store is what Rescore reads; nil refuses it.
+	Store store.Store
 	// Reader reads FHIR.
 	Reader *fhir.Reader
 	// Instruments score.

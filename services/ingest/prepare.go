@@ -74,15 +74,20 @@ func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string, ta
 		return decision.Input{}, err
 	}
 	in := i.input(s, doc, reading, logicalID, targets)
-	if reading.Draft != nil {
-		i.score(&in, &reading)
-	}
-	i.date(&in)
+	i.enter(&in, &reading)
+	return in, nil
+}
+
+// enter takes what a reading says over as facts, under ids by which those of a later version replace them. It is false when
+// the reading answers a form that no instrument is known for.
+func (i *Ingest) enter(in *decision.Input, reading *fhir.Reading) (known bool) {
+	known = reading.Draft == nil || i.score(in, reading)
+	i.date(in)
 	for n := range in.Facts {
 		f := &in.Facts[n]
 		f.ID = ref.Digest("fact", in.Record.Type, in.Record.ID, string(f.Kind), f.ID)
 	}
-	return in, nil
+	return known
 }
 
 func (i *Ingest) input(

@@ -9,22 +9,23 @@ import (
 	"github.com/rapport-health/rapport/services/fhir"
 )
 
-// score turns the draft of a QuestionnaireResponse into one fact, or into reasons why there is none.
-func (i *Ingest) score(in *decision.Input, reading *fhir.Reading) {
+// score turns the draft of a QuestionnaireResponse into one fact, or into reasons why there is none. It is false when no
+// instrument is known for the form.
+func (i *Ingest) score(in *decision.Input, reading *fhir.Reading) (known bool) {
 	if reading.Void {
-		return
+		return true
 	}
 	draft := reading.Draft
 	definition, err := i.Instruments.Lookup(draft.Questionnaire)
 	if err != nil {
 		in.Record.Issues = append(in.Record.Issues, unknownQuestionnaire(draft, err)...)
-		return
+		return false
 	}
 	answered, issues := response.Bind(definition, *draft)
 	in.Record.Issues = append(in.Record.Issues, issues...)
 	scores := fact.FromSheet(score.Score(definition, answered).By(reading.Respondent))
 	if answered.Unscored != "" && len(scores.Critical) == 0 {
-		return // Bind has said why
+		return true // Bind has said why
 	}
 	if !scores.Any() {
 		in.Record.Issues = append(in.Record.Issues, fault.Warnf("incomplete", "QuestionnaireResponse",
@@ -36,6 +37,7 @@ func (i *Ingest) score(in *decision.Input, reading *fhir.Reading) {
 			"without a date the answers count from when they were received"))
 	}
 	in.Facts = append(in.Facts, fact.Fact{Kind: fact.KindScores, At: draft.Authored, Scores: scores})
+	return true
 }
 
 func unknownQuestionnaire(d *response.Draft, err error) []fault.Issue {

@@ -102,11 +102,11 @@ func unknown() error {
 // past folds what had happened, and was known, by a moment.
 func past(r store.Reader, patient ref.Patient, at time.Time) (*episode.State, error) {
 	e := ref.EpisodeOf(patient)
-	facts, err := r.Facts([]ref.Episode{e})
+	facts, err := r.FactsAt([]ref.Episode{e}, at)
 	if err != nil {
 		return nil, err
 	}
-	known := slices.DeleteFunc(facts[e], func(f fact.Fact) bool { return f.At.After(at) || f.Recorded.After(at) })
+	known := slices.DeleteFunc(facts[e], func(f fact.Fact) bool { return f.At.After(at) })
 	if len(known) == 0 {
 		return nil, unknown()
 	}

@@ -71,8 +71,7 @@ func scoreOf(def *instrument.Definition, code string) (*instrument.Score, error)
 func value(def *instrument.Definition, key *instrument.Score, name string, x float64, se *float64) (fact.Score, []fault.Issue) {
 	scores, ok := fact.External(def, key.Code, x, "")
 	if !ok {
-		return fact.Score{}, []fault.Issue{fault.Errorf("value", name, "%s %s goes from %s to %s",
-			def.ID, key.Code, instrument.Decimal(key.Min), instrument.Decimal(key.Max))}
+		return fact.Score{}, []fault.Issue{beyond(def, key, name)}
 	}
 	if se != nil && !(*se > 0 && !math.IsInf(*se, 0)) {
 		return fact.Score{}, []fault.Issue{fault.Errorf("value", name+"_se", "a standard error is above 0")}
@@ -82,6 +81,12 @@ func value(def *instrument.Definition, key *instrument.Score, name string, x flo
 		s.SE = key.ErrorAt(x)
 	}
 	return s, nil
+}
+
+// beyond says that a value is none of the score.
+func beyond(def *instrument.Definition, key *instrument.Score, path string) fault.Issue {
+	low, high := key.Reach()
+	return fault.Errorf("value", path, "%s %s goes from %s to %s", def.ID, key.Code, instrument.Decimal(low), instrument.Decimal(high))
 }
 
 // gaps say what kept a verdict from being given.

@@ -64,8 +64,7 @@ func offRange(def *instrument.Definition, key *instrument.Score, ratings []*floa
 			continue
 		}
 		if _, ok := fact.External(def, key.Code, *rating, ""); !ok {
-			issues = append(issues, fault.Errorf("value", fmt.Sprintf("series[%d]", n), "%s %s goes from %s to %s",
-				def.ID, key.Code, instrument.Decimal(key.Min), instrument.Decimal(key.Max)))
+			issues = append(issues, beyond(def, key, fmt.Sprintf("series[%d]", n)))
 		}
 	}
 	return issues

@@ -165,6 +165,9 @@ func (p *page) scale(name string, s *instrument.Scale) {
 	if len(s.Blank) > 0 {
 		p.entry("", 6, "no answer: "+codes(s.Blank))
 	}
+	if s.Contrary {
+		p.entry("", 6, "Some forms count it from the other end: a weight that contradicts the coded answer is not believed.")
+	}
 }
 
 // labelled is how wide the labels of options are set.

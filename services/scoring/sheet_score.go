@@ -36,7 +36,12 @@ func (p *page) score(s *instrument.Score) {
 		p.fact("Cut", backed(fmt.Sprintf("%s and beyond: %s", instrument.Decimal(cut.At), cut.Text), cut.Evidence))
 	}
 	p.change(s)
-	p.ladder(s)
+	if s.Accepts != nil {
+		p.fact("Ready-made", "taken from "+instrument.Decimal(s.Accepts.From)+" to "+instrument.Decimal(s.Accepts.To)+", as other forms on the same metric reach")
+	}
+	if s.Distress != nil && s.Bands != nil {
+		p.fact("Distress", backed(s.Distress.Part+": "+ladder(s.Bands, s.Distress.Levels), s.Distress.Evidence))
+	}
 	for i, c := range s.Codes {
 		text := code(c.Code)
 		if c.Shared {
@@ -68,6 +73,9 @@ func (p *page) bands(label string, b *instrument.Bands) {
 	}
 	for i := range b.Rules {
 		p.line("%s%s  %s", pad("", atScore), pad(b.Rules[i].Code, wide), b.Rules[i].Words())
+	}
+	if b.Levels != nil {
+		p.fact("", "on the distress ladder "+ladder(b, b.Levels))
 	}
 }
 
@@ -106,16 +114,13 @@ func population(who string, n int) string {
 	return prefixed("; ", who)
 }
 
-// ladder is the place of the bands on the common ladder of distress.
-func (p *page) ladder(s *instrument.Score) {
-	if s.Distress == nil || s.Bands == nil {
-		return
-	}
+// ladder is the place of bands on the common ladder of distress.
+func ladder(b *instrument.Bands, levels map[string]string) string {
 	var said []string
-	for _, band := range s.Bands.Codes() {
-		said = append(said, band+" = "+s.Distress.Levels[band])
+	for _, band := range b.Codes() {
+		said = append(said, band+" = "+levels[band])
 	}
-	p.fact("Distress", backed(s.Distress.Part+": "+strings.Join(slices.Compact(said), ", "), s.Distress.Evidence))
+	return strings.Join(slices.Compact(said), ", ")
 }
 
 // blocks is how many blocks of rows stand side by side.

@@ -29,6 +29,7 @@ import (
 
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/server"
 	"github.com/rapport-health/rapport/services/testbed"
 )
@@ -38,6 +39,7 @@ const (
 	childStore = "RAPPORT_TEST_STORE"
 	childDrain = "RAPPORT_TEST_DRAIN"
 	childFiles = "RAPPORT_TEST_FILES"
+	childPacks = "RAPPORT_TEST_PACKS"
 )
 
 func TestMain(m *testing.M) {
@@ -72,6 +74,14 @@ func serveAsChild() int {
 	c.Listen, c.HTTPListen, c.Redis, c.Store = "127.0.0.1:0", "127.0.0.1:0", "none", os.Getenv(childStore)
 	c.Drain, _ = time.ParseDuration(os.Getenv(childDrain))
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if folder := os.Getenv(childPacks); folder != "" {
+		known, err := instrument.Load(os.DirFS(folder))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 3
+		}
+		c.Instruments = known
+	}
 	s, err := server.New(ctx, c)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

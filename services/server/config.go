@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -31,6 +32,8 @@ type Config struct {
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
 	BaseURL string
+	// Instruments score; nil for those that ship.
+	Instruments *instrument.Registry
 	// Rules is a YAML file that extends the default rules; empty for the defaults alone.
 	Rules string
 	// TLSCert and TLSKey are PEM files; both or none.

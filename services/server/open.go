@@ -26,7 +26,6 @@ import (
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -195,16 +194,11 @@ func (s *Server) startRedis(address string) (err error) {
 	return nil
 }
 
-func (s *Server) openRooms(context.Context) error {
-	instruments, err := instrument.Builtin()
-	if err != nil {
-		return err
-	}
+func (s *Server) openRooms(context.Context) (err error) {
 	namer := ref.Namer{Home: s.config.Home}
-	s.instruments = instruments
-	s.reader = &fhir.Reader{Instruments: instruments, Namer: namer}
+	s.reader = &fhir.Reader{Instruments: s.instruments, Namer: namer}
 	s.ingest, err = ingest.New(ingest.Config{
-		Group: s.group, Reader: s.reader, Instruments: instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
+		Group: s.group, Store: s.store, Reader: s.reader, Instruments: s.instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
 	return err
 }

@@ -32,6 +32,7 @@ type engine interface {
 	store.Directory
 	store.Retention
 	store.Doorbell
+	store.Definitions
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -79,7 +80,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openRooms, s.openGRPC, s.openHTTP,
+		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))

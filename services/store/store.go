@@ -77,6 +77,9 @@ type Resources interface {
 	Record(of ref.Resource) (record.Record, error)
 	// Search returns a page of current records in the order of record.Place.
 	Search(q record.Query) ([]record.Record, error)
+	// PatientsAfter returns up to max ids of patients whom current records of any of the types are about, above the given
+	// one, in order.
+	PatientsAfter(after ref.Patient, types []string, max int) ([]ref.Patient, error)
 	// Patients resolves aliases by name; names that lead nowhere are absent.
 	Patients(names []string) (map[string]record.Alias, error)
 	// Keys returns the idempotency keys of a source that were used before, by name.
@@ -89,6 +92,9 @@ type Episodes interface {
 	States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 	// Facts returns the facts that count (not superseded) of each episode, in the order of fact.Key.
 	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
+	// FactsAt returns the facts of each episode that counted at a moment, as they were known then: what was heard of
+	// later is left out, and what was corrected later stands as it stood. In the order of fact.Key.
+	FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error)
 	// Due returns up to max episodes whose deadline is at or before the moment, earliest first.
 	Due(at time.Time, max int) ([]ref.Episode, error)
 	// EpisodesAfter returns up to max episode ids above the given one, in order.
@@ -131,6 +137,29 @@ type Retention interface {
 	// and returns how many. Feed numbers go on where they were.
 	Trim(ctx context.Context, t ref.Tenant, before time.Time) (int, error)
 }
+
+// Definitions keeps every scoring key that was ever in force here, so that a score can be explained after the file it
+// came from is gone, and so that a key is never changed under its version. Both engines offer it beside Store.
+type Definitions interface {
+	// KeepDefinitions writes those that are not kept yet. When one of them is kept with another hash already, it writes
+	// none and returns what is kept of each such one, by id and version.
+	KeepDefinitions(ctx context.Context, t ref.Tenant, of []Definition) (contradicted []Definition, err error)
+	// KeptDefinition returns one with its body. Errors: NotFound.
+	KeptDefinition(ctx context.Context, t ref.Tenant, id, version string) (Definition, error)
+}
+
+// Definition is one version of one instrument.
+type Definition struct {
+	// ID of the instrument, and the Version of its definition.
+	ID, Version string
+	// Hash of its content.
+	Hash string
+	// Body is the whole definition as JSON.
+	Body []byte
+}
+
+// ServerWide is the tenant of definitions that are in force for every tenant of a server.
+const ServerWide ref.Tenant = ""
 
 // Doorbell tells of commits by other servers on the same database. Both engines offer it beside Store.
 type Doorbell interface {

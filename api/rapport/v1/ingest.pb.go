@@ -388,6 +388,520 @@ func (x *IngestStreamResponse) GetWindow() int32 {
 	return 0
 }
 
+// RescoreRequest says what to go through. Empty fields do not select.
+type RescoreRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `QuestionnaireResponse`, `Observation` or both; empty for `QuestionnaireResponse`.
+	Types []string `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`
+	// Instrument ids: only what is scored by one of them, before or now.
+	Instruments []string `protobuf:"bytes,2,rep,name=instruments,proto3" json:"instruments,omitempty"`
+	// Only what was stored and could not be used.
+	OnlyUnscored bool `protobuf:"varint,3,opt,name=only_unscored,json=onlyUnscored,proto3" json:"only_unscored,omitempty"`
+	// Say what would change, and write nothing.
+	DryRun bool `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// Token of an earlier progress, from where to go on; empty from the beginning.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescoreRequest) Reset() {
+	*x = RescoreRequest{}
+	mi := &file_rapport_v1_ingest_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescoreRequest) ProtoMessage() {}
+
+func (x *RescoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_ingest_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescoreRequest.ProtoReflect.Descriptor instead.
+func (*RescoreRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_ingest_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RescoreRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *RescoreRequest) GetInstruments() []string {
+	if x != nil {
+		return x.Instruments
+	}
+	return nil
+}
+
+func (x *RescoreRequest) GetOnlyUnscored() bool {
+	if x != nil {
+		return x.OnlyUnscored
+	}
+	return false
+}
+
+func (x *RescoreRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+func (x *RescoreRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// RescoreResponse is one step of the way.
+type RescoreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What happened.
+	//
+	// Types that are valid to be assigned to Step:
+	//
+	//	*RescoreResponse_Progress
+	//	*RescoreResponse_Change
+	//	*RescoreResponse_Failure
+	Step          isRescoreResponse_Step `protobuf_oneof:"step"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescoreResponse) Reset() {
+	*x = RescoreResponse{}
+	mi := &file_rapport_v1_ingest_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescoreResponse) ProtoMessage() {}
+
+func (x *RescoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_ingest_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescoreResponse.ProtoReflect.Descriptor instead.
+func (*RescoreResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_ingest_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RescoreResponse) GetStep() isRescoreResponse_Step {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *RescoreResponse) GetProgress() *RescoreProgress {
+	if x != nil {
+		if x, ok := x.Step.(*RescoreResponse_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *RescoreResponse) GetChange() *RescoreChange {
+	if x != nil {
+		if x, ok := x.Step.(*RescoreResponse_Change); ok {
+			return x.Change
+		}
+	}
+	return nil
+}
+
+func (x *RescoreResponse) GetFailure() *RescoreFailure {
+	if x != nil {
+		if x, ok := x.Step.(*RescoreResponse_Failure); ok {
+			return x.Failure
+		}
+	}
+	return nil
+}
+
+type isRescoreResponse_Step interface {
+	isRescoreResponse_Step()
+}
+
+type RescoreResponse_Progress struct {
+	// How far it is.
+	Progress *RescoreProgress `protobuf:"bytes,1,opt,name=progress,proto3,oneof"`
+}
+
+type RescoreResponse_Change struct {
+	// What changed.
+	Change *RescoreChange `protobuf:"bytes,2,opt,name=change,proto3,oneof"`
+}
+
+type RescoreResponse_Failure struct {
+	// What could not be done.
+	Failure *RescoreFailure `protobuf:"bytes,3,opt,name=failure,proto3,oneof"`
+}
+
+func (*RescoreResponse_Progress) isRescoreResponse_Step() {}
+
+func (*RescoreResponse_Change) isRescoreResponse_Step() {}
+
+func (*RescoreResponse_Failure) isRescoreResponse_Step() {}
+
+// RescoreProgress counts what this call has done so far.
+type RescoreProgress struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Resources that were looked at: the sum of the three below.
+	Seen int64 `protobuf:"varint,1,opt,name=seen,proto3" json:"seen,omitempty"`
+	// Those that say something else now.
+	Changed int64 `protobuf:"varint,2,opt,name=changed,proto3" json:"changed,omitempty"`
+	// Those that say the same, and those that were amended while they were looked at.
+	Unchanged int64 `protobuf:"varint,3,opt,name=unchanged,proto3" json:"unchanged,omitempty"`
+	// Those of which nothing could be decided; they are as they were.
+	Failed int64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	// From where another call goes on; empty at the end.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescoreProgress) Reset() {
+	*x = RescoreProgress{}
+	mi := &file_rapport_v1_ingest_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescoreProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescoreProgress) ProtoMessage() {}
+
+func (x *RescoreProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_ingest_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescoreProgress.ProtoReflect.Descriptor instead.
+func (*RescoreProgress) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_ingest_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RescoreProgress) GetSeen() int64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
+func (x *RescoreProgress) GetChanged() int64 {
+	if x != nil {
+		return x.Changed
+	}
+	return 0
+}
+
+func (x *RescoreProgress) GetUnchanged() int64 {
+	if x != nil {
+		return x.Unchanged
+	}
+	return 0
+}
+
+func (x *RescoreProgress) GetFailed() int64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *RescoreProgress) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// RescoreChange is one resource that says something else now.
+type RescoreChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that was read, such as `QuestionnaireResponse/a1/_history/1`.
+	Before string `protobuf:"bytes,1,opt,name=before,proto3" json:"before,omitempty"`
+	// The version that was stored; empty in a dry run.
+	After string `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Instrument id; empty when neither version is scored.
+	Instrument string `protobuf:"bytes,3,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	// Version and content hash of the definition that had scored it; empty when it was not scored.
+	BeforeVersion string `protobuf:"bytes,4,opt,name=before_version,json=beforeVersion,proto3" json:"before_version,omitempty"`
+	// See before_version.
+	BeforeHash string `protobuf:"bytes,5,opt,name=before_hash,json=beforeHash,proto3" json:"before_hash,omitempty"`
+	// Version and content hash of the definition that scores it now; empty when it is not scored any more.
+	AfterVersion string `protobuf:"bytes,6,opt,name=after_version,json=afterVersion,proto3" json:"after_version,omitempty"`
+	// See after_version.
+	AfterHash string `protobuf:"bytes,7,opt,name=after_hash,json=afterHash,proto3" json:"after_hash,omitempty"`
+	// One entry per score, in the order of the definition that scores it now.
+	Scores []*RescoredScore `protobuf:"bytes,8,rep,name=scores,proto3" json:"scores,omitempty"`
+	// Alerts that were raised because of it; 0 in a dry run.
+	Opened int32 `protobuf:"varint,9,opt,name=opened,proto3" json:"opened,omitempty"`
+	// Alerts that were taken back because of it; 0 in a dry run.
+	Retracted     int32 `protobuf:"varint,10,opt,name=retracted,proto3" json:"retracted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescoreChange) Reset() {
+	*x = RescoreChange{}
+	mi := &file_rapport_v1_ingest_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescoreChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescoreChange) ProtoMessage() {}
+
+func (x *RescoreChange) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_ingest_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescoreChange.ProtoReflect.Descriptor instead.
+func (*RescoreChange) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_ingest_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RescoreChange) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetBeforeVersion() string {
+	if x != nil {
+		return x.BeforeVersion
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetBeforeHash() string {
+	if x != nil {
+		return x.BeforeHash
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetAfterVersion() string {
+	if x != nil {
+		return x.AfterVersion
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetAfterHash() string {
+	if x != nil {
+		return x.AfterHash
+	}
+	return ""
+}
+
+func (x *RescoreChange) GetScores() []*RescoredScore {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+func (x *RescoreChange) GetOpened() int32 {
+	if x != nil {
+		return x.Opened
+	}
+	return 0
+}
+
+func (x *RescoreChange) GetRetracted() int32 {
+	if x != nil {
+		return x.Retracted
+	}
+	return 0
+}
+
+// RescoredScore is one score by both definitions.
+type RescoredScore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The instrument's own score code.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The score as it was; absent when there was none of this code.
+	Before *Score `protobuf:"bytes,2,opt,name=before,proto3" json:"before,omitempty"`
+	// The score as it is now; absent when there is none of this code any more.
+	After         *Score `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescoredScore) Reset() {
+	*x = RescoredScore{}
+	mi := &file_rapport_v1_ingest_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescoredScore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescoredScore) ProtoMessage() {}
+
+func (x *RescoredScore) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_ingest_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescoredScore.ProtoReflect.Descriptor instead.
+func (*RescoredScore) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_ingest_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RescoredScore) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *RescoredScore) GetBefore() *Score {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *RescoredScore) GetAfter() *Score {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// RescoreFailure is one resource that stays as it was, and why.
+type RescoreFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The version that was read.
+	Reference string `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Why.
+	Issues        []*Issue `protobuf:"bytes,2,rep,name=issues,proto3" json:"issues,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescoreFailure) Reset() {
+	*x = RescoreFailure{}
+	mi := &file_rapport_v1_ingest_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescoreFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescoreFailure) ProtoMessage() {}
+
+func (x *RescoreFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_ingest_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescoreFailure.ProtoReflect.Descriptor instead.
+func (*RescoreFailure) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_ingest_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RescoreFailure) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *RescoreFailure) GetIssues() []*Issue {
+	if x != nil {
+		return x.Issues
+	}
+	return nil
+}
+
 var File_rapport_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_rapport_v1_ingest_proto_rawDesc = "" +
@@ -416,10 +930,53 @@ const file_rapport_v1_ingest_proto_rawDesc = "" +
 	"\x14IngestStreamResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12*\n" +
 	"\x06result\x18\x02 \x01(\v2\x12.rapport.v1.ResultR\x06result\x12\x16\n" +
-	"\x06window\x18\x03 \x01(\x05R\x06window2\xa7\x01\n" +
+	"\x06window\x18\x03 \x01(\x05R\x06window\"\xa5\x01\n" +
+	"\x0eRescoreRequest\x12\x14\n" +
+	"\x05types\x18\x01 \x03(\tR\x05types\x12 \n" +
+	"\vinstruments\x18\x02 \x03(\tR\vinstruments\x12#\n" +
+	"\ronly_unscored\x18\x03 \x01(\bR\fonlyUnscored\x12\x17\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"\xc1\x01\n" +
+	"\x0fRescoreResponse\x129\n" +
+	"\bprogress\x18\x01 \x01(\v2\x1b.rapport.v1.RescoreProgressH\x00R\bprogress\x123\n" +
+	"\x06change\x18\x02 \x01(\v2\x19.rapport.v1.RescoreChangeH\x00R\x06change\x126\n" +
+	"\afailure\x18\x03 \x01(\v2\x1a.rapport.v1.RescoreFailureH\x00R\afailureB\x06\n" +
+	"\x04step\"\x94\x01\n" +
+	"\x0fRescoreProgress\x12\x12\n" +
+	"\x04seen\x18\x01 \x01(\x03R\x04seen\x12\x18\n" +
+	"\achanged\x18\x02 \x01(\x03R\achanged\x12\x1c\n" +
+	"\tunchanged\x18\x03 \x01(\x03R\tunchanged\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"\xd2\x02\n" +
+	"\rRescoreChange\x12\x16\n" +
+	"\x06before\x18\x01 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\tR\x05after\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x03 \x01(\tR\n" +
+	"instrument\x12%\n" +
+	"\x0ebefore_version\x18\x04 \x01(\tR\rbeforeVersion\x12\x1f\n" +
+	"\vbefore_hash\x18\x05 \x01(\tR\n" +
+	"beforeHash\x12#\n" +
+	"\rafter_version\x18\x06 \x01(\tR\fafterVersion\x12\x1d\n" +
+	"\n" +
+	"after_hash\x18\a \x01(\tR\tafterHash\x121\n" +
+	"\x06scores\x18\b \x03(\v2\x19.rapport.v1.RescoredScoreR\x06scores\x12\x16\n" +
+	"\x06opened\x18\t \x01(\x05R\x06opened\x12\x1c\n" +
+	"\tretracted\x18\n" +
+	" \x01(\x05R\tretracted\"w\n" +
+	"\rRescoredScore\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12)\n" +
+	"\x06before\x18\x02 \x01(\v2\x11.rapport.v1.ScoreR\x06before\x12'\n" +
+	"\x05after\x18\x03 \x01(\v2\x11.rapport.v1.ScoreR\x05after\"Y\n" +
+	"\x0eRescoreFailure\x12\x1c\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x12)\n" +
+	"\x06issues\x18\x02 \x03(\v2\x11.rapport.v1.IssueR\x06issues2\xed\x01\n" +
 	"\rIngestService\x12?\n" +
 	"\x06Ingest\x12\x19.rapport.v1.IngestRequest\x1a\x1a.rapport.v1.IngestResponse\x12U\n" +
-	"\fIngestStream\x12\x1f.rapport.v1.IngestStreamRequest\x1a .rapport.v1.IngestStreamResponse(\x010\x01B\xa2\x01\n" +
+	"\fIngestStream\x12\x1f.rapport.v1.IngestStreamRequest\x1a .rapport.v1.IngestStreamResponse(\x010\x01\x12D\n" +
+	"\aRescore\x12\x1a.rapport.v1.RescoreRequest\x1a\x1b.rapport.v1.RescoreResponse0\x01B\xa2\x01\n" +
 	"\x0ecom.rapport.v1B\vIngestProtoP\x01Z:github.com/rapport-health/rapport/api/rapport/v1;rapportv1\xa2\x02\x03RXX\xaa\x02\n" +
 	"Rapport.V1\xca\x02\n" +
 	"Rapport\\V1\xe2\x02\x16Rapport\\V1\\GPBMetadata\xea\x02\vRapport::V1b\x06proto3"
@@ -436,7 +993,7 @@ func file_rapport_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_ingest_proto_rawDescData
 }
 
-var file_rapport_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_rapport_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_rapport_v1_ingest_proto_goTypes = []any{
 	(*Item)(nil),                 // 0: rapport.v1.Item
 	(*Result)(nil),               // 1: rapport.v1.Result
@@ -444,26 +1001,42 @@ var file_rapport_v1_ingest_proto_goTypes = []any{
 	(*IngestResponse)(nil),       // 3: rapport.v1.IngestResponse
 	(*IngestStreamRequest)(nil),  // 4: rapport.v1.IngestStreamRequest
 	(*IngestStreamResponse)(nil), // 5: rapport.v1.IngestStreamResponse
-	(Outcome)(0),                 // 6: rapport.v1.Outcome
-	(*Issue)(nil),                // 7: rapport.v1.Issue
+	(*RescoreRequest)(nil),       // 6: rapport.v1.RescoreRequest
+	(*RescoreResponse)(nil),      // 7: rapport.v1.RescoreResponse
+	(*RescoreProgress)(nil),      // 8: rapport.v1.RescoreProgress
+	(*RescoreChange)(nil),        // 9: rapport.v1.RescoreChange
+	(*RescoredScore)(nil),        // 10: rapport.v1.RescoredScore
+	(*RescoreFailure)(nil),       // 11: rapport.v1.RescoreFailure
+	(Outcome)(0),                 // 12: rapport.v1.Outcome
+	(*Issue)(nil),                // 13: rapport.v1.Issue
+	(*Score)(nil),                // 14: rapport.v1.Score
 }
 var file_rapport_v1_ingest_proto_depIdxs = []int32{
-	6, // 0: rapport.v1.Result.outcome:type_name -> rapport.v1.Outcome
-	7, // 1: rapport.v1.Result.issues:type_name -> rapport.v1.Issue
-	1, // 2: rapport.v1.Result.entries:type_name -> rapport.v1.Result
-	0, // 3: rapport.v1.IngestRequest.items:type_name -> rapport.v1.Item
-	1, // 4: rapport.v1.IngestResponse.results:type_name -> rapport.v1.Result
-	0, // 5: rapport.v1.IngestStreamRequest.item:type_name -> rapport.v1.Item
-	1, // 6: rapport.v1.IngestStreamResponse.result:type_name -> rapport.v1.Result
-	2, // 7: rapport.v1.IngestService.Ingest:input_type -> rapport.v1.IngestRequest
-	4, // 8: rapport.v1.IngestService.IngestStream:input_type -> rapport.v1.IngestStreamRequest
-	3, // 9: rapport.v1.IngestService.Ingest:output_type -> rapport.v1.IngestResponse
-	5, // 10: rapport.v1.IngestService.IngestStream:output_type -> rapport.v1.IngestStreamResponse
-	9, // [9:11] is the sub-list for method output_type
-	7, // [7:9] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	12, // 0: rapport.v1.Result.outcome:type_name -> rapport.v1.Outcome
+	13, // 1: rapport.v1.Result.issues:type_name -> rapport.v1.Issue
+	1,  // 2: rapport.v1.Result.entries:type_name -> rapport.v1.Result
+	0,  // 3: rapport.v1.IngestRequest.items:type_name -> rapport.v1.Item
+	1,  // 4: rapport.v1.IngestResponse.results:type_name -> rapport.v1.Result
+	0,  // 5: rapport.v1.IngestStreamRequest.item:type_name -> rapport.v1.Item
+	1,  // 6: rapport.v1.IngestStreamResponse.result:type_name -> rapport.v1.Result
+	8,  // 7: rapport.v1.RescoreResponse.progress:type_name -> rapport.v1.RescoreProgress
+	9,  // 8: rapport.v1.RescoreResponse.change:type_name -> rapport.v1.RescoreChange
+	11, // 9: rapport.v1.RescoreResponse.failure:type_name -> rapport.v1.RescoreFailure
+	10, // 10: rapport.v1.RescoreChange.scores:type_name -> rapport.v1.RescoredScore
+	14, // 11: rapport.v1.RescoredScore.before:type_name -> rapport.v1.Score
+	14, // 12: rapport.v1.RescoredScore.after:type_name -> rapport.v1.Score
+	13, // 13: rapport.v1.RescoreFailure.issues:type_name -> rapport.v1.Issue
+	2,  // 14: rapport.v1.IngestService.Ingest:input_type -> rapport.v1.IngestRequest
+	4,  // 15: rapport.v1.IngestService.IngestStream:input_type -> rapport.v1.IngestStreamRequest
+	6,  // 16: rapport.v1.IngestService.Rescore:input_type -> rapport.v1.RescoreRequest
+	3,  // 17: rapport.v1.IngestService.Ingest:output_type -> rapport.v1.IngestResponse
+	5,  // 18: rapport.v1.IngestService.IngestStream:output_type -> rapport.v1.IngestStreamResponse
+	7,  // 19: rapport.v1.IngestService.Rescore:output_type -> rapport.v1.RescoreResponse
+	17, // [17:20] is the sub-list for method output_type
+	14, // [14:17] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_ingest_proto_init() }
@@ -472,13 +1045,18 @@ func file_rapport_v1_ingest_proto_init() {
 		return
 	}
 	file_rapport_v1_types_proto_init()
+	file_rapport_v1_ingest_proto_msgTypes[7].OneofWrappers = []any{
+		(*RescoreResponse_Progress)(nil),
+		(*RescoreResponse_Change)(nil),
+		(*RescoreResponse_Failure)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_ingest_proto_rawDesc), len(file_rapport_v1_ingest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	IngestService_Ingest_FullMethodName       = "/rapport.v1.IngestService/Ingest"
 	IngestService_IngestStream_FullMethodName = "/rapport.v1.IngestService/IngestStream"
+	IngestService_Rescore_FullMethodName      = "/rapport.v1.IngestService/Rescore"
 )
 
 // IngestServiceClient is the client API for IngestService service.
@@ -37,6 +38,14 @@ type IngestServiceClient interface {
 	// The client keeps at most `window` items unacknowledged, as the first answer says. When the stream ends early it
 	// opens another and sends again whatever was not acknowledged: what had been committed is answered as unchanged.
 	IngestStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[IngestStreamRequest, IngestStreamResponse], error)
+	// Rescore reads what is stored once more, by the instruments that the server knows now, and stores a new version of each
+	// resource that says something else by them: the same body, with new facts. The version before stays readable. What
+	// says the same is left alone, so that running it again does no harm. It goes from patient to patient; all of a
+	// patient's resources take their new scores in one commit (of more than 1,000, so many at a time), so that no rule compares
+	// scores of two definitions. A resource about no patient is passed over: it has to be sent again.
+	// The stream ends after the last progress. When it ends early, the token of the last progress goes on from there.
+	// Errors: INVALID_ARGUMENT, UNAVAILABLE (go on with the token).
+	Rescore(ctx context.Context, in *RescoreRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RescoreResponse], error)
 }
 
 type ingestServiceClient struct {
@@ -70,6 +79,25 @@ func (c *ingestServiceClient) IngestStream(ctx context.Context, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type IngestService_IngestStreamClient = grpc.BidiStreamingClient[IngestStreamRequest, IngestStreamResponse]
 
+func (c *ingestServiceClient) Rescore(ctx context.Context, in *RescoreRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RescoreResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &IngestService_ServiceDesc.Streams[1], IngestService_Rescore_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[RescoreRequest, RescoreResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_RescoreClient = grpc.ServerStreamingClient[RescoreResponse]
+
 // IngestServiceServer is the server API for IngestService service.
 // All implementations must embed UnimplementedIngestServiceServer
 // for forward compatibility.
@@ -84,6 +112,14 @@ type IngestServiceServer interface {
 	// The client keeps at most `window` items unacknowledged, as the first answer says. When the stream ends early it
 	// opens another and sends again whatever was not acknowledged: what had been committed is answered as unchanged.
 	IngestStream(grpc.BidiStreamingServer[IngestStreamRequest, IngestStreamResponse]) error
+	// Rescore reads what is stored once more, by the instruments that the server knows now, and stores a new version of each
+	// resource that says something else by them: the same body, with new facts. The version before stays readable. What
+	// says the same is left alone, so that running it again does no harm. It goes from patient to patient; all of a
+	// patient's resources take their new scores in one commit (of more than 1,000, so many at a time), so that no rule compares
+	// scores of two definitions. A resource about no patient is passed over: it has to be sent again.
+	// The stream ends after the last progress. When it ends early, the token of the last progress goes on from there.
+	// Errors: INVALID_ARGUMENT, UNAVAILABLE (go on with the token).
+	Rescore(*RescoreRequest, grpc.ServerStreamingServer[RescoreResponse]) error
 	mustEmbedUnimplementedIngestServiceServer()
 }
 
@@ -99,6 +135,9 @@ func (UnimplementedIngestServiceServer) Ingest(context.Context, *IngestRequest) 
 }
 func (UnimplementedIngestServiceServer) IngestStream(grpc.BidiStreamingServer[IngestStreamRequest, IngestStreamResponse]) error {
 	return status.Error(codes.Unimplemented, "method IngestStream not implemented")
+}
+func (UnimplementedIngestServiceServer) Rescore(*RescoreRequest, grpc.ServerStreamingServer[RescoreResponse]) error {
+	return status.Error(codes.Unimplemented, "method Rescore not implemented")
 }
 func (UnimplementedIngestServiceServer) mustEmbedUnimplementedIngestServiceServer() {}
 func (UnimplementedIngestServiceServer) testEmbeddedByValue()                       {}
@@ -146,6 +185,17 @@ func _IngestService_IngestStream_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type IngestService_IngestStreamServer = grpc.BidiStreamingServer[IngestStreamRequest, IngestStreamResponse]
 
+func _IngestService_Rescore_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(RescoreRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(IngestServiceServer).Rescore(m, &grpc.GenericServerStream[RescoreRequest, RescoreResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type IngestService_RescoreServer = grpc.ServerStreamingServer[RescoreResponse]
+
 // IngestService_ServiceDesc is the grpc.ServiceDesc for IngestService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -164,6 +214,11 @@ var IngestService_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _IngestService_IngestStream_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+		{
+			StreamName:    "Rescore",
+			Handler:       _IngestService_Rescore_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "rapport/v1/ingest.proto",

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -40,7 +41,9 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	known, _ := d.episode(e)
 	facts = slices.SortedFunc(slices.Values(facts), func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
 	var findings []judge.Finding
-	replayed := len(taken) > 0 || known.late(facts)
+	_, held := d.held[e]
+	delete(d.held, e)
+	replayed := held || len(taken) > 0 || known.late(facts)
 	if replayed {
 		known.Superseded = append(slices.Clip(known.Superseded), taken...)
 		known.Facts = merge(without(known.Facts, taken), facts)
@@ -52,8 +55,47 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	d.episodes[e] = known
 	dec.Episodes = append(dec.Episodes, known.State)
 	if replayed || len(findings) > 0 {
-		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed})
+		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected})
 	}
+}
+
+// Why alerts are amended or taken back.
+const (
+	// corrected: their facts were corrected where they came from.
+	corrected = "facts-corrected"
+	// rescored: their facts were taken anew from what had come.
+	rescored = "rescored"
+)
+
+// held is an episode whose facts were taken anew, with the decision that is to tell what becomes of it.
+type held struct {
+	decision *Decision
+	patient  ref.Patient
+}
+
+// hold lays facts into an episode, and takes back those of taken resources, without folding it yet.
+func (d *Desk) hold(dec *Decision, patient ref.Patient, taken []ref.Resource, facts []fact.Fact) {
+	e := ref.EpisodeOf(patient)
+	known, _ := d.episode(e)
+	known.Superseded = append(slices.Clip(known.Superseded), taken...)
+	known.Facts = merge(without(known.Facts, taken), facts)
+	d.episodes[e] = known
+	d.held[e] = held{dec, patient}
+}
+
+// refold folds each held episode once, however many of its facts were taken anew. A state that holds some of them by the
+// old definition and some by the new one would be compared with itself, and raise alerts that were never true.
+func (d *Desk) refold() {
+	for _, e := range slices.Sorted(maps.Keys(d.held)) {
+		h := d.held[e]
+		known, _ := d.episode(e)
+		var findings []judge.Finding
+		known.State, findings = d.replayAll(h.patient, known.Facts)
+		d.episodes[e] = known
+		h.decision.Episodes = append(h.decision.Episodes, known.State)
+		d.unsettled = append(d.unsettled, unsettled{h.decision, e, known.State, known.Facts, findings, true, rescored})
+	}
+	clear(d.held)
 }
 
 // unsettled are the findings of one advance of an episode, whose alerts may not be on the desk yet.
@@ -64,6 +106,8 @@ type unsettled struct {
 	facts    []fact.Fact
 	findings []judge.Finding
 	replayed bool
+	// reason of the steps that alerts take because of it.
+	reason string
 }
 
 // Settle says of every finding so far what becomes of it, and adds that to its decision. The alerts of the episodes named
@@ -102,7 +146,7 @@ func (d *Desk) reconcile(u unsettled, known []alert.Alert) []alert.Alert {
 	for _, f := range u.findings {
 		found[f.ID] = true
 		if i := standing(alerts, f.ID); i >= 0 {
-			d.amend(u.decision, alerts, i, f)
+			d.amend(u, alerts, i, f)
 			continue
 		}
 		alerts = append(alerts, d.raise(u.decision, u.state, alerts, f))
@@ -184,13 +228,13 @@ func (d *Desk) suppressed(alerts []alert.Alert, f judge.Finding) string {
 }
 
 // amend follows a correction that left the finding true.
-func (d *Desk) amend(dec *Decision, alerts []alert.Alert, i int, f judge.Finding) {
+func (d *Desk) amend(u unsettled, alerts []alert.Alert, i int, f judge.Finding) {
 	a := alerts[i]
 	if !a.Live() || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
 		return
 	}
 	describe(&a, f)
-	d.step(dec, alerts, i, a, alert.Amend)
+	d.step(u, alerts, i, a, alert.Amend)
 }
 
 // retract takes back what was found before and is not found any more, unless only the rule has changed since.
@@ -204,7 +248,7 @@ func (d *Desk) retract(u unsettled, alerts []alert.Alert, found map[string]bool)
 			continue
 		}
 		if versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts) {
-			d.step(u.decision, alerts, i, a, alert.Retract)
+			d.step(u, alerts, i, a, alert.Retract)
 		}
 	}
 }
@@ -219,16 +263,16 @@ func stands(facts []fact.Fact, behind []string) bool {
 	return true
 }
 
-func (d *Desk) step(dec *Decision, alerts []alert.Alert, i int, a alert.Alert, verb alert.Verb) {
+func (d *Desk) step(u unsettled, alerts []alert.Alert, i int, a alert.Alert, verb alert.Verb) {
 	next, event, err := alert.Lifecycle(a, alert.Command{
-		Alert: a.ID, Verb: verb, Version: a.Version, Actor: alert.Service, Reason: "facts-corrected", At: d.now,
+		Alert: a.ID, Verb: verb, Version: a.Version, Actor: alert.Service, Reason: u.reason, At: d.now,
 	})
 	if err != nil {
 		return // the table does not allow it: the alert stays as it is
 	}
 	alerts[i] = next
-	dec.Alerts = append(dec.Alerts, next)
-	dec.Events = append(dec.Events, *event)
+	u.decision.Alerts = append(u.decision.Alerts, next)
+	u.decision.Events = append(u.decision.Events, *event)
 }
 
 // merge puts facts into key order; of two with the same id the later one in the arguments wins.

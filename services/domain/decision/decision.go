@@ -77,4 +77,42 @@ type Receipt struct {
 	Entries []Receipt
 	// TenantSeq is the number of the tenant's last event of the commit; 0 when nothing was written.
 	TenantSeq int64
+	// Opened and Retracted count the alerts of which it was the last cause. They are counted only of what is judged Again.
+	Opened, Retracted int
+}
+
+// Tally counts, for inputs that were judged together, the alerts that their decisions open and take back, each with the
+// input that it stems from; where that is none of them, with the last.
+func Tally(receipts []Receipt, made []*Decision) {
+	if len(receipts) == 0 {
+		return
+	}
+	for _, d := range made {
+		for _, a := range d.Alerts {
+			of := &receipts[len(receipts)-1]
+			for n := range receipts {
+				if stemsFrom(a, receipts[n].Resource) {
+					of = &receipts[n]
+				}
+			}
+			switch a.Status {
+			case alert.Open:
+				of.Opened += opened(a)
+			case alert.Retracted:
+				of.Retracted++
+			}
+		}
+	}
+}
+
+func stemsFrom(a alert.Alert, r ref.Resource) bool {
+	return len(a.Sources) > 0 && a.Sources[len(a.Sources)-1].Unversioned() == r.Unversioned()
+}
+
+// opened is 1 for an alert that was just opened, and 0 for one that stays so.
+func opened(a alert.Alert) int {
+	if len(a.History) == 1 {
+		return 1
+	}
+	return 0
 }

@@ -24,6 +24,8 @@ type Desk struct {
 	episodes map[ref.Episode]Known
 	// unsettled are the findings of which it is still to be said what becomes of them, in the order they were made.
 	unsettled []unsettled
+	// held are the episodes whose facts were taken anew and that are still to be folded.
+	held map[ref.Episode]held
 }
 
 type keyName struct {
@@ -53,6 +55,7 @@ func NewDesk(rules []judge.Rule, now time.Time) *Desk {
 		rules: rules, now: now,
 		heads: map[ref.Resource]record.Head{}, names: map[string]record.Alias{},
 		keys: map[keyName]record.Key{}, episodes: map[ref.Episode]Known{},
+		held: map[ref.Episode]held{},
 	}
 }
 

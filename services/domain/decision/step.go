@@ -25,6 +25,10 @@ type Input struct {
 	Facts []fact.Fact
 	// Key is the caller's idempotency key; empty when none was given.
 	Key string
+	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
+	// the version they were taken from: unless it is still the current one, nothing is done. Record.Patient, when not
+	// empty, is whom it stays about.
+	Again bool
 }
 
 // Subject names a patient.
@@ -63,6 +67,9 @@ func NeedsOf(inputs []Input) Needs {
 			n.Names = append(n.Names, nameOf(ref.Patient(in.Record.ID)))
 		}
 		n.Names = append(n.Names, in.Identifiers...)
+		if in.settled() {
+			continue
+		}
 		if p := in.Subject.Patient; p != "" {
 			n.Resources = append(n.Resources, patientResource(p))
 			n.Names = append(n.Names, nameOf(p))
@@ -78,7 +85,7 @@ func NeedsOf(inputs []Input) Needs {
 func (d *Desk) Episodes(in *Input) []ref.Episode {
 	var found []ref.Episode
 	if head, ok := d.head(in.Record.Unversioned()); ok {
-		if head.Hash == in.Record.Hash {
+		if known(head, in) {
 			return nil
 		}
 		if hadFacts(head) {
@@ -91,10 +98,23 @@ func (d *Desk) Episodes(in *Input) []ref.Episode {
 	return found
 }
 
+// settled says whether it is known whom an input is about, from when it was judged before.
+func (in *Input) settled() bool { return in.Again && in.Record.Patient != "" }
+
+// known says whether what is stored answers an input, so that it need not be judged.
+func known(head record.Head, in *Input) bool {
+	if in.Again {
+		return head.Version != in.Record.Version
+	}
+	return !head.Stub && (head.Hash == in.Record.Hash || stale(head.SourceVersion, in.Record.SourceVersion))
+}
+
 // patientOf is the patient an input is about, without deciding anything.
 func (d *Desk) patientOf(in *Input) ref.Patient {
 	name, fallback := in.Subject.Identifier, identifierStub(in.Subject.Identifier)
 	switch {
+	case in.settled():
+		return in.Record.Patient
 	case in.Record.Type == "Patient":
 		name, fallback = nameOf(ref.Patient(in.Record.ID)), ref.Patient(in.Record.ID)
 	case in.Subject.Patient != "":
@@ -109,19 +129,19 @@ func (d *Desk) patientOf(in *Input) ref.Patient {
 }
 
 // History names the episodes whose whole history is needed before the input can be judged: those in which
-// it corrects something, or comes late.
+// it corrects something, comes late, or is judged again.
 func (d *Desk) History(in *Input) []ref.Episode {
 	var needed []ref.Episode
-	head, known := d.head(in.Record.Unversioned())
-	if known && (head.Hash == in.Record.Hash || stale(head.SourceVersion, in.Record.SourceVersion)) {
+	head, stored := d.head(in.Record.Unversioned())
+	if stored && known(head, in) {
 		return nil
 	}
-	if known && hadFacts(head) {
+	if stored && hadFacts(head) {
 		needed = append(needed, ref.EpisodeOf(head.Patient))
 	}
 	if p := d.patientOf(in); p != "" && len(in.Facts) > 0 {
 		e := ref.EpisodeOf(p)
-		if k, _ := d.episode(e); k.late(in.Facts) {
+		if k, _ := d.episode(e); in.Again || k.late(in.Facts) {
 			needed = append(needed, e)
 		}
 	}
@@ -131,6 +151,12 @@ func (d *Desk) History(in *Input) []ref.Episode {
 
 // Decide judges one input. A rejected input leaves the desk as it was.
 func (d *Desk) Decide(in *Input) (*Decision, Receipt) {
+	made, receipt := d.decide(in)
+	d.refold()
+	return made, receipt
+}
+
+func (d *Desk) decide(in *Input) (*Decision, Receipt) {
 	if receipt, done := d.replay(in); done {
 		return nil, receipt
 	}
@@ -153,7 +179,7 @@ func (d *Desk) DecideAll(inputs []Input, prepare func(*Desk, *Input) bool) ([]*D
 		if !prepare(f, &inputs[i]) {
 			return nil, nil, false
 		}
-		dec, receipt := f.Decide(&inputs[i])
+		dec, receipt := f.decide(&inputs[i])
 		ok = ok && receipt.Outcome != record.Rejected
 		receipts = append(receipts, receipt)
 		if dec != nil {
@@ -163,6 +189,7 @@ func (d *Desk) DecideAll(inputs []Input, prepare func(*Desk, *Input) bool) ([]*D
 	if !ok {
 		return nil, receipts, false
 	}
+	f.refold()
 	f.join()
 	return decisions, receipts, true
 }
@@ -180,6 +207,9 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 		}
 	}
 	head, ok := d.head(in.Record.Unversioned())
+	if in.Again {
+		return overtaken(head, in)
+	}
 	if !ok || head.Stub {
 		return Receipt{}, false
 	}
@@ -193,6 +223,16 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 		return unchanged, true
 	}
 	return Receipt{}, false
+}
+
+// overtaken recognises what is not to be judged again: a version after which another one came.
+func overtaken(head record.Head, in *Input) (Receipt, bool) {
+	if !known(head, in) {
+		return Receipt{}, false
+	}
+	return Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient, Issues: []fault.Issue{
+		fault.Infof("informational", in.Record.Type, "a newer version came in between: it was judged as it came, and is kept"),
+	}}, true
 }
 
 // stale says whether version b of a resource is older than version a. Versions are numbers or moments; others do not compare.
@@ -229,7 +269,10 @@ func (d *Desk) admit(in *Input) (admitted, error) {
 	if in.Record.Type == "Patient" {
 		return a, d.admitPatient(in, &a)
 	}
-	if !in.Subject.None() {
+	switch {
+	case in.settled():
+		a.patient = in.Record.Patient
+	case !in.Subject.None():
 		d.admitSubject(in, &a)
 	}
 	return a, nil
@@ -327,7 +370,7 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 		dec.Keys = append(dec.Keys, key)
 		d.keys[keyName{r.Source, in.Key}] = key
 	}
-	d.spread(dec, &r, a.previous, in.Facts)
+	d.spread(dec, &r, a.previous, in)
 	return dec, Receipt{Outcome: r.Outcome, Resource: r.Resource, Received: r.Received, Patient: r.Patient, Issues: r.Issues}
 }
 
@@ -340,13 +383,17 @@ func hadFacts(h record.Head) bool {
 }
 
 // spread carries the record's facts, and the end of those of the version before, to the episodes.
-func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, facts []fact.Fact) {
+func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, in *Input) {
+	advance, facts := d.advance, in.Facts
+	if in.Again {
+		advance = d.hold
+	}
 	var taken []ref.Resource
 	if previous != nil && hadFacts(*previous) {
 		taken = []ref.Resource{r.Unversioned()}
 		dec.Superseded = taken
 		if previous.Patient != r.Patient || len(facts) == 0 {
-			d.advance(dec, previous.Patient, taken, nil)
+			advance(dec, previous.Patient, taken, nil)
 		}
 	}
 	if len(facts) == 0 {
@@ -361,7 +408,7 @@ func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, fa
 	if previous != nil && previous.Patient != r.Patient {
 		taken = nil
 	}
-	d.advance(dec, r.Patient, taken, own)
+	advance(dec, r.Patient, taken, own)
 }
 
 func recorded(r *record.Record, facts []fact.Fact, now time.Time) feed.Draft {

@@ -47,7 +47,7 @@ func FromSheet(sheet score.Sheet) *Scores {
 // clamped.
 func External(def *instrument.Definition, code string, value float64, respondent string) (*Scores, bool) {
 	key := def.Score(code)
-	if key == nil || !(value >= key.Min-instrument.Tolerance && value <= key.Max+instrument.Tolerance) {
+	if key == nil || !key.Takes(value) {
 		return nil, false
 	}
 	band := key.Band(value, nil)

@@ -277,7 +277,11 @@ func (c *checker) forms() {
 	for i := range c.Scores {
 		c.scoreLink(at("scores", i), c.ID+"-"+c.Scores[i].Code, i)
 		for j := range c.Scores[i].Codes {
-			if code, ok := strings.CutPrefix(c.Scores[i].Codes[j].Code, loincSystem+"|"); ok {
+			full := c.Scores[i].Codes[j].Code
+			if item, ok := c.codes[full]; ok && c.Scores[i].is(item+1) {
+				continue // the score is the answer to that item, and the linkId means the item
+			}
+			if code, ok := strings.CutPrefix(full, loincSystem+"|"); ok {
 				c.scoreLink(at("scores", i), "/"+code, i)
 			}
 		}

@@ -29,6 +29,9 @@ func (c *checker) scores() {
 			c.ownCode(at(place+".codes", j), s.Codes[j].Code)
 		}
 		c.key(place, s, i, used)
+		if s.Accepts != nil && (s.Accepts.From > s.Min || s.Accepts.To < s.Max) {
+			c.say(place+".accepts", "must hold the whole range, %v to %v", s.Min, s.Max)
+		}
 		c.bands(place, s, i)
 		c.cuts(place, s)
 		c.change(place, s)
@@ -410,8 +413,10 @@ func (c *checker) change(place string, s *Score) {
 	}
 }
 
+var rKinds = []string{"alpha", "retest", "unstated"}
+
 func (c *checker) reliable(place string, r *Reliable) {
-	c.oneOf(place+".level", r.Level, []string{"RC95", "MDC95", "MDC90", "RCI", LevelSE})
+	c.oneOf(place+".level", r.Level, []string{"RC95", "MDC95", "MDC90", "MDC", "RCI", LevelSE})
 	if r.Level == LevelSE {
 		if r.SD != 0 || r.SEM != 0 || r.Points != 0 {
 			c.say(place, "the level SE takes its numbers from the table")
@@ -427,8 +432,8 @@ func (c *checker) reliable(place string, r *Reliable) {
 	switch {
 	case bases != 1:
 		c.say(place, "needs exactly one of sd with r, sem, or points")
-	case r.SD != 0 && (r.R <= 0 || r.R >= 1 || r.RKind != "alpha" && r.RKind != "retest"):
-		c.say(place, "sd needs r between 0 and 1, and rKind alpha or retest")
+	case r.SD != 0 && (r.R <= 0 || r.R >= 1 || !slices.Contains(rKinds, r.RKind)):
+		c.say(place, "sd needs r between 0 and 1, and rKind alpha, retest or unstated")
 	case r.points() <= 0:
 		c.say(place, "must come to more than 0 points")
 	}

@@ -97,6 +97,7 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"a LOINC canonical's check digit", `https://forms.example/demo`, `http://loinc.org/q/44249-2`, "", "fails the LOINC check digit"},
 		{"the PHQ-9 score code", `urn:s|total`, `http://loinc.org|44261-6`, "", "is the code of phq-9"},
 		{"the PHQ-9 SNOMED CT code", `urn:s|total`, `http://snomed.info/sct|720433000`, "", "is the code of phq-9"},
+		{"the back screen total", `urn:s|total`, `http://loinc.org|91351-7`, "", "is the code of start-back"},
 		{"the PHQ-15 total", `urn:s|total`, `http://loinc.org|70273-8`, "", "is the code of phq-15"},
 		{"a code without a system", `urn:s|total`, `total`, "", "must be system|code"},
 		{"evidence left out", `"itemEvidence": "cited: a source"`, `"itemEvidence": ""`, "", "needs evidence"},
@@ -139,6 +140,10 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"a reliability above 1", `"r": 0.8`, `"r": 1.8`, "", "r between 0 and 1"},
 		{"a band without a level", `"low": "none", `, ``, "", "must be one of none"},
 		{"a level for no band", `"low": "none"`, `"low": "none", "mid": "mild"`, "", "name each band once"},
+		{"a range of ready-made values that is too narrow", `"max": 6, "direction"`, `"max": 6, "accepts": {"from": 1, "to": 9}, "direction"`, "", "must hold the whole range"},
+		{"an unknown kind of reliability", `"rKind": "retest"`, `"rKind": "guess"`, "", "rKind alpha, retest or unstated"},
+		{"the code of another version of a score", `urn:s|total`, `http://loinc.org|77866-2`, "", "physical function v1.0"},
+		{"the code of an item for a score of several", `urn:s|total`, `http://loinc.org|44250-9`, `"code": "total"`, "means two things"},
 		{"an unknown part", `"part": "general"`, `"part": "joy"`, "", "must be one of depression"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,6 +20,9 @@ type Scale struct {
 	Step float64 `json:"step,omitempty"`
 	// Blank are codes (`system|code`, or a bare code) and displays that stand for no answer, such as "does not apply".
 	Blank []string `json:"blank,omitempty"`
+	// Contrary says that forms in use count this scale from the other end: a weight that contradicts the coded answer is
+	// then not believed.
+	Contrary bool `json:"contrary,omitempty"`
 	// Code of the answer list as `system|code`, where it has one.
 	Code     string   `json:"code,omitempty"`
 	Evidence Evidence `json:"evidence"`
@@ -90,17 +93,6 @@ func (s *Scale) ByDisplay(display string) (float64, bool) {
 	return 0, false
 }
 
-// ByTruth is the ordinal of yes (true) or no, on a scale that has 1 for the one and 0 for the other and nothing else.
-func (s *Scale) ByTruth(yes bool) (float64, bool) {
-	if low, high := s.Bounds(); low != 0 || high != 1 || len(s.Options) != 2 && s.Step != 1 {
-		return 0, false
-	}
-	if yes {
-		return 1, true
-	}
-	return 0, true
-}
-
 // All are the ordinals of the scale, lowest first.
 func (s *Scale) All() iter.Seq[float64] {
 	return func(yield func(float64) bool) {
@@ -118,6 +110,12 @@ func (s *Scale) All() iter.Seq[float64] {
 			}
 		}
 	}
+}
+
+// YesNo says whether the scale is 1 for yes and 0 for no, and nothing else.
+func (s *Scale) YesNo() bool {
+	low, high := s.Bounds()
+	return low == 0 && high == 1 && (len(s.Options) == 2 || len(s.Options) == 0 && s.Step == 1)
 }
 
 // Blanked says whether a code, with or without its system, or a display stands for no answer.

@@ -61,6 +61,9 @@ type Score struct {
 	Min  float64 `json:"min"`
 	Max  float64 `json:"max"`
 	Step float64 `json:"step,omitempty"`
+	// Accepts is the range of values that may arrive ready-made, where other forms on the same metric reach beyond Min and
+	// Max; absent when none do. Beyond its ends the first and the last band go on.
+	Accepts *Range `json:"accepts,omitempty"`
 	// Direction: higher-better or higher-worse; empty, in a definition made of a form, when nobody said.
 	Direction string `json:"direction"`
 	// Codes under which it arrives ready-made or is published, as `system|code`; our own one is not listed.
@@ -107,6 +110,12 @@ type Linear struct {
 	// Coefficients in the order of Score.Items.
 	Coefficients []float64 `json:"coefficients"`
 	Evidence     Evidence  `json:"evidence"`
+}
+
+// Range of values, both ends included.
+type Range struct {
+	From float64 `json:"from"`
+	To   float64 `json:"to"`
 }
 
 // Gate is a question that decides whether the rest counts: unanswered it voids the score, answered otherwise than Open
@@ -259,10 +268,10 @@ func (c *Cutoff) At() float64 {
 
 // Reliable is the error band of a difference: from SD and r, from SEM, as published, or from the two standard errors.
 type Reliable struct {
-	// Level: RC95 and MDC95 (1.96), MDC90 (1.645), RCI for a published index, or SE where each value has a standard
-	// error of its own: then a difference is reliable beyond 1.96 x sqrt(SE1^2 + SE2^2).
+	// Level: RC95 and MDC95 (1.96), MDC90 (1.645), MDC where the source does not state it, RCI for a published index, or
+	// SE where each value has a standard error of its own: then a difference is reliable beyond 1.96 x sqrt(SE1^2 + SE2^2).
 	Level string `json:"level"`
-	// SD and R (with its kind: alpha or retest), or SEM, or Points.
+	// SD and R (with its kind: alpha, retest, or unstated), or SEM, or Points.
 	SD     float64 `json:"sd,omitempty"`
 	R      float64 `json:"r,omitempty"`
 	RKind  string  `json:"rKind,omitempty"`
@@ -300,8 +309,27 @@ type Distress struct {
 // Rescale what the kind gives onto the scale of the score: plus Offset, times Factor, by Divisor.
 func (s *Score) Rescale(x float64) float64 { return (x + s.Offset) * s.factor() / s.divisor() }
 
+// Takes says whether a value may be one of this score, as computed or as it arrives ready-made.
+func (s *Score) Takes(value float64) bool {
+	low, high := s.Reach()
+	return value >= low-Tolerance && value <= high+Tolerance
+}
+
+// Reach is the lowest and the highest value that the score takes when it arrives ready-made.
+func (s *Score) Reach() (low, high float64) {
+	if s.Accepts == nil {
+		return s.Min, s.Max
+	}
+	return s.Accepts.From, s.Accepts.To
+}
+
 // HigherBetter is the direction of the score.
 func (s *Score) HigherBetter() bool { return s.Direction == "higher-better" }
+
+// is says whether the score is nothing but the answer to one item.
+func (s *Score) is(item int) bool {
+	return s.Kind == KindSum && len(s.Items) == 1 && s.Items[0] == item && s.Rescale(1) == 1 && s.Rescale(0) == 0
+}
 
 // Parts are the places, in Definition.Scores, of the scores that this one is made of.
 func (s *Score) Parts() []int { return s.of }
@@ -329,6 +357,7 @@ func (s *Score) Band(value float64, other func(code string) (float64, bool)) str
 	if len(s.Bands.Rules) > 0 {
 		return s.ruled(grid, other)
 	}
+	grid = min(max(grid, s.Min), s.Max)
 	for i := range s.Bands.List {
 		if b := &s.Bands.List[i]; grid >= b.From-step/4 && grid <= b.To+step/4 {
 			return b.Code

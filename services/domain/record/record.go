@@ -133,6 +133,8 @@ type Query struct {
 	After Place
 	// Max is the page size, at least 1.
 	Max int
+	// MaxBytes ends the page once its bodies hold so many bytes together, after one record at least; 0 does not.
+	MaxBytes int
 }
 
 // Place orders a search: newest effective time first (records without one last), then type and id.

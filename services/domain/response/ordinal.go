@@ -9,7 +9,7 @@ import (
 )
 
 // ordinal reads one answer. A weight sent with it wins over the code when it is on the scale, as FHIR lays down; save
-// on a reversed item, where the sender may have reversed the weight already.
+// on a reversed item, and on a contrary scale, where the sender may have reversed the weight already.
 func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	if item.Answers().Blanked(a.System, a.Code, cmp.Or(a.Display, a.Text)) {
 		b.inform("informational", valuePath(a), "the answer to item %d says that it does not apply: it counts as unanswered", item.Number)
@@ -35,8 +35,8 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 		return Ordinal{printed, known}
 	case !known:
 		b.inform("code-invalid", valuePath(a), "the answer is none of item %d: its weight is used", item.Number)
-	case weight != printed && item.Reverse != nil:
-		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which is scored in reverse: "+
+	case weight != printed && (item.Reverse != nil || item.Answers().Contrary):
+		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which some count in reverse: "+
 			"the answer is used", item.Number)
 		return Ordinal{printed, true}
 	case weight != printed:
@@ -51,8 +51,7 @@ func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
 	case "Coding":
 		return b.coded(item, a)
 	case "Boolean":
-		x, ok := item.Answers().ByTruth(a.Text == "true")
-		return x, ok && (a.Text == "true" || a.Text == "false")
+		return b.marked(item, a)
 	}
 	x, ok := number(literal(a))
 	if !ok {
@@ -63,6 +62,21 @@ func (b *binder) printed(item *instrument.Item, a *Answer) (float64, bool) {
 		b.inform("value", valuePath(a), "a number as text: read as a number")
 	}
 	return x, ok
+}
+
+// marked reads a tick box: yes is 1 and no is 0, where the item knows just these two.
+func (b *binder) marked(item *instrument.Item, a *Answer) (float64, bool) {
+	if !item.Answers().YesNo() {
+		return 0, false
+	}
+	switch a.Text {
+	case "true":
+		return 1, true
+	case "false":
+		return 0, true
+	default:
+		return 0, false
+	}
 }
 
 func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {

@@ -283,11 +283,19 @@ func (s *Sheet) alerts() {
 func (s *Sheet) compare(submitted []response.Submitted) {
 	for _, theirs := range submitted {
 		ours := s.Result(theirs.Score)
-		if ours == nil || ours.Scorable() && math.Abs(ours.Value-theirs.Value) <= submittedTolerance {
+		if ours == nil || ours.Scorable() && math.Abs(ours.Value-s.onOurs(ours.Key, theirs.Value)) <= submittedTolerance {
 			continue
 		}
 		s.Submitted = append(s.Submitted, Discrepancy{theirs.Score, theirs.Value})
 	}
+}
+
+// onOurs is a submitted score on our scale: who numbers answers from 0 adds them up from 0.
+func (s *Sheet) onOurs(key *instrument.Score, value float64) float64 {
+	if moved, ok := s.Definition.Shifted(key, s.Variant, value); ok {
+		return moved
+	}
+	return value
 }
 
 // exact takes off the dust that binary fractions leave on decimals.

@@ -17,24 +17,11 @@ import (
 // answered is the sheet of a list of ordinals; a negative one leaves its item out.
 func answered(t *testing.T, id string, ordinals ...float64) score.Sheet {
 	t.Helper()
-	form := make([]*float64, len(ordinals))
-	for i, x := range ordinals {
-		if x >= 0 {
-			form[i] = new(x)
-		}
-	}
-	return sheetOf(t, lookup(t, registry(t), id), form)
+	return sheetOf(t, lookup(t, registry(t), id), answers(ordinals...))
 }
 
 // all answers alike.
 func all(n int, x float64) []float64 { return slices.Repeat([]float64{x}, n) }
-
-func wantScore(t *testing.T, sheet score.Sheet, code string, value float64, band string) {
-	t.Helper()
-	if r := sheet.Result(code); r == nil || !r.Scorable() || r.Value != value || r.Band != band {
-		t.Errorf("%s %s is %+v, not %v %s", sheet.Definition.ID, code, r, value, band)
-	}
-}
 
 func TestNoInstrumentTakesTheCodeOfAnother(t *testing.T) { // 5, 19
 	r := registry(t)
@@ -91,6 +78,34 @@ func TestADistressFormFromZeroIsReadOnlyWhenItSaysSo(t *testing.T) { // 12
 		t.Errorf("the variant is not kept: %q", sheet.Variant)
 	}
 	wantScore(t, sheetOf(t, def, form), "total", 20, "moderate")
+}
+
+func TestATotalIsComparedInTheNumberingOfItsSender(t *testing.T) { // 12
+	def := lookup(t, registry(t), "k10")
+	for _, c := range []struct {
+		variant    string
+		answer     float64
+		total      float64
+		discrepant bool
+	}{
+		{"0-4", 2, 20, false}, // a 30 here
+		{"0-4", 2, 30, true},
+		{"", 3, 30, false},
+		{"", 3, 20, true},
+	} {
+		form := make([]*float64, 10)
+		for i := range form {
+			form[i] = new(c.answer)
+		}
+		d := draftOf(def, form)
+		d.Variant = c.variant
+		d.Items = append(d.Items, item(10, "k10-total", decimal(c.total)))
+		sheet, _ := scored(t, def, d)
+		wantTotal(t, sheet, 30)
+		if discrepant := len(sheet.Submitted) == 1; discrepant != c.discrepant {
+			t.Errorf("%+v: %+v", c, sheet.Submitted)
+		}
+	}
 }
 
 func TestTheAllianceFormOfSevenPointsHasItsOwnKey(t *testing.T) { // 13

@@ -2,6 +2,7 @@ package score_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -206,6 +207,204 @@ func TestBareItemNumbersCountUnderOurOwnCanonicalOnly(t *testing.T) {
 		}
 		if sheet.Result("total").NotScorable != response.UnmatchedForm || len(issues) != 1 {
 			t.Errorf("%q: %+v %v", questionnaire, sheet.Result("total"), issues)
+		}
+	}
+}
+
+func TestTheJointReplacementTablesAreThoseOfTheSurgeons(t *testing.T) { // 1
+	r := registry(t)
+	knee, hip := lookup(t, r, "koos-jr"), lookup(t, r, "hoos-jr")
+	wantScore(t, sheetOf(t, knee, adding(knee, knee.Scores[0].Items, 11)), "interval", 59.381, "")
+	wantScore(t, sheetOf(t, knee, adding(knee, knee.Scores[0].Items, 15)), "interval", 50.012, "")
+	wantScore(t, sheetOf(t, hip, adding(hip, hip.Scores[0].Items, 24)), "interval", 0, "")
+}
+
+func TestFormsWithoutATrustworthyTableAreNotScored(t *testing.T) { // 2
+	r := registry(t)
+	for _, name := range []string{
+		"promis-pain-interference-6a", "promis-physical-function-6b", "promis-29-mental-health-summary", "koos", "hoos",
+		"http://example.org/Questionnaire/PROMISPainInterferenceSFQuestionnaire",
+		"http://example.org/Questionnaire/PROMISPhysicalFunctionQuestionnaire",
+	} {
+		if def, err := r.Lookup(name); err == nil {
+			t.Errorf("%s is read as %s", name, def.ID)
+		}
+	}
+}
+
+// germanProfile is the PROMIS-29 of the German PRO module, answered as its example is, in the order of its page.
+func germanProfile() response.Draft {
+	const form = "https://www.medizininformatik-initiative.de/fhir/ext/modul-pro/Questionnaire/mii-qst-pro-promis-29"
+	d := response.Draft{Questionnaire: form, Status: "completed"}
+	for _, a := range [][2]string{
+		{"pfa11", "LA13920-6"},
+		{"pfa21", "LA13920-6"},
+		{"pfa23", "LA13918-0"},
+		{"pfa53", "LA13920-6"},
+		{"sleep109", "LA8968-5"},
+		{"sleep116", "LA13902-4"},
+		{"sleep20", "LA13902-4"},
+		{"sleep44", "LA6568-5"},
+		{"srpper23-caps", "LA6270-8"},
+		{"srpper11-caps", "LA9933-8"},
+		{"srpper18-caps", "LA10044-8"},
+		{"srpper46-caps", "LA10066-1"},
+		{"painin9", "LA13909-9"},
+		{"painin22", "LA13909-9"},
+		{"painin31", "LA13863-8"},
+		{"painin34", "LA13909-9"},
+	} {
+		d.Items = append(d.Items, item(len(d.Items), "promis-"+a[0], coded(loinc, a[1])))
+	}
+	return d
+}
+
+func TestTheTScoresOfAGermanExampleAreIllustrative(t *testing.T) { // 3
+	def := lookup(t, registry(t), germanProfile().Questionnaire)
+	d := germanProfile()
+	d.Items = append(d.Items,
+		item(16, "promis-29-physical-function-tscore", decimal(42.6)),
+		item(17, "promis-29-pain-interference-tscore", decimal(60.9)),
+		item(18, "promis-29-pain-interference-raw", decimal(11)))
+	sheet, _ := scored(t, def, d)
+	wantScore(t, sheet, "physical-function-t-score", 37.9, "moderate")
+	wantScore(t, sheet, "pain-interference-t-score", 59.9, "mild")
+	want := []score.Discrepancy{
+		{Score: "physical-function-t-score", Submitted: 42.6}, {Score: "pain-interference-t-score", Submitted: 60.9},
+	}
+	if diff := cmp.Diff(want, sheet.Submitted); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPROMISItemsAreBoundByTheirIdWhateverTheOrder(t *testing.T) { // 15
+	def := lookup(t, registry(t), "promis-29")
+	for _, weighted := range []bool{false, true} {
+		d := germanProfile()
+		for i := range d.Items {
+			if a := &d.Items[i].Answers[0]; weighted && a.Code == "LA6270-8" {
+				a.Weight = "1" // that form counts one social item from the other end
+			}
+		}
+		sheet, _ := scored(t, def, d)
+		wantScore(t, sheet, "sleep-disturbance-raw", 3+2+4+1, "")
+		wantScore(t, sheet, "social-roles-raw", 5+1+2+4, "")
+		wantScore(t, sheet, "anxiety-raw", 0, score.MissingItems)
+	}
+	for i := range def.Items {
+		if def.Items[i].Reverse != nil || def.Items[i].Recode != nil {
+			t.Errorf("item %d is printed the way it counts", i+1)
+		}
+	}
+}
+
+func TestSixteenOfFortyFiveIsNotThirtySixPercent(t *testing.T) { // 14
+	def := lookup(t, registry(t), "odi")
+	d := draftOf(def, answers(5, 5, 3, 3, 0, 0, 0, 0, 0))
+	d.Items = append(d.Items, item(9, "score", decimal(36)), item(10, "odi-8-comment", decimal(1)))
+	sheet, _ := scored(t, def, d)
+	wantScore(t, sheet, "percent", 35.556, "moderate")
+	if diff := cmp.Diff([]score.Discrepancy{{Score: "percent", Submitted: 36}}, sheet.Submitted); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestASectionThatDoesNotApplyIsUnanswered(t *testing.T) {
+	def := lookup(t, registry(t), "odi")
+	d := draftOf(def, answers(2, 2, 2, 2, 2, 2, 2, -1, 2, 2))
+	d.Items = append(d.Items, item(9, "odi-8", response.Answer{Kind: "Coding", System: "urn:clinic", Code: "not-applicable"}))
+	sheet, _ := scored(t, def, d)
+	wantScore(t, sheet, "percent", 40, "moderate")
+	if !sheet.Scores[0].Prorated {
+		t.Error("nine sections of ten are prorated")
+	}
+}
+
+// accessForm answers a form of the CMS ACCESS guide as its examples do: weights on codings of its own or of LOINC.
+func accessForm(questionnaire, prefix string, weights []string, scoreLink, total string) response.Draft {
+	d := response.Draft{Questionnaire: "http://example.org/Questionnaire/" + questionnaire, Status: "completed"}
+	for i, w := range weights {
+		a := response.Answer{Kind: "Coding", Display: "a phrase", Weight: w}
+		d.Items = append(d.Items, item(i, fmt.Sprintf("%s-%d", prefix, i+1), a))
+	}
+	if scoreLink != "" {
+		a := response.Answer{Kind: "Coding", System: loinc, Code: "97909-6", Weight: total}
+		d.Items = append(d.Items, item(len(d.Items), scoreLink, a))
+	}
+	return d
+}
+
+func TestTheExamplesOfCMSACCESSAgreeWithOurScores(t *testing.T) { // 20
+	r := registry(t)
+	for _, c := range []struct {
+		draft    response.Draft
+		id, code string
+		value    float64
+		band     string
+	}{
+		{accessForm("OswestryDisabilityIndexQuestionnaire", "odi", strings.Split("2121221232", ""), "score", "36"), "odi", "percent", 36, "moderate"},
+		{accessForm("NeckDisabilityIndexQuestionnaire", "ndi", strings.Split("2222222222", ""), "total-score", "40"), "ndi", "percent", 40, "moderate"},
+		{accessForm("QuickDASHQuestionnaire", "qd", strings.Split("34333333323", ""), "score", "50"), "quickdash", "total", 50, ""},
+		{accessForm("KOOSJRQuestionnaire", "koosjr", strings.Split("2213223", ""), "total-interval-score", "50.012"), "koos-jr", "interval", 50.012, ""},
+		{accessForm("HOOSJRQuestionnaire", "hoosjr", strings.Split("222311", ""), "total-interval-score", "55.985"), "hoos-jr", "interval", 55.985, ""},
+		{accessForm("MSKPGICQuestionnaire", "pgic", []string{"1"}, "", ""), "pgic", "rating", 1, "improved"},
+		{accessForm("PROMISNRSQuestionnaire", "nrs", []string{"6"}, "", ""), "promis-29", "pain-intensity", 6, ""},
+	} {
+		def := lookup(t, r, c.draft.Questionnaire)
+		if def.ID != c.id {
+			t.Errorf("%s is read as %s", c.draft.Questionnaire, def.ID)
+			continue
+		}
+		sheet, _ := scored(t, def, c.draft)
+		wantScore(t, sheet, c.code, c.value, c.band)
+		if sheet.Submitted != nil {
+			t.Errorf("%s: %+v", c.id, sheet.Submitted)
+		}
+	}
+}
+
+func TestPlainNumbersAnswerTheFormsOfCMSACCESS(t *testing.T) { // 20
+	def := lookup(t, registry(t), "http://example.org/Questionnaire/QuickDASHQuestionnaire")
+	d := response.Draft{Questionnaire: "http://example.org/Questionnaire/QuickDASHQuestionnaire", Status: "completed"}
+	for i := range 11 {
+		d.Items = append(d.Items, item(i, fmt.Sprintf("qd-%d", i+1), decimal(3)))
+	}
+	sheet, issues := scored(t, def, d)
+	wantScore(t, sheet, "total", 50, "")
+	if len(issues) > 0 {
+		t.Error("the modules are not on that form, and nobody need be told", issues)
+	}
+}
+
+func TestPROMISScoreCodesBelongToTheRightVersion(t *testing.T) { // 21
+	r := registry(t)
+	for code, want := range map[string]string{
+		"77854-8": "promis-social-roles-4a t-score", "91721-1": "promis-physical-function-4a t-score",
+		"77861-3": "promis-depression-4a t-score", "77862-1": "promis-anxiety-4a t-score",
+		"77864-7": "promis-fatigue-4a t-score", "77860-5": "promis-sleep-disturbance-4a t-score",
+		"77865-4": "promis-pain-interference-4a t-score", "89924-5": "promis-pain-interference-4a t-score",
+		"71959-1": "promis-29 physical-function-t-score", "71967-4": "promis-29 anxiety-t-score",
+		"71965-8": "promis-29 depression-t-score", "71963-3": "promis-29 fatigue-t-score",
+		"71955-9": "promis-29 sleep-disturbance-t-score", "71961-7": "promis-29 pain-interference-t-score",
+		"75261-8": "promis-29 pain-intensity", "72514-3": "nprs current", "91147-9": "peg mean", "97909-6": "odi percent",
+		"82237-9": "ndi total", "82332-8": "koos-jr interval", "82323-7": "hoos-jr interval",
+		"71957-5": "", "77866-2": "",
+	} {
+		got := ""
+		if def, key, ok := r.ByScoreCode(loinc + "|" + code); ok {
+			got = def.ID + " " + key
+		}
+		if got != want {
+			t.Errorf("%s is %q, not %q", code, got, want)
+		}
+	}
+}
+
+func TestSixtyEightPercentOfTheNeckIndexIsSevere(t *testing.T) { // 24
+	key := lookup(t, registry(t), "ndi").Score("percent")
+	for percent, want := range map[float64]string{64: "severe", 66: "severe", 68: "severe", 68.889: "severe", 69: "complete", 70: "complete"} {
+		if got := key.Band(percent, nil); got != want {
+			t.Errorf("%v %% is %s", percent, got)
 		}
 	}
 }

@@ -23,7 +23,8 @@ type Options struct {
 	Connections int
 }
 
-// Store is one PostgreSQL database. It answers store.Store, store.Directory, store.Retention and store.Doorbell.
+// Store is one PostgreSQL database. It answers store.Store, store.Directory, store.Retention, store.Doorbell
+// and store.Definitions.
 type Store struct {
 	pool *pgxpool.Pool
 	// turns lets the writers of a tenant wait for one another here rather than each with a connection of its own.

@@ -111,6 +111,11 @@ func plans(t *testing.T, stored, patients int) []plan {
 		{"keys", true, ask(func(r store.Reader) error { _, err := r.Keys("s", keys); return err })},
 		{"states", true, ask(func(r store.Reader) error { _, err := r.States(of); return err })},
 		{"facts", true, ask(func(r store.Reader) error { _, err := r.Facts(of); return err })},
+		{"facts at a moment", false, ask(func(r store.Reader) error { _, err := r.FactsAt(of, time.Now()); return err })},
+		{"patients after another", false, ask(func(r store.Reader) error {
+			_, err := r.PatientsAfter("", []string{typ}, 20)
+			return err
+		})},
 		{"alerts", true, ask(func(r store.Reader) error { _, err := r.AlertsOf(of); return err })},
 		{"due", false, ask(func(r store.Reader) error {
 			_, err := r.Due(time.Date(2026, 3, 9, 9, 1, 0, 0, time.UTC), 20)

@@ -54,7 +54,7 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	if of.Version == 0 {
 		version = rows.IsCurrent + " AND $4 = 0"
 	}
-	found, err := r.records("reading a record", question{
+	found, err := r.records("reading a record", 0, question{
 		text: "SELECT " + rows.Columns + " FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.id = $3 AND " + version,
 		args: []any{string(r.tenant), of.Type, of.ID, of.Version},
 	})
@@ -69,12 +69,17 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 
 func (r *reader) Search(q record.Query) ([]record.Record, error) {
 	text, args := rows.Search(rows.Postgres, r.tenant, q)
-	return r.records("searching", question{text: text, args: args})
+	return r.records("searching", q.MaxBytes, question{text: text, args: args})
 }
 
-func (r *reader) records(doing string, q question) ([]record.Record, error) {
+// records reads rows of the table resource, until their bodies hold enough bytes; 0 is never enough.
+func (r *reader) records(doing string, enough int, q question) ([]record.Record, error) {
 	var found []record.Record
+	bytes := 0
 	q.row = func(row pgx.Rows) error {
+		if enough > 0 && bytes >= enough {
+			return nil
+		}
 		var x rows.Resource
 		var hash []byte
 		var received int64
@@ -86,10 +91,22 @@ func (r *reader) records(doing string, q question) ([]record.Record, error) {
 		copy(x.Hash[:], hash)
 		x.Received = rows.Time(received)
 		restored, err := x.Restore()
-		found = append(found, restored)
+		found, bytes = append(found, restored), bytes+len(restored.Raw)
 		return err
 	}
 	return found, r.ask(doing, q)
+}
+
+func (r *reader) PatientsAfter(after ref.Patient, types []string, max int) ([]ref.Patient, error) {
+	var found []ref.Patient
+	err := r.query("listing patients", func(row pgx.Rows) error {
+		var id ref.Patient
+		err := row.Scan(&id)
+		found = append(found, id)
+		return err
+	}, `SELECT DISTINCT patient FROM resource WHERE tenant = $1 AND current AND patient > $2 AND type = ANY ($3::text[])
+		ORDER BY patient LIMIT $4`, string(after), array(types), limit(max))
+	return found, err
 }
 
 func (r *reader) Patients(names []string) (map[string]record.Alias, error) {
@@ -135,7 +152,22 @@ func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error
 }
 
 func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
-	found := make(map[ref.Episode][]fact.Fact, len(of))
+	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND NOT f.superseded OFFSET 0
+		) AS f`, array(of))
+}
+
+func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
+	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND f.recorded_us <= $3 OFFSET 0
+		) AS f CROSS JOIN LATERAL (
+			SELECT count(*) AS n FROM resource r WHERE r.tenant = $1 AND r.id = substr(f.source, strpos(f.source, '/') + 1)
+				AND r.type = split_part(f.source, '/', 1) AND r.version > f.version AND r.received_us <= $3 OFFSET 0
+		) AS newer WHERE f.source = '' OR newer.n = 0`, array(of), at.UnixMicro())
+}
+
+func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, error) {
+	found := map[ref.Episode][]fact.Fact{}
 	err := r.query("reading facts", func(row pgx.Rows) error {
 		var id ref.Episode
 		var data []byte
@@ -146,9 +178,7 @@ func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 		err := rows.Parse(data, &f)
 		found[id] = append(found[id], f)
 		return err
-	}, `SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
-			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND NOT f.superseded OFFSET 0
-		) AS f`, array(of))
+	}, text, args...)
 	for _, facts := range found {
 		rows.SortFacts(facts)
 	}

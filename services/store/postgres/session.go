@@ -191,4 +191,5 @@ var _ interface {
 	store.Directory
 	store.Retention
 	store.Doorbell
+	store.Definitions
 } = (*Store)(nil)

@@ -24,7 +24,8 @@ type Options struct {
 	Readers int
 }
 
-// Store is one database file. It answers store.Store, store.Directory, store.Retention and store.Doorbell.
+// Store is one database file. It answers store.Store, store.Directory, store.Retention, store.Doorbell
+// and store.Definitions.
 type Store struct {
 	// lock is held while the file is ours; nil when it was opened for reading only.
 	lock *os.File

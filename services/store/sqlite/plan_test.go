@@ -86,6 +86,8 @@ func doEverything(t *testing.T, s *Store) {
 			func() error { _, err := r.Facts(of); return err },
 			func() error { _, err := r.Due(time.Now(), 9); return err },
 			func() error { _, err := r.EpisodesAfter("", 9); return err },
+			func() error { _, err := r.PatientsAfter("", []string{"Goal"}, 9); return err },
+			func() error { _, err := r.FactsAt(of, time.Unix(0, 0)); return err },
 			func() error { _, err := r.AlertsOf(of); return err },
 			func() error { _, err := r.Alert("a"); return err },
 			func() error { _, err := r.Extents(); return err },

@@ -98,7 +98,7 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	if of.Version == 0 {
 		version = rows.IsCurrent + " AND ?4 = 0"
 	}
-	found, err := r.records("reading a record", r.query, "SELECT "+rows.Columns+
+	found, err := r.records("reading a record", 0, r.query, "SELECT "+rows.Columns+
 		" FROM resource r WHERE r.tenant = ?1 AND r.type = ?2 AND r.id = ?3 AND "+version, of.Type, of.ID, of.Version)
 	if err == nil && len(found) == 0 {
 		err = fault.Newf(fault.NotFound, "not-found", "there is no such resource, or no such version of it")
@@ -111,16 +111,21 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 
 func (r *reader) Search(q record.Query) ([]record.Record, error) {
 	text, args := rows.Search(rows.SQLite, r.tenant, q)
-	return r.records("searching", func(doing string, scan func(*sql.Rows) error, text string, args ...any) error {
+	return r.records("searching", q.MaxBytes, func(doing string, scan func(*sql.Rows) error, text string, args ...any) error {
 		return r.ask(doing, scan, text, args)
 	}, text, args...)
 }
 
 type asking func(doing string, scan func(*sql.Rows) error, text string, args ...any) error
 
-func (r *reader) records(doing string, ask asking, text string, args ...any) ([]record.Record, error) {
+// records reads rows of the table resource, until their bodies hold enough bytes; 0 is never enough.
+func (r *reader) records(doing string, enough int, ask asking, text string, args ...any) ([]record.Record, error) {
 	var found []record.Record
+	bytes := 0
 	err := ask(doing, func(row *sql.Rows) error {
+		if enough > 0 && bytes >= enough {
+			return nil
+		}
 		var x rows.Resource
 		var hash sql.RawBytes
 		var received int64
@@ -132,10 +137,21 @@ func (r *reader) records(doing string, ask asking, text string, args ...any) ([]
 		copy(x.Hash[:], hash)
 		x.Received = rows.Time(received)
 		restored, err := x.Restore()
-		found = append(found, restored)
+		found, bytes = append(found, restored), bytes+len(restored.Raw)
 		return err
 	}, text, args...)
 	return found, err
+}
+
+func (r *reader) PatientsAfter(after ref.Patient, types []string, max int) ([]ref.Patient, error) {
+	var found []ref.Patient
+	return found, r.query("listing patients", func(row *sql.Rows) error {
+		var id ref.Patient
+		err := row.Scan(&id)
+		found = append(found, id)
+		return err
+	}, `SELECT DISTINCT patient FROM resource WHERE tenant = ?1 AND current AND patient > ?2
+		AND type IN (SELECT value FROM json_each(?3)) ORDER BY patient LIMIT ?4`, string(after), array(types), limit(max))
 }
 
 func (r *reader) Patients(names []string) (map[string]record.Alias, error) {
@@ -180,7 +196,21 @@ func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error
 }
 
 func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
-	found := make(map[ref.Episode][]fact.Fact, len(of))
+	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
+		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND NOT f.superseded`, array(of))
+}
+
+func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
+	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
+		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND f.recorded_us <= ?3
+		WHERE f.source = '' OR NOT EXISTS (
+			SELECT 1 FROM resource r WHERE r.tenant = ?1 AND r.id = substr(f.source, instr(f.source, '/') + 1)
+				AND r.type = substr(f.source, 1, instr(f.source, '/') - 1) AND r.version > f.version AND r.received_us <= ?3)`,
+		array(of), at.UnixMicro())
+}
+
+func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, error) {
+	found := map[ref.Episode][]fact.Fact{}
 	err := r.query("reading facts", func(row *sql.Rows) error {
 		var id ref.Episode
 		var data sql.RawBytes
@@ -193,8 +223,7 @@ func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 		}
 		found[id] = append(found[id], f)
 		return nil
-	}, `SELECT f.episode, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
-		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND NOT f.superseded`, array(of))
+	}, text, args...)
 	for _, facts := range found {
 		rows.SortFacts(facts)
 	}

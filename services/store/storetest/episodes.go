@@ -54,6 +54,41 @@ var episodePromises = []promise{
 			"p1": {b.Fact, c.Fact, a.Fact, clock.Fact}, "p2": {other.Fact},
 		})
 	}},
+	{"facts at a moment are those that counted then, as they were known then", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		hour := func(n int) time.Time { return monday.Add(time.Duration(n) * time.Hour) }
+		at := func(id string, version int64, heard int, value float64) (record.Record, decision.Fact) {
+			r := response(id, version, "p1", monday)
+			r.Received = hour(heard)
+			return r, scored("f-"+id, r, value)
+		}
+		r1, f1 := at("r1", 1, 0, 1)
+		r2, f2 := at("r1", 2, 2, 2)
+		gone, _ := at("r1", 3, 4, 0)
+		b1, g1 := at("r10", 1, 1, 9)
+		clock := decision.Fact{Episode: "p1", Fact: fact.Fact{ID: "clock", Kind: fact.KindClock, At: hour(3), Recorded: hour(3), Clock: &fact.Clock{}}}
+		commit(t, s, clinic, &decision.Decision{Records: []record.Record{r1}, Facts: []decision.Fact{f1}})
+		commit(t, s, clinic, &decision.Decision{Records: []record.Record{b1}, Facts: []decision.Fact{g1}})
+		commit(t, s, clinic, &decision.Decision{Records: []record.Record{r2}, Superseded: []ref.Resource{r1.Resource}, Facts: []decision.Fact{f2}})
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{clock}})
+		commit(t, s, clinic, &decision.Decision{Records: []record.Record{gone}, Superseded: []ref.Resource{r1.Resource}})
+		for _, test := range []struct {
+			at   int
+			want []fact.Fact
+		}{
+			{-1, nil},
+			{0, []fact.Fact{f1.Fact}},
+			{1, []fact.Fact{f1.Fact, g1.Fact}},
+			{2, []fact.Fact{f2.Fact, g1.Fact}},
+			{3, []fact.Fact{f2.Fact, g1.Fact, clock.Fact}},
+			{4, []fact.Fact{g1.Fact, clock.Fact}},
+		} {
+			got := ask(t, s, clinic, func(r store.Reader) (map[ref.Episode][]fact.Fact, error) {
+				return r.FactsAt([]ref.Episode{"p1", "p2", "p1"}, hour(test.at))
+			})
+			same(t, fmt.Sprintf("at hour %d", test.at), got["p1"], test.want)
+		}
+	}},
 	{"superseded facts no longer count, also within one commit", func(t *testing.T, e Engine) {
 		s := e.Open(t)
 		first, second, third := response("r1", 1, "p1", monday), response("r1", 2, "p1", monday), response("r1", 3, "p1", monday)

@@ -175,6 +175,16 @@ func (f *Faulty) Trim(ctx context.Context, t ref.Tenant, before time.Time) (int,
 	return f.inner.Trim(ctx, t, before)
 }
 
+// KeepDefinitions keeps them in the store.
+func (f *Faulty) KeepDefinitions(ctx context.Context, t ref.Tenant, of []store.Definition) ([]store.Definition, error) {
+	return f.inner.KeepDefinitions(ctx, t, of)
+}
+
+// KeptDefinition reads one from the store.
+func (f *Faulty) KeptDefinition(ctx context.Context, t ref.Tenant, id, version string) (store.Definition, error) {
+	return f.inner.KeptDefinition(ctx, t, id, version)
+}
+
 // Close closes the store.
 func (f *Faulty) Close() error { return f.inner.Close() }
 

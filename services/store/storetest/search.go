@@ -36,6 +36,45 @@ var searchPromises = []promise{
 		same(t, "of all", found(t, s, record.Query{Type: old.Type, Max: 10}), []string{"other/1", "a/1", "b/1", "old/1", "x/1"})
 		same(t, "of another type", found(t, s, record.Query{Type: "Goal", Max: 10}), []string{})
 	}},
+	{"a page ends once its bodies are large enough, after one record at least", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var records []record.Record
+		for _, size := range []int{100, 5000, 100, 100} {
+			r := response(fmt.Sprint("r", len(records)), 1, "p1", monday)
+			r.Raw = []byte(`{"x":"` + filler(len(records), size) + `"}`)
+			records = append(records, r)
+		}
+		commit(t, s, clinic, &decision.Decision{Records: records})
+		for bytes, want := range map[int][]string{
+			0: {"r0/1", "r1/1", "r2/1", "r3/1"}, 1: {"r0/1"}, 1000: {"r0/1", "r1/1"}, 1 << 20: {"r0/1", "r1/1", "r2/1", "r3/1"},
+		} {
+			same(t, fmt.Sprint("at ", bytes), found(t, s, record.Query{Type: records[0].Type, Patient: "p1", Max: 10, MaxBytes: bytes}), want)
+		}
+		after := record.Place{From: records[1].From, Resource: records[1].Unversioned()}
+		rest := record.Query{Type: records[0].Type, After: after, Max: 10, MaxBytes: 1}
+		same(t, "the next page", found(t, s, rest), []string{"r2/1"})
+	}},
+	{"patients with records of a type come in order, each once", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var records []record.Record
+		for n, p := range []ref.Patient{"p3", "p1", "p2", "p1", "", "p10"} {
+			records = append(records, response(fmt.Sprint("r", n), 1, p, monday))
+		}
+		goal := response("g", 1, "p0", monday)
+		goal.Type = "Goal"
+		moved := response("r0", 2, "p4", monday)
+		commit(t, s, clinic, &decision.Decision{Records: append(records, goal)})
+		commit(t, s, clinic, &decision.Decision{Records: []record.Record{moved}})
+		list := func(after ref.Patient, max int, types ...string) []ref.Patient {
+			return ask(t, s, clinic, func(r store.Reader) ([]ref.Patient, error) { return r.PatientsAfter(after, types, max) })
+		}
+		same(t, "all", list("", 9, "QuestionnaireResponse"), []ref.Patient{"p1", "p10", "p2", "p4"})
+		same(t, "of two types", list("", 9, "Goal", "QuestionnaireResponse"), []ref.Patient{"p0", "p1", "p10", "p2", "p4"})
+		same(t, "first page", list("", 2, "QuestionnaireResponse"), []ref.Patient{"p1", "p10"})
+		same(t, "next page", list("p10", 2, "QuestionnaireResponse"), []ref.Patient{"p2", "p4"})
+		same(t, "behind the last", list("p4", 2, "QuestionnaireResponse"), []ref.Patient{})
+		same(t, "of no type", list("", 9), []ref.Patient{})
+	}},
 	{"pages of any size follow one another without loss or repetition", func(t *testing.T, e Engine) {
 		s := e.Open(t)
 		var records []record.Record

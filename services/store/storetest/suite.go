@@ -13,6 +13,7 @@ type Store interface {
 	store.Directory
 	store.Retention
 	store.Doorbell
+	store.Definitions
 }
 
 // Engine is how the suite gets at one.
@@ -38,6 +39,7 @@ func Run(t *testing.T, e Engine) {
 		{"writers", writerPromises},
 		{"leases", leasePromises},
 		{"doorbell", bellPromises},
+		{"definitions", definitionPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {

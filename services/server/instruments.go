@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// openInstruments takes the instruments in force, unless one of them was changed under its version since it was in force
+// in this database: then scores that carry the same name would not mean the same.
+func (s *Server) openInstruments(ctx context.Context) (err error) {
+	s.instruments = s.config.Instruments
+	if s.instruments == nil {
+		if s.instruments, err = instrument.Builtin(); err != nil {
+			return err
+		}
+	}
+	definitions, err := definitionsOf(s.instruments)
+	if err != nil {
+		return err
+	}
+	contradicted, err := s.store.KeepDefinitions(ctx, store.ServerWide, definitions)
+	if err != nil {
+		return err
+	}
+	return changedUnderVersion(contradicted)
+}
+
+func definitionsOf(r *instrument.Registry) ([]store.Definition, error) {
+	var definitions []store.Definition
+	for _, d := range r.Versions() {
+		body, err := d.Body()
+		if err != nil {
+			return nil, err
+		}
+		definitions = append(definitions, store.Definition{ID: d.ID, Version: d.Version, Hash: d.Hash, Body: body})
+	}
+	return definitions, nil
+}
+
+// changedUnderVersion names every definition that is not what it was.
+func changedUnderVersion(contradicted []store.Definition) error {
+	if len(contradicted) == 0 {
+		return nil
+	}
+	issues := make([]fault.Issue, len(contradicted))
+	for n, d := range contradicted {
+		issues[n] = fault.Errorf("conflict", fmt.Sprintf("%s|%s", d.ID, d.Version),
+			"the definition of %s was changed, but is version %s still, by which responses in this database were scored: "+
+				"give the changed definition a higher version, then run `rapport rescore`", d.ID, d.Version)
+	}
+	return fault.New(fault.Precondition, issues...)
+}
