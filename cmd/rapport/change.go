@@ -87,7 +87,9 @@ func writeChange(w io.Writer, req *rapportv1.ChangeRequest, resp *rapportv1.Chan
 	}
 	writeBackings(w, resp.GetRestsOn())
 	for _, issue := range resp.GetIssues() {
-		fmt.Fprintf(w, "  %s\n", issueWords(issue))
+		for n, line := range wrap(issueWords(issue), width-4) {
+			fmt.Fprintf(w, "  %*s%s\n", min(n, 1)*2, "", line)
+		}
 	}
 }
 
@@ -98,7 +100,9 @@ func verdicts(v *rapportv1.ChangeVerdict, resp *rapportv1.ChangeResponse) []verd
 	stats := resp.GetStatistics()
 	reliable := yes(v.Reliable)
 	switch {
-	case stats.GetBySe() && resp.FromSe != nil && resp.ToSe != nil:
+	case stats.GetBySe() && v.Reliable == nil:
+		reliable = "not known: a standard error is missing"
+	case stats.GetBySe():
 		reliable += fmt.Sprintf(", judged by the standard errors %s and %s", decimal(resp.GetFromSe()), decimal(resp.GetToSe()))
 	case stats != nil && stats.Reliable != nil:
 		reliable += fmt.Sprintf(", from %s points on", decimal(stats.GetReliable()))
@@ -120,7 +124,7 @@ func verdicts(v *rapportv1.ChangeVerdict, resp *rapportv1.ChangeResponse) []verd
 	return []verdict{
 		{"reliable", reliable + doubted(stats.GetReliableUnconfirmed())},
 		{"important", important + doubted(stats.GetImportantUnconfirmed())},
-		{"band", bandWords(v)},
+		{"band", bandWords(v) + doubted(v.GetBand() != "" && contains(v.GetDoubts(), "values"))},
 		{"class", class + doubted(contains(v.GetDoubts(), "class"))},
 	}
 }

@@ -49,10 +49,14 @@ func (s *Server) Compare(req *rapportv1.ChangeRequest) (*rapportv1.ChangeRespons
 	if sem := key.ErrorOfMeasurement(); sem != nil {
 		verdict.Index = trend.Index(from.Value, to.Value, *sem, *sem, yardstick.HigherBetter)
 	}
-	return &rapportv1.ChangeResponse{
-		Verdict: wire.Verdict(verdict, from, to), Statistics: wire.Statistics(yardstick), FromSe: from.SE, ToSe: to.SE,
+	resp := &rapportv1.ChangeResponse{
+		Verdict: wire.Verdict(verdict, from, to), Statistics: wire.Statistics(yardstick),
 		Version: def.Version, DefinitionHash: def.Hash, RestsOn: restsOn(def, key), Issues: wire.Issues(gaps(key, from, to)),
-	}, nil
+	}
+	if key.BySE() {
+		resp.FromSe, resp.ToSe = from.SE, to.SE
+	}
+	return resp, nil
 }
 
 // scoreOf finds a score by its code. The error names those that there are.
@@ -89,20 +93,23 @@ func beyond(def *instrument.Definition, key *instrument.Score, path string) faul
 	return fault.Errorf("value", path, "%s %s goes from %s to %s", def.ID, key.Code, instrument.Decimal(low), instrument.Decimal(high))
 }
 
-// gaps say what kept a verdict from being given.
+// gaps say what kept a verdict from being given, and what was not needed.
 func gaps(key *instrument.Score, from, to trend.Reading) []fault.Issue {
-	if !key.BySE() {
-		return nil
-	}
 	var issues []fault.Issue
 	for _, r := range []struct {
 		name string
 		trend.Reading
 	}{{"from", from}, {"to", to}} {
-		if r.SE == nil {
+		switch {
+		case key.BySE() && r.SE == nil:
 			issues = append(issues, fault.Warnf("not-found", r.name,
 				"the conversion table has no such value, so its standard error is not known: whether the change is reliable cannot be said"))
+		case !key.BySE() && r.SE != nil:
+			issues = append(issues, fault.Infof("not-supported", r.name+"_se", "changes of this score are not judged by standard errors: not used"))
 		}
+	}
+	if key.Bands != nil && (from.Band == "" || to.Band == "") {
+		issues = append(issues, fault.Infof("not-found", "score", "the bands of this score depend on another one too: they cannot be compared"))
 	}
 	return issues
 }

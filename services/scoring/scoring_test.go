@@ -85,6 +85,23 @@ func TestAValueThatIsInNoRowHasNoErrorAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestStandardErrorsThatAreNotAskedForAreNotUsed(t *testing.T) {
+	resp, err := room(t).Compare(&rapportv1.ChangeRequest{Instrument: "phq-9", Score: "total", From: 16, To: 9, FromSe: new(9.0), ToSe: new(9.0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !resp.GetVerdict().GetReliable() || resp.FromSe != nil || len(resp.GetIssues()) != 2 {
+		t.Errorf("%v", resp)
+	}
+}
+
+func TestBandsThatDependOnAnotherScoreAreNotCompared(t *testing.T) {
+	resp, err := room(t).Compare(&rapportv1.ChangeRequest{Instrument: "start-back", Score: "total", From: 8, To: 2})
+	if err != nil || resp.GetVerdict().GetBand() != "" || len(resp.GetIssues()) != 1 {
+		t.Errorf("%v %v", resp, err)
+	}
+}
+
 func TestAStandardErrorOfZeroIsRefused(t *testing.T) {
 	for _, se := range []float64{0, -1, math.Inf(1), math.NaN()} {
 		_, err := tableRoom(t).Compare(&rapportv1.ChangeRequest{Instrument: "tabled", Score: "t", From: 63.9, To: 55.7, FromSe: &se})

@@ -95,8 +95,10 @@ func (w *worker) steps() {
 	case instrument.KindFormula:
 		w.answers()
 	default:
-		w.answers()
-		w.arithmetic()
+		if !w.gated() {
+			w.answers()
+			w.arithmetic()
+		}
 	}
 	if !w.Scorable() {
 		w.step("not scorable: %s", w.NotScorable)
@@ -107,13 +109,27 @@ func (w *worker) steps() {
 	}
 }
 
+// gated says whether a gate is closed, or not answered, so that the items do not count.
+func (w *worker) gated() bool {
+	gate := w.Key.Gate
+	if gate == nil {
+		return false
+	}
+	item := &w.Items[gate.Item-1]
+	switch {
+	case !item.Answered:
+		w.step("item %d, the gate, is unanswered", gate.Item)
+		return true
+	case math.Abs(item.Answer-gate.Open) > instrument.Tolerance:
+		w.step("item %d, the gate, is answered %s: %s", gate.Item, instrument.Decimal(item.Answer), instrument.Decimal(gate.Else))
+		return true
+	}
+	w.step("item %d, the gate, is answered %s: the others count", gate.Item, instrument.Decimal(item.Answer))
+	return false
+}
+
 // answers are what was answered, what it counts as, and what was left out.
 func (w *worker) answers() {
-	if gate := w.Key.Gate; gate != nil {
-		if item := &w.Items[gate.Item-1]; item.Answered {
-			w.step("item %d is answered %s", gate.Item, instrument.Decimal(item.Answer))
-		}
-	}
 	var given []string
 	var unanswered []int
 	for _, number := range w.Key.Items {
@@ -151,10 +167,6 @@ func (w *worker) arithmetic() {
 		return
 	}
 	key := w.Key
-	if gate := key.Gate; gate != nil && math.Abs(w.Items[gate.Item-1].Answer-gate.Open) > instrument.Tolerance {
-		w.step("the gate is closed: %s", instrument.Decimal(gate.Else))
-		return
-	}
 	sum, answered := w.add(key)
 	if key.Linear != nil {
 		w.step("%s%s = %s", instrument.Decimal(key.Linear.Intercept), w.terms(), instrument.Decimal(key.Linear.Intercept+sum))

@@ -146,9 +146,10 @@ func TestEveryKindShowsItsWorking(t *testing.T) {
 		"answers 2: 3, 3: 2", "3 + 2 = 5", "5 / 2 = 2.5", "(2.5 + 1) x 20 = 70",
 	)
 	steps(t, worked(t, def, "model", 0, 3, 2, 1), "answers 2: 3, 3: 2", "10 + -1 x 3 + 1 x 2 = 9")
-	steps(t, worked(t, def, "gated", 0, 3, 2, 0), "item 4 is answered 0", "answers 2: 3, 3: 2", "the gate is closed: 0")
+	steps(t, worked(t, def, "gated", 0, 3, 2, 0), "item 4, the gate, is answered 0: 0")
+	steps(t, worked(t, def, "gated", 0, 3, 2, blank), "item 4, the gate, is unanswered", "not scorable: missing-items")
 	steps(
-		t, worked(t, def, "gated", 0, 3, blank, 1), "item 4 is answered 1", "answers 2: 3",
+		t, worked(t, def, "gated", 0, 3, blank, 1), "item 4, the gate, is answered 1: the others count", "answers 2: 3",
 		"unanswered 3; at least 1 of 2 must be answered; an item left blank counts as 0",
 	)
 	for code, want := range map[string]string{
