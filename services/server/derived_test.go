@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/server"
 	"github.com/rapport-health/rapport/services/testbed"
@@ -103,19 +104,11 @@ func (b bundled) ids() []string {
 	return out
 }
 
-// engines runs a test over a server on each engine.
-func engines(t *testing.T, do func(t *testing.T, c *clinic)) {
-	t.Run("sqlite", func(t *testing.T) { do(t, start(t, nil)) })
-	t.Run("postgres", func(t *testing.T) {
-		url := testbed.Database(t)
-		do(t, start(t, func(c *server.Config) { c.Store = url }))
-	})
-}
-
 const bornP1 = `{"resourceType":"Patient","id":"p1","birthDate":"1980-05-17"}`
 
 func TestDerivedObservationsFollowTheirFormThroughAmendmentAndWithdrawal(t *testing.T) {
-	engines(t, func(t *testing.T, c *clinic) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		c := start(t, func(c *server.Config) { c.Store = store })
 		form := phq9("r1", "p1", monday, 2, 2, 1, 2, 2, 2, 2, 0, 0)
 		c.send(bornP1, form)
 		first := c.search("Observation?patient=p1&_count=100")
@@ -169,7 +162,8 @@ func expect(t *testing.T, what string, got []string, want ...string) {
 }
 
 func TestASearchFindsObservationsThatWereSentAndThoseThatAreDerived(t *testing.T) {
-	engines(t, func(t *testing.T, c *clinic) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		c := start(t, func(c *server.Config) { c.Store = store })
 		steps := func(id string, day int, more string) string {
 			return fmt.Sprintf(`{"resourceType":"Observation","id":%q,"status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category",
 				"code":"activity"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"41950-7"}]},"subject":{"reference":"Patient/p1"},
@@ -258,4 +252,29 @@ func TestACopyOfADerivedObservationDoesNotShadowIt(t *testing.T) {
 	if again := c.fhir(http.StatusOK, http.MethodGet, "Observation/"+total, ""); string(again) != string(copied) {
 		t.Errorf("%s", again)
 	}
+}
+
+// What was scored by a definition that is no longer in force is told by that definition still, and what was scored anew
+// by the new one.
+func TestDerivedObservationsTellByWhichDefinitionTheyWereScored(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		old := by(t, store, packs(t), 0)
+		old.send(bornP1, phq9("r1", "p1", monday, 2, 2, 1, 2, 2, 2, 2, 0, 0), phq9("r2", "p2", monday, 1, 1, 1, 1, 1, 1, 1, 1, 1))
+		id := old.search("Observation?patient=p1&code=http://loinc.org|44261-6").Entry[0].Resource.ID
+		old.end()
+		c := by(t, store, second(t), time.Hour)
+		before := string(c.fhir(http.StatusOK, http.MethodGet, "Observation/"+id, ""))
+		c.rescore(&rapportv1.RescoreRequest{})
+		after := string(c.fhir(http.StatusOK, http.MethodGet, "Observation/"+id, ""))
+		first := string(c.fhir(http.StatusOK, http.MethodGet, "Observation/"+id+"/_history/1", ""))
+		for what, test := range map[string]struct{ body, version, status string }{
+			"before rescoring": {before, "phq-9|1.0.0", "final"}, "after it": {after, "phq-9|1.1.0", "amended"}, "the version before": {first, "phq-9|1.0.0", "final"},
+		} {
+			for _, want := range []string{test.version + `"`, `"status":"` + test.status + `"`, `"44261-6"`, `"valueInteger":13`} {
+				if !strings.Contains(test.body, want) {
+					t.Errorf("%s: %s lacks %s", what, test.body, want)
+				}
+			}
+		}
+	})
 }
