@@ -72,6 +72,8 @@ type Scores struct {
 	// Version and Hash of the definition that scored it; Version is `external` for pre-scored Observations.
 	Version string `json:"version"`
 	Hash    string `json:"hash,omitempty"`
+	// Status of the definition, provisional or licence-review; empty when it was ready.
+	Status string `json:"status,omitempty"`
 	// VersionAssumed says that the response named no version, so the current definition scored it.
 	VersionAssumed bool `json:"versionAssumed,omitempty"`
 	// Variant in which the answers were numbered; empty for the instrument's own.
@@ -107,9 +109,11 @@ type Score struct {
 	Band        string   `json:"band,omitempty"`
 	Prorated    bool     `json:"prorated,omitempty"`
 	NotScorable string   `json:"notScorable,omitempty"`
-	// HigherBetter is the direction. Undirected says that nobody knows it: then neither way is better.
+	// BandPlace is the place of the band among those of the score, from 1 for the lowest; 0 when it has none.
+	BandPlace int `json:"bandPlace,omitempty"`
+	// HigherBetter is the direction, unless NoDirection says that nobody knows it.
 	HigherBetter bool    `json:"higherBetter,omitempty"`
-	Undirected   bool    `json:"undirected,omitempty"`
+	NoDirection  bool    `json:"noDirection,omitempty"`
 	Min          float64 `json:"min"`
 	Max          float64 `json:"max"`
 	Unconfirmed  bool    `json:"unconfirmed,omitempty"`
@@ -191,6 +195,8 @@ type Item struct {
 	Item    int      `json:"item"`
 	Concept string   `json:"concept"`
 	Answer  *float64 `json:"answer,omitempty"`
+	// Recoded is the value before any reversal, where the item is recoded; else nil.
+	Recoded *float64 `json:"recoded,omitempty"`
 	Used    *float64 `json:"used,omitempty"`
 }
 

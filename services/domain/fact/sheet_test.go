@@ -34,7 +34,7 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 	resp.Submitted = []response.Submitted{{Score: "total", Value: 12}}
 	got := fact.FromSheet(score.Score(def, resp))
 	want := []fact.Score{{
-		Code: "total", Value: new(14.0), Band: "moderate", Prorated: true, Max: 27,
+		Code: "total", Value: new(14.0), Band: "moderate", BandPlace: 3, Prorated: true, Max: 27,
 		Reliable: new(5.186), Important: new(5.0), ReliableUnconfirmed: true, Cutoff: new(8.597), CutoffUnconfirmed: true,
 		Missing: "prorate 7 of 9, half-up", Submitted: new(12.0), Part: "depression", Level: "moderate",
 	}}

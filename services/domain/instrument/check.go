@@ -32,7 +32,7 @@ var (
 		"alliance", "distress", "adherence", "function", "pain", "sleep", "beliefs", "risk", "change", "fatigue", "other",
 	}
 	respondents = []string{"patient", "clinician", "care-partner"}
-	statuses    = []string{"ready", "provisional", "licence-review"}
+	statuses    = []string{Ready, Provisional, LicenceReview}
 	parts       = []string{
 		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy", "sleep", "general",
 	}

@@ -16,6 +16,15 @@ const (
 	ItemSystem   = Base + "/CodeSystem/items"
 )
 
+// The statuses of a definition.
+const (
+	Ready = "ready"
+	// Provisional: the key or the bands are unconfirmed, and so is every score.
+	Provisional = "provisional"
+	// LicenceReview: the key is known; a lawyer has yet to look at the licence.
+	LicenceReview = "licence-review"
+)
+
 // Definition is one version of one instrument.
 type Definition struct {
 	// ID in kebab case, such as `phq-9`.
@@ -148,16 +157,21 @@ func (i *Item) Answers() *Scale { return i.scale }
 
 // Used is the value with which a printed ordinal enters the scores: recoded, then reversed.
 func (i *Item) Used(ordinal float64) float64 {
-	for k := range i.Recode {
-		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
-			ordinal = r.Value
-			break
-		}
-	}
+	ordinal = i.Recoded(ordinal)
 	if i.Reverse == nil {
 		return ordinal
 	}
 	return *i.Reverse - ordinal
+}
+
+// Recoded is the value that counts for a printed ordinal before any reversal.
+func (i *Item) Recoded(ordinal float64) float64 {
+	for k := range i.Recode {
+		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
+			return r.Value
+		}
+	}
+	return ordinal
 }
 
 // Bounds are the lowest and the highest value with which the item can enter the scores.

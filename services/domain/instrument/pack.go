@@ -120,7 +120,7 @@ func (d *Definition) summarise() {
 	for i := range d.Scores {
 		s := &d.Scores[i]
 		s.Missing.describe(len(s.Items))
-		s.unconfirmed = d.Status == "provisional" || !s.Evidence.Confirmed() || !d.ItemEvidence.Confirmed() ||
+		s.unconfirmed = d.Status == Provisional || !s.Evidence.Confirmed() || !d.ItemEvidence.Confirmed() ||
 			s.Bands != nil && !s.Bands.Evidence.Confirmed() || s.Table != nil && !s.Table.Evidence.Confirmed() ||
 			s.Linear != nil && !s.Linear.Evidence.Confirmed() || s.Gate != nil && !s.Gate.Evidence.Confirmed()
 		d.Unconfirmed = d.Unconfirmed || s.unconfirmed

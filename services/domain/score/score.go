@@ -143,14 +143,19 @@ func (s *Sheet) combine(key *instrument.Score, sum float64, answered int) float6
 
 // percent of what the answered items could reach.
 func (s *Sheet) percent(key *instrument.Score, sum float64) float64 {
-	low, high := 0.0, 0.0
+	low, high := s.reach(key)
+	return (sum - low) / (high - low) * 100
+}
+
+// reach is the lowest and the highest sum of the answered items.
+func (s *Sheet) reach(key *instrument.Score) (low, high float64) {
 	for _, number := range key.Items {
 		if s.Items[number-1].Answered {
 			l, h := s.Definition.Items[number-1].Bounds()
 			low, high = low+l, high+h
 		}
 	}
-	return (sum - low) / (high - low) * 100
+	return low, high
 }
 
 // ofScores adds other scores. One of them void voids the sum, one prorated makes it so.
