@@ -223,7 +223,7 @@ func TestAFormsOwnFormulaScoresAndASubmittedTotalIsCompared(t *testing.T) {
 	const mood = "https://clinic.example/Questionnaire/mood|1"
 	full := []string{coded("1", clinicAnswers, "yes"), coded("2", clinicAnswers, "no"), `{"linkId":"why","answer":[{"valueString":"x"}]}`}
 	out := mustScore(t, s, "ehr", answered(mood, "completed", append(full, `{"linkId":"sum","answer":[{"valueDecimal":3}]}`)...))
-	if value(out, "sum") != "3" || len(out.Sheet.Submitted) != 0 || !out.Scores.Scores[0].Undirected || !out.Scores.Scores[0].Unconfirmed {
+	if value(out, "sum") != "3" || len(out.Sheet.Submitted) != 0 || !out.Scores.Scores[0].NoDirection || !out.Scores.Scores[0].Unconfirmed {
 		t.Error(value(out, "sum"), out.Issues, out.Scores)
 	}
 	out = mustScore(t, s, "ehr", answered(mood, "completed", append(full, `{"linkId":"sum","answer":[{"valueDecimal":9}]}`)...))
