@@ -12,22 +12,25 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/scoring"
 	"github.com/rapport-health/rapport/services/server"
 )
 
 // scoreCmd scores without a server and without storing.
 type scoreCmd struct {
-	Output     string   `short:"o" name:"output" enum:"auto,text,json" default:"auto" help:"text, json (one object per response), or auto: text on a terminal, json elsewhere (${default})." placeholder:"FORM" env:"-"`
-	Instrument string   `help:"Instrument of --answers, --change and --series, such as wai-sr." placeholder:"ID" env:"-"`
-	Answers    listing  `help:"Ordinals as printed, in the order of the form, - for unanswered: 4,4,5,-,5." placeholder:"LIST" env:"-"`
-	Variant    string   `help:"Numbering of --answers, where the instrument knows another one, such as 0-4." placeholder:"CODE" env:"-"`
-	Explain    bool     `help:"Show how each score came about: answers, reversal, missing rule, table row, evidence." env:"-"`
-	Score      string   `help:"Score of --change and --series, such as total." placeholder:"CODE" env:"-"`
-	Change     pair     `help:"Judge the change from one value of --score to another." placeholder:"FROM TO" env:"-"`
-	SE         pair     `name:"se" help:"Standard errors of the two values of --change, where the table is not to give them." placeholder:"FROM TO" env:"-"`
-	Series     listing  `help:"Ratings of one alliance, session by session, - for unrated: what the rupture detector makes of them." placeholder:"LIST" env:"-"`
-	Files      []string `arg:"" optional:"" help:"QuestionnaireResponse JSON or NDJSON, folders of them, or - for standard input."`
+	Output     string  `short:"o" name:"output" enum:"auto,text,json" default:"auto" help:"text, json (one object per response), or auto: text on a terminal, json elsewhere (${default})." placeholder:"FORM" env:"-"`
+	Instrument string  `help:"Instrument of --answers, --change and --series, such as wai-sr." placeholder:"ID" env:"-"`
+	Answers    listing `help:"Ordinals as printed, in the order of the form, - for unanswered: 4,4,5,-,5." placeholder:"LIST" env:"-"`
+	Variant    string  `help:"Numbering of --answers, where the instrument knows another one, such as 0-4." placeholder:"CODE" env:"-"`
+	Explain    bool    `help:"Show how each score came about: answers, reversal, missing rule, table row, evidence." env:"-"`
+	Score      string  `help:"Score of --change and --series, such as total." placeholder:"CODE" env:"-"`
+	Change     pair    `help:"Judge the change from one value of --score to another." placeholder:"FROM TO" env:"-"`
+	SE         pair    `name:"se" help:"Standard errors of the two values of --change, where the table is not to give them." placeholder:"FROM TO" env:"-"`
+	Series     listing `help:"Ratings of one alliance, session by session, - for unrated: what the rupture detector makes of them." placeholder:"LIST" env:"-"`
+	Source     string  `default:"ehr" help:"Source whose map of --instruments is applied (${default})." placeholder:"NAME" env:"-"`
+	instrumentsFlag
+	Files []string `arg:"" optional:"" help:"QuestionnaireResponse JSON or NDJSON, folders of them, or - for standard input."`
 }
 
 // Help shows examples.
@@ -45,7 +48,7 @@ func (c scoreCmd) Run(ctx context.Context, s streams) error {
 	if err := c.check(); err != nil {
 		return usageError{err}
 	}
-	room, err := server.Scoring()
+	room, err := server.Scoring(c.Instruments)
 	if err != nil {
 		return err
 	}
@@ -121,7 +124,7 @@ func (c scoreCmd) files(ctx context.Context, s streams, room *scoring.Server) er
 			fmt.Fprintln(s.err, "rapport:", err)
 			continue
 		}
-		sheet, err := room.Response(i.body, c.Explain)
+		sheet, err := room.Response(ctx, scoring.Sent{Source: ref.Source(c.Source), Body: i.body}, c.Explain)
 		if err != nil {
 			failed = true
 			fmt.Fprintf(s.err, "%s: %s\n", i, located(err))

@@ -5,34 +5,47 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/scoring"
 )
 
-// instrumentsCmd lists the instruments.
+// instrumentsCmd lists the instruments and checks those of a clinic.
 type instrumentsCmd struct {
+	Show instrumentsShowCmd `cmd:"" default:"withargs" help:"List the instruments, or show one as its scoring sheet."`
+	Lint instrumentsLintCmd `cmd:"" help:"Check packs, FHIR Questionnaires, overlays and source maps."`
+}
+
+// instrumentsFlag is the folder of a clinic.
+type instrumentsFlag struct {
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships." env:"RAPPORT_INSTRUMENTS"`
+}
+
+// instrumentsShowCmd lists the instruments, or shows one.
+type instrumentsShowCmd struct {
 	outputFlag
+	instrumentsFlag
 	ID string `arg:"" optional:"" help:"Show this one as its scoring sheet."`
 }
 
 // Help shows examples.
-func (instrumentsCmd) Help() string {
+func (instrumentsShowCmd) Help() string {
 	return "Examples:\n  rapport instruments\n  rapport instruments phq-9\n  rapport instruments wai-sr -o json"
 }
 
 // Run lists, or shows one.
-func (c instrumentsCmd) Run(s streams) error {
-	registry, err := instrument.Builtin()
+func (c instrumentsShowCmd) Run(s streams) error {
+	known, err := catalogue.Open(c.Instruments)
 	if err != nil {
 		return err
 	}
 	if c.ID == "" {
-		return c.list(s, registry.All())
+		return c.list(s, known.All())
 	}
-	definition, err := registry.Lookup(c.ID)
+	definition, err := known.Lookup(c.ID)
 	if err != nil {
 		return fmt.Errorf("no instrument is called %q%s: `rapport instruments` lists them", c.ID,
-			prefixed("; did you mean ", scoring.Nearest(c.ID, registry.All())))
+			prefixed("; did you mean ", scoring.Nearest(c.ID, known.All())))
 	}
 	if c.json() {
 		return json.NewEncoder(s.out).Encode(definition)
@@ -41,7 +54,7 @@ func (c instrumentsCmd) Run(s streams) error {
 	return err
 }
 
-func (c instrumentsCmd) list(s streams, all []*instrument.Definition) error {
+func (c instrumentsShowCmd) list(s streams, all []*instrument.Definition) error {
 	if c.json() {
 		for _, d := range all {
 			if err := json.NewEncoder(s.out).Encode(d); err != nil {

@@ -148,12 +148,12 @@ func (t *Terminology) codes(set tree.Node, depth int) (out []form.Option, ok boo
 func whole(expansion tree.Node) bool {
 	contains := expansion.Child("contains")
 	total, paged := number(expansion.Child("total").Number())
-	return contains.Exists() && (!paged || expansion.Child("total").Number() == "" || count(contains) >= int(total))
+	return contains.Exists() && (!paged || expansion.Child("total").Number() == "" || listed(contains) >= int(total))
 }
 
-func count(contains tree.Node) (codes int) {
+func listed(contains tree.Node) (codes int) {
 	for n := contains.First(); n.Exists(); n = n.Next() {
-		codes += 1 + count(n.Child("contains"))
+		codes += 1 + listed(n.Child("contains"))
 	}
 	return codes
 }

@@ -34,11 +34,11 @@ func (s *Server) GetInstrument(ctx context.Context, req *rapportv1.GetInstrument
 
 // lookup finds an instrument that a caller names. The error suggests the nearest known id.
 func (s *Server) lookup(name string) (*instrument.Definition, error) {
-	def, err := s.Instruments.Lookup(name)
+	def, err := s.Library.Lookup(name)
 	if err == nil || fault.Of(err) != fault.NotFound {
 		return def, err
 	}
-	nearest := Nearest(name, s.Instruments.All())
+	nearest := Nearest(name, s.Library.All())
 	if nearest == "" || strings.Contains(name, "|") {
 		return nil, err
 	}

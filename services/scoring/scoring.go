@@ -2,16 +2,16 @@
 package scoring
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/response"
 	"github.com/rapport-health/rapport/services/domain/score"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -22,16 +22,15 @@ import (
 // maxBody is the largest response that is scored, in bytes.
 const maxBody = 16 << 20
 
-// dryRun is the source of what is only scored: its references are read and forgotten.
-const dryRun = "score"
-
 // Server answers ScoringService.
 type Server struct {
 	rapportv1.UnimplementedScoringServiceServer
-	// Instruments score.
-	Instruments *instrument.Registry
+	// Library scores.
+	Library *catalogue.Library
 	// Reader reads FHIR.
 	Reader *fhir.Reader
+	// Home is the source of what names none.
+	Home ref.Source
 }
 
 // ListInstruments returns every instrument.
@@ -40,7 +39,7 @@ func (s *Server) ListInstruments(ctx context.Context, _ *rapportv1.ListInstrumen
 		return nil, wire.Error(err)
 	}
 	resp := &rapportv1.ListInstrumentsResponse{}
-	for _, d := range s.Instruments.All() {
+	for _, d := range s.Library.All() {
 		resp.Instruments = append(resp.Instruments, wire.Instrument(d))
 	}
 	return resp, nil
@@ -48,14 +47,14 @@ func (s *Server) ListInstruments(ctx context.Context, _ *rapportv1.ListInstrumen
 
 // Score scores one response.
 func (s *Server) Score(ctx context.Context, req *rapportv1.ScoreRequest) (*rapportv1.ScoreResponse, error) {
-	if _, err := auth.From(ctx); err != nil {
+	p, err := auth.From(ctx)
+	if err != nil {
 		return nil, wire.Error(err)
 	}
 	var sheet *rapportv1.ScoreSheet
-	var err error
 	switch r := req.GetResponse().(type) {
 	case *rapportv1.ScoreRequest_QuestionnaireResponse:
-		sheet, err = s.Response(r.QuestionnaireResponse, req.GetExplain())
+		sheet, err = s.Response(ctx, Sent{p.Tenant, ref.Source(req.GetSource()), r.QuestionnaireResponse}, req.GetExplain())
 	case *rapportv1.ScoreRequest_Answers:
 		sheet, err = s.Answers(Answered{
 			Instrument: r.Answers.GetInstrument(), Ordinals: ordinals(r.Answers.GetAnswers()), Variant: r.Answers.GetVariant(),
@@ -99,52 +98,87 @@ func (s *Server) Answers(a Answered, explain bool) (*rapportv1.ScoreSheet, error
 		return nil, fault.New(fault.Invalid, issues...)
 	}
 	scored := score.Score(definition, answered)
-	scored.Assumed = !versioned(a.Instrument)
-	return sheetOf(scored, explain, issues), nil
+	scored.Assumed = !strings.Contains(a.Instrument, "|")
+	return sheetOf(fact.Fact{Scores: fact.FromSheet(scored)}, &scored, issues, explain), nil
 }
 
-// versioned says whether a name of an instrument names a version of it.
-func versioned(name string) bool { return strings.Contains(name, "|") }
-
-// sheetOf is what was scored as a sheet in protobuf.
-func sheetOf(scored score.Sheet, explain bool, issues []fault.Issue) *rapportv1.ScoreSheet {
-	sheet := wire.Sheet(fact.Fact{Scores: fact.FromSheet(scored)})
+// sheetOf is what was scored in protobuf.
+func sheetOf(f fact.Fact, scored *score.Sheet, issues []fault.Issue, explain bool) *rapportv1.ScoreSheet {
+	sheet := wire.Sheet(f)
 	sheet.Issues = wire.Issues(issues)
 	if explain {
-		sheet.Workings = wire.Workings(&scored)
+		sheet.Workings = wire.Workings(scored)
 	}
 	return sheet
 }
 
+// Sent is one QuestionnaireResponse, and whose words it speaks.
+type Sent struct {
+	// Tenant whose stored Questionnaires are meant.
+	Tenant ref.Tenant
+	// Source whose map is applied; empty is the home source.
+	Source ref.Source
+	// Body is the FHIR JSON.
+	Body []byte
+}
+
 // Response scores one FHIR QuestionnaireResponse; explain adds how each score came about. What an EHR's form leaves
 // unclear is told as issues of the sheet.
-// Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire.
-func (s *Server) Response(body []byte, explain bool) (*rapportv1.ScoreSheet, error) {
-	doc, err := tree.Parse(body, tree.Limits{Bytes: maxBody})
+// Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire, Unprocessable for a
+// response that breaks one of our own forms, Unavailable when the store is away.
+func (s *Server) Response(ctx context.Context, sent Sent, explain bool) (*rapportv1.ScoreSheet, error) {
+	f, out, err := s.fact(ctx, sent)
 	if err != nil {
 		return nil, err
+	}
+	return sheetOf(f, &out.Sheet, out.Issues, explain), nil
+}
+
+// Scored scores one FHIR QuestionnaireResponse of a tenant, in the words of the home source, as Response does, and
+// returns the fact that would be taken from it, without id and source, and what was found wrong with it. A definition that
+// is made of a Questionnaire is kept, so that it can be fetched.
+// Errors: as Response, and Unprocessable when nothing can be taken from it.
+func (s *Server) Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error) {
+	f, out, err := s.fact(ctx, Sent{Tenant: t, Body: body})
+	return f, out.Issues, err
+}
+
+// fact is what a response comes to, with the issues of its reading before those of its scoring.
+func (s *Server) fact(ctx context.Context, sent Sent) (fact.Fact, catalogue.Outcome, error) {
+	source := cmp.Or(sent.Source, s.Home)
+	if !ref.ValidSource(string(source)) {
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Invalid, fault.Errorf("value", "source", "a source has 1 to 64 letters, digits, dots or hyphens"))
+	}
+	doc, err := tree.Parse(sent.Body, tree.Limits{Bytes: maxBody})
+	if err != nil {
+		return fact.Fact{}, catalogue.Outcome{}, err
 	}
 	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
-		return nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
 	}
-	reading, err := s.Reader.Read(doc, dryRun)
+	reading, err := s.Reader.Read(doc, source)
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, catalogue.Outcome{}, err
 	}
 	if reading.Draft == nil {
-		return nil, fault.New(fault.Unprocessable, reading.Issues...)
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Unprocessable, reading.Issues...)
 	}
-	definition, err := s.Instruments.Lookup(reading.Draft.Questionnaire)
+	shelf := s.Library.Open(sent.Tenant)
+	defer shelf.Close()
+	out, err := shelf.Score(ctx, catalogue.Case{Source: source, Doc: doc, Reading: &reading})
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, catalogue.Outcome{}, err
 	}
-	answered, issues := response.Bind(definition, *reading.Draft)
-	scored := score.Score(definition, answered).By(reading.Respondent)
-	scored.Assumed = !versioned(reading.Draft.Questionnaire)
-	sheet := sheetOf(scored, explain, append(reading.Issues, issues...))
-	sheet.Clinician = string(reading.Clinician)
-	if at := reading.Draft.Authored; !at.IsZero() {
-		sheet.Effective = timestamppb.New(at)
+	if out.Definition == nil {
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.NotFound, out.Issues...)
 	}
-	return sheet, nil
+	if err := s.Library.Keep(ctx, sent.Tenant, out.Definition); err != nil {
+		return fact.Fact{}, catalogue.Outcome{}, err
+	}
+	scores := out.Scores
+	if scores == nil {
+		scores = fact.FromSheet(out.Sheet)
+	}
+	out.Issues = append(reading.Issues, out.Issues...)
+	return fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}, out, nil
 }

@@ -3,26 +3,31 @@ package scoring_test
 import (
 	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/scoring"
 )
 
-func room(t *testing.T) *scoring.Server {
+// room is the scoring room with what ships and what a folder adds.
+func room(t *testing.T, folder string) *scoring.Server {
 	t.Helper()
-	r, err := instrument.Builtin()
+	loaded, err := catalogue.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &scoring.Server{Instruments: r}
+	return &scoring.Server{Library: catalogue.NewLibrary(loaded, nil, ref.Namer{Home: "ehr"}, time.Now)}
 }
 
 // tabled is an instrument whose second score is looked up with a standard error, and whose bands are unconfirmed.
@@ -45,11 +50,11 @@ const tabled = `{
 
 func tableRoom(t *testing.T) *scoring.Server {
 	t.Helper()
-	r, err := instrument.Load(fstest.MapFS{"tabled.json": {Data: []byte(tabled)}})
-	if err != nil {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "tabled.json"), []byte(tabled), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &scoring.Server{Instruments: r}
+	return room(t, folder)
 }
 
 func TestStandardErrorsComeFromTheTableUnlessGiven(t *testing.T) {
@@ -86,7 +91,7 @@ func TestAValueThatIsInNoRowHasNoErrorAndSaysSo(t *testing.T) {
 }
 
 func TestStandardErrorsThatAreNotAskedForAreNotUsed(t *testing.T) {
-	resp, err := room(t).Compare(&rapportv1.ChangeRequest{Instrument: "phq-9", Score: "total", From: 16, To: 9, FromSe: new(9.0), ToSe: new(9.0)})
+	resp, err := room(t, "").Compare(&rapportv1.ChangeRequest{Instrument: "phq-9", Score: "total", From: 16, To: 9, FromSe: new(9.0), ToSe: new(9.0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +101,7 @@ func TestStandardErrorsThatAreNotAskedForAreNotUsed(t *testing.T) {
 }
 
 func TestBandsThatDependOnAnotherScoreAreNotCompared(t *testing.T) {
-	resp, err := room(t).Compare(&rapportv1.ChangeRequest{Instrument: "start-back", Score: "total", From: 8, To: 2})
+	resp, err := room(t, "").Compare(&rapportv1.ChangeRequest{Instrument: "start-back", Score: "total", From: 8, To: 2})
 	if err != nil || resp.GetVerdict().GetBand() != "" || len(resp.GetIssues()) != 1 {
 		t.Errorf("%v %v", resp, err)
 	}
@@ -112,7 +117,7 @@ func TestAStandardErrorOfZeroIsRefused(t *testing.T) {
 }
 
 func TestEverySheetShowsEverythingInEightyColumns(t *testing.T) {
-	for _, d := range room(t).Instruments.All() {
+	for _, d := range room(t, "").Library.All() {
 		page := scoring.Page(d)
 		for line := range strings.Lines(page) {
 			line = strings.TrimSuffix(line, "\n")
@@ -179,7 +184,7 @@ func everything(d *instrument.Definition) []string {
 }
 
 func TestATableIsShownWithEveryRow(t *testing.T) {
-	d, err := tableRoom(t).Instruments.Lookup("tabled")
+	d, err := tableRoom(t).Library.Lookup("tabled")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +202,7 @@ func TestATableIsShownWithEveryRow(t *testing.T) {
 }
 
 func TestEveryDefinitionReadsBackAsItself(t *testing.T) {
-	for _, d := range room(t).Instruments.All() {
+	for _, d := range room(t, "").Library.All() {
 		data, err := json.Marshal(d)
 		if err != nil {
 			t.Fatal(err)
@@ -214,7 +219,7 @@ func TestEveryDefinitionReadsBackAsItself(t *testing.T) {
 }
 
 func TestTheNearestIDIsSuggested(t *testing.T) {
-	all := room(t).Instruments.All()
+	all := room(t, "").Library.All()
 	for name, want := range map[string]string{
 		"phq9": "phq-9", "PHQ_9": "phq-9", "gad7": "gad-7", "start-bak": "start-back", "wai": "wai-s, wai-sr or wai-srt", "tsk": "tsk-11 or tsk-17",
 		"none": "", "x": "", "": "", "quite-another-thing": "",
@@ -226,7 +231,7 @@ func TestTheNearestIDIsSuggested(t *testing.T) {
 }
 
 func TestASeriesThatNoDetectorWatchesIsRefused(t *testing.T) {
-	s := room(t)
+	s := room(t, "")
 	for name, c := range map[string]struct {
 		id, code string
 		rating   float64

@@ -498,7 +498,10 @@ type ScoreRequest struct {
 	//	*ScoreRequest_Answers
 	Response isScoreRequest_Response `protobuf_oneof:"response"`
 	// True asks for the workings: how each score came about, in words.
-	Explain       bool `protobuf:"varint,3,opt,name=explain,proto3" json:"explain,omitempty"`
+	Explain bool `protobuf:"varint,3,opt,name=explain,proto3" json:"explain,omitempty"`
+	// Source in whose words a questionnaire_response speaks: its map is applied, and the Questionnaires that it has sent are
+	// meant. Empty for the home source of the server.
+	Source        string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -563,6 +566,13 @@ func (x *ScoreRequest) GetExplain() bool {
 		return x.Explain
 	}
 	return false
+}
+
+func (x *ScoreRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
 }
 
 type isScoreRequest_Response interface {
@@ -879,11 +889,12 @@ const file_rapport_v1_scoring_proto_rawDesc = "" +
 	"\avariant\x18\x03 \x01(\tR\avariant\"-\n" +
 	"\x06Answer\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\x01H\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"\x9e\x01\n" +
+	"\x06_value\"\xb6\x01\n" +
 	"\fScoreRequest\x127\n" +
 	"\x16questionnaire_response\x18\x01 \x01(\fH\x00R\x15questionnaireResponse\x12/\n" +
 	"\aanswers\x18\x02 \x01(\v2\x13.rapport.v1.AnswersH\x00R\aanswers\x12\x18\n" +
-	"\aexplain\x18\x03 \x01(\bR\aexplainB\n" +
+	"\aexplain\x18\x03 \x01(\bR\aexplain\x12\x16\n" +
+	"\x06source\x18\x05 \x01(\tR\x06sourceB\n" +
 	"\n" +
 	"\bresponse\"=\n" +
 	"\rScoreResponse\x12,\n" +

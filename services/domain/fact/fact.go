@@ -96,8 +96,10 @@ type Scores struct {
 	SafetyUnknown []int `json:"safetyUnknown,omitempty"`
 	// Items used, in the order of the printed form.
 	Items []Item `json:"items,omitempty"`
-	// Discrepancy is set when a submitted total differs from ours; it keeps the submitted value.
+	// Discrepancy is set when a submitted score differs from ours; it keeps the first such value. Score.Submitted has each.
 	Discrepancy *float64 `json:"discrepancy,omitempty"`
+	// DiscrepancyOf is the code of the score that it was submitted as; empty in facts of before it was kept.
+	DiscrepancyOf string `json:"discrepancyOf,omitempty"`
 }
 
 // Score is one number or the reason why there is none.
@@ -109,9 +111,9 @@ type Score struct {
 	NotScorable string   `json:"notScorable,omitempty"`
 	// BandPlace is the place of the band among those of the score, from 1 for the lowest; 0 when it has none.
 	BandPlace int `json:"bandPlace,omitempty"`
-	// HigherBetter is the direction, unless NoDirection says that nobody knows it.
+	// HigherBetter is the direction. Undirected says that nobody knows it: then neither way is better.
 	HigherBetter bool    `json:"higherBetter,omitempty"`
-	NoDirection  bool    `json:"noDirection,omitempty"`
+	Undirected   bool    `json:"undirected,omitempty"`
 	Min          float64 `json:"min"`
 	Max          float64 `json:"max"`
 	Unconfirmed  bool    `json:"unconfirmed,omitempty"`
@@ -135,6 +137,8 @@ type Score struct {
 	// Missing is the rule for unanswered items that was applied, such as `prorate 7 of 9, half-up`; empty for a score
 	// made of others.
 	Missing string `json:"missing,omitempty"`
+	// Submitted is the value that came with the form, where it differs from ours; else nil.
+	Submitted *float64 `json:"submitted,omitempty"`
 	// Part of the distress profile that the score speaks for, and its Level there (none, mild, moderate, severe);
 	// empty when it speaks for none.
 	Part  string `json:"part,omitempty"`

@@ -36,10 +36,22 @@ func FromSheet(sheet score.Sheet) *Scores {
 	for i, item := range sheet.Items {
 		s.Items[i] = fromItem(item, &def.Items[i])
 	}
-	if len(sheet.Submitted) > 0 {
-		s.Discrepancy = new(sheet.Submitted[0].Submitted)
+	for i, theirs := range sheet.Submitted {
+		if i == 0 {
+			s.Discrepancy, s.DiscrepancyOf = new(theirs.Submitted), theirs.Score
+		}
+		s.submitted(theirs)
 	}
 	return s
+}
+
+// submitted keeps a value that came with the form beside ours.
+func (s *Scores) submitted(theirs score.Discrepancy) {
+	for i := range s.Scores {
+		if s.Scores[i].Code == theirs.Score {
+			s.Scores[i].Submitted = new(theirs.Submitted)
+		}
+	}
 }
 
 // External is a ready-made score, as an Observation brings it; an empty respondent is the one the instrument was made
@@ -62,7 +74,7 @@ func fromScore(from *score.Result) Score {
 	key := from.Key
 	s := Score{
 		Code: key.Code, Band: from.Band, Prorated: from.Prorated, NotScorable: from.NotScorable,
-		BandPlace: key.Bands.Place(from.Band), HigherBetter: key.HigherBetter(), NoDirection: key.Direction == "",
+		BandPlace: key.Bands.Place(from.Band), HigherBetter: key.HigherBetter(), Undirected: key.Direction == "",
 		Min: key.Min, Max: key.Max, Unconfirmed: from.Unconfirmed,
 		Reliable: key.ReliableChange(), Important: key.ImportantChange(), BySE: key.BySE(),
 		SE: from.SE(), Missing: key.Missing.String(), Part: key.Part(), Level: from.Level,

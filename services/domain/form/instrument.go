@@ -60,6 +60,10 @@ func (m *maker) warn(item *Item, format string, args ...any) {
 	m.issues = append(m.issues, fault.Warnf("not-supported", item.Path, format, args...))
 }
 
+func (m *maker) inform(item *Item, format string, args ...any) {
+	m.issues = append(m.issues, fault.Infof("informational", item.Path, format, args...))
+}
+
 // items enters every question that has a scale, and gives their linkIds.
 func (m *maker) items() (links []string) {
 	repeating := make([]bool, len(m.form.nodes))
@@ -126,28 +130,48 @@ func (m *maker) span(item *Item) *instrument.Scale {
 	return s
 }
 
-// options is the scale of a list. Options of one weight are one answer.
+// options is the scale of a list. Options of one weight are one answer. Where others have a weight, an option without
+// one, such as "prefer not to say", stands for no answer; where fewer than two have, the item is not scored.
 func (m *maker) options(item *Item) (*instrument.Scale, bool) {
 	s := &instrument.Scale{Evidence: fromForm}
-	weights := make([]float64, len(item.Options))
-	scored := true
-	for i := range item.Options {
-		w, ok := weight(&item.Options[i])
-		weights[i] = w
-		scored = scored && ok
-	}
-	if !scored {
-		m.warn(item, "not every option has a weight: the item is not scored")
-		for i := range weights {
-			weights[i] = float64(i)
-		}
-	}
 	displays := map[string]bool{}
+	var without []*Option
 	for i := range item.Options {
-		m.option(s, &item.Options[i], weights[i], displays)
+		o := &item.Options[i]
+		if w, ok := weight(o); ok {
+			m.option(s, o, w, displays)
+			continue
+		}
+		without = append(without, o)
+	}
+	scored := len(s.Options) > 1
+	switch {
+	case !scored:
+		m.warn(item, "not every option has a weight: the item is not scored")
+		s.Options = nil
+		displays = map[string]bool{}
+		for i := range item.Options {
+			m.option(s, &item.Options[i], float64(i), displays)
+		}
+	case len(without) > 0:
+		m.inform(item, "an option without a weight stands for no answer")
+		for _, o := range without {
+			s.Blank = append(s.Blank, m.names(o)...)
+		}
 	}
 	slices.SortFunc(s.Options, func(a, b instrument.Option) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 	return s, scored
+}
+
+// names are the code and the display of an option.
+func (m *maker) names(o *Option) (names []string) {
+	if o.Kind == "Coding" && o.Code != "" {
+		names = append(names, cmp.Or(o.System, m.form.URL, "urn:form")+"|"+o.Code)
+	}
+	if display := cmp.Or(o.Display, o.Text); display != "" {
+		names = append(names, display)
+	}
+	return names
 }
 
 // weight of an option: what it is given, or the number that it is. Where these differ there is none.
@@ -191,7 +215,7 @@ func (m *maker) name(s *instrument.Scale) string {
 }
 
 func sameScale(a, b *instrument.Scale) bool {
-	return a.From == b.From && a.To == b.To && a.Step == b.Step &&
+	return a.From == b.From && a.To == b.To && a.Step == b.Step && slices.Equal(a.Blank, b.Blank) &&
 		slices.EqualFunc(a.Options, b.Options, func(x, y instrument.Option) bool {
 			return x.Ordinal == y.Ordinal && x.Display == y.Display && slices.Equal(x.Codes, y.Codes)
 		})

@@ -33,7 +33,8 @@ type Definition struct {
 	Version string `json:"version"`
 	// Title for people.
 	Title string `json:"title"`
-	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change or fatigue.
+	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change, fatigue or
+	// other.
 	Construct string `json:"construct"`
 	// Respondent: patient, clinician or care-partner.
 	Respondent string `json:"respondent"`
@@ -68,6 +69,10 @@ type Definition struct {
 	Notes []Claim `json:"notes,omitempty"`
 	// References are the sources named in the evidence.
 	References []string `json:"references,omitempty"`
+
+	// Foreign says that it was made of somebody's form: its items are known by the linkIds and codes of that form alone,
+	// and nothing is published under its codes.
+	Foreign bool `json:"foreign,omitempty"`
 
 	// Hash of the content: the same facts, the same hash.
 	Hash string `json:"-"`

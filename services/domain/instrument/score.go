@@ -19,7 +19,7 @@ const (
 	KindTable = "table"
 	// KindLinear is an intercept plus each item times its coefficient.
 	KindLinear = "linear"
-	// KindFormula is computed by the form's own expression over the whole response; it stands in no pack.
+	// KindFormula is computed by the form's own expression over the whole response, before binding; it stands in no pack.
 	KindFormula = "formula"
 )
 
@@ -82,16 +82,9 @@ type Score struct {
 	// Evidence of the key: items, formula, range and direction.
 	Evidence Evidence `json:"evidence"`
 
-	// Formula computes a score of kind formula; nil for every other kind.
-	Formula Formula `json:"-"`
-
 	of          []int
 	unconfirmed bool
 }
-
-// Formula computes a score from the whole response as it was received. Ok is false when it gives no number: then the
-// score is not scorable.
-type Formula func(response []byte) (value float64, ok bool)
 
 // Table converts every possible value of another score, one row each.
 type Table struct {

@@ -57,7 +57,7 @@ func (s *Sheet) one(key *instrument.Score, resp *response.Response) Result {
 	case instrument.KindTable:
 		s.ofTable(&result)
 	case instrument.KindFormula:
-		s.ofFormula(&result, resp.Body)
+		s.ofFormula(&result, resp)
 	default:
 		s.ofItems(&result)
 	}
@@ -199,16 +199,16 @@ func (s *Sheet) ofTable(result *Result) {
 	result.NotScorable, result.Prorated = NotInTable, false
 }
 
-// ofFormula lets the form's own expression compute, once every item that it needs is answered: an expression adds up
-// what is there and would take a half-filled form for a low score.
-func (s *Sheet) ofFormula(result *Result, body []byte) {
+// ofFormula takes what the form's own expression gave, once every item that it needs is answered or not asked: an
+// expression adds up what is there and would take a half-filled form for a low score.
+func (s *Sheet) ofFormula(result *Result, resp *response.Response) {
 	for _, number := range result.Key.Items {
-		if !s.Items[number-1].Answered {
+		if !s.Items[number-1].Answered && (resp.Unasked == nil || !resp.Unasked[number-1]) {
 			result.NotScorable = MissingItems
 			return
 		}
 	}
-	value, ok := result.Key.Formula(body)
+	value, ok := resp.Computed[result.Key.Code]
 	if !ok || math.IsNaN(value) || math.IsInf(value, 0) {
 		result.NotScorable = NoResult
 		return
