@@ -201,6 +201,36 @@ func TestATableIsShownWithEveryRow(t *testing.T) {
 	}
 }
 
+func TestAFormOfAClinicHasItsSheetToo(t *testing.T) {
+	folder := t.TempDir()
+	form := `{"resourceType":"Questionnaire","url":"https://clinic.example/Questionnaire/pair","version":"1","title":"A pair","status":"active","item":[
+		{"linkId":"1","type":"choice","required":true,"answerOption":[
+			{"valueCoding":{"system":"https://clinic.example/answers","code":"no"},"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":0}]},
+			{"valueCoding":{"system":"https://clinic.example/answers","code":"yes"},"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":1}]}]}]}`
+	if err := os.WriteFile(filepath.Join(folder, "pair.json"), []byte(form), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := room(t, folder)
+	d, err := s.Library.Lookup("https://clinic.example/Questionnaire/pair")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := scoring.Page(d)
+	for _, want := range []string{"SCORE total  0-1, nobody has said which way is better", "codes of https://clinic.example/answers"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in\n%s", want, page)
+		}
+	}
+	resp, err := s.Compare(&rapportv1.ChangeRequest{Instrument: d.ID, Score: "total", From: 0, To: 1})
+	if err != nil || resp.GetVerdict().GetDirection() != "" {
+		t.Errorf("a score without direction: %v %v", resp, err)
+	}
+	sheet, err := s.Answers(scoring.Answered{Instrument: d.ID, Ordinals: []*float64{new(1.0)}}, true)
+	if err != nil || sheet.GetScores()[0].GetDirection() != rapportv1.Direction_DIRECTION_UNSPECIFIED || len(sheet.GetWorkings()) != 1 {
+		t.Errorf("%v %v", sheet, err)
+	}
+}
+
 func TestEveryDefinitionReadsBackAsItself(t *testing.T) {
 	for _, d := range room(t, "").Library.All() {
 		data, err := json.Marshal(d)
