@@ -47,7 +47,9 @@ const (
 // to one of our own forms or to an enforced one that breaks it; Unavailable when the store is away.
 func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 	w := work{Shelf: s, Case: c, draft: *c.Reading.Draft}
-	w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire)
+	if w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire); w.mapped != nil {
+		w.draft.Variant = w.mapped.Variant
+	}
 	if err := w.find(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -162,13 +164,23 @@ func (w *work) contained(id string) *questionnaire {
 		if !n.Child("id").Is(id) || !n.Child("resourceType").Is(questionnaireType) {
 			continue
 		}
-		// Value sets may stand beside it, so what it means depends on all that is contained.
-		key := "contained " + string(w.Source) + " " + ref.Digest(id, string(n.Parent().Raw()))
+		key := "contained " + string(w.Source) + " " + meaningOf(n)
 		return w.compiled.of(key, len(n.Parent().Raw()), func() *questionnaire {
 			return w.compile(n, "questionnaire-"+ref.Digest("contained", string(w.Source), contentOf(n)))
 		})
 	}
 	return nil
+}
+
+// meaningOf is a digest of a contained Questionnaire and of the value sets beside it.
+func meaningOf(n tree.Node) string {
+	parts := []string{n.Child("id").Text(), contentOf(n)}
+	for beside := n.Parent().First(); beside.Exists(); beside = beside.Next() {
+		if typ := beside.Child("resourceType"); typ.Is("ValueSet") || typ.Is("CodeSystem") {
+			parts = append(parts, string(beside.Raw()))
+		}
+	}
+	return ref.Digest(parts...)
 }
 
 // unreadable says that a Questionnaire is there but cannot be used.
