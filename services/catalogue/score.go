@@ -255,7 +255,7 @@ func (w *work) compute(ctx context.Context, pruned *response.Draft) error {
 		return nil
 	}
 	doc, err := without(w.Doc, w.draft.Items, pruned.Items)
-	if err == nil && doc != nil {
+	if err == nil {
 		pruned.Computed, err = w.q.formulas.compute(ctx, doc, pruned)
 	}
 	switch {
@@ -348,16 +348,13 @@ func (m mapping) translated(item *response.Item, a *response.Answer) *response.I
 	return &d.Items[0]
 }
 
-// without is the response without the answers that were pruned from its draft; nil when nothing is left.
+// without is the response without the answers that were pruned from its draft, and without items of which nothing is left.
 func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	lost := map[string]bool{}
 	answers(all, func(path string) { lost[path] = true })
 	answers(kept, func(path string) { delete(lost, path) })
 	if len(lost) == 0 {
 		return doc, nil
-	}
-	if gone(doc.Root(), lost) {
-		return nil, nil
 	}
 	return tree.Parse(tree.Without(doc, func(n tree.Node) bool {
 		switch string(n.Parent().KeyBytes()) {
@@ -371,7 +368,7 @@ func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	}), tree.Limits{})
 }
 
-// gone says whether everything below an item is lost. An array without elements is no FHIR, so the item goes with them.
+// gone says whether everything below an item is lost.
 func gone(item tree.Node, lost map[string]bool) bool {
 	answers, items := item.Child("answer"), item.Child("item")
 	for a := answers.First(); a.Exists(); a = a.Next() {
