@@ -3,6 +3,7 @@ package catalogue
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -60,7 +61,8 @@ func (l *loader) questionnaires(packs *instrument.Registry) {
 			continue
 		}
 		a.q = l.compile(root, a.file)
-		for _, issue := range a.q.issues {
+		l.issues = append(l.issues, a.q.unlaid...)
+		for _, issue := range slices.Concat(a.q.issues, a.q.unmade) {
 			if issue.Severity == fault.Error {
 				l.fail(fmt.Sprintf("%s:%d", a.file, lineOf(root, issue.Path)), "%s: %s", issue.Path, issue.Text)
 			}

@@ -263,7 +263,11 @@ func (w *work) score() Outcome {
 			strings.Join(w.mapped.absent, ", "), w.def.ID)
 	}
 	bound, issues := response.Bind(w.def, draft)
-	w.issues = append(w.issues, issues...)
+	for _, issue := range issues {
+		if w.asked == nil || issue.Code != "not-found" { // else the check has told of strange linkIds; a form may ask more
+			w.issues = append(w.issues, issue)
+		}
+	}
 	sheet := score.Score(w.def, bound)
 	sheet.Assumed = w.assumed
 	sheet = sheet.By(w.respondent())

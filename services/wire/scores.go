@@ -53,7 +53,7 @@ func scoreOf(s fact.Score) *rapportv1.Score {
 
 func direction(s fact.Score) rapportv1.Direction {
 	switch {
-	case s.Undirected:
+	case s.NoDirection:
 		return rapportv1.Direction_DIRECTION_UNSPECIFIED
 	case s.HigherBetter:
 		return rapportv1.Direction_DIRECTION_HIGHER_BETTER

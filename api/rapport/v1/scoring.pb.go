@@ -501,7 +501,7 @@ type ScoreRequest struct {
 	Explain bool `protobuf:"varint,3,opt,name=explain,proto3" json:"explain,omitempty"`
 	// Source in whose words a questionnaire_response speaks: its map is applied, and the Questionnaires that it has sent are
 	// meant. Empty for the home source of the server.
-	Source        string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Source        string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -894,7 +894,7 @@ const file_rapport_v1_scoring_proto_rawDesc = "" +
 	"\x16questionnaire_response\x18\x01 \x01(\fH\x00R\x15questionnaireResponse\x12/\n" +
 	"\aanswers\x18\x02 \x01(\v2\x13.rapport.v1.AnswersH\x00R\aanswers\x12\x18\n" +
 	"\aexplain\x18\x03 \x01(\bR\aexplain\x12\x16\n" +
-	"\x06source\x18\x05 \x01(\tR\x06sourceB\n" +
+	"\x06source\x18\x04 \x01(\tR\x06sourceB\n" +
 	"\n" +
 	"\bresponse\"=\n" +
 	"\rScoreResponse\x12,\n" +

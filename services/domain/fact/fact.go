@@ -111,9 +111,9 @@ type Score struct {
 	NotScorable string   `json:"notScorable,omitempty"`
 	// BandPlace is the place of the band among those of the score, from 1 for the lowest; 0 when it has none.
 	BandPlace int `json:"bandPlace,omitempty"`
-	// HigherBetter is the direction. Undirected says that nobody knows it: then neither way is better.
+	// HigherBetter is the direction, unless NoDirection says that nobody knows it.
 	HigherBetter bool    `json:"higherBetter,omitempty"`
-	Undirected   bool    `json:"undirected,omitempty"`
+	NoDirection  bool    `json:"noDirection,omitempty"`
 	Min          float64 `json:"min"`
 	Max          float64 `json:"max"`
 	Unconfirmed  bool    `json:"unconfirmed,omitempty"`

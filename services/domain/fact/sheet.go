@@ -74,7 +74,7 @@ func fromScore(from *score.Result) Score {
 	key := from.Key
 	s := Score{
 		Code: key.Code, Band: from.Band, Prorated: from.Prorated, NotScorable: from.NotScorable,
-		BandPlace: key.Bands.Place(from.Band), HigherBetter: key.HigherBetter(), Undirected: key.Direction == "",
+		BandPlace: key.Bands.Place(from.Band), HigherBetter: key.HigherBetter(), NoDirection: key.Direction == "",
 		Min: key.Min, Max: key.Max, Unconfirmed: from.Unconfirmed,
 		Reliable: key.ReliableChange(), Important: key.ImportantChange(), BySE: key.BySE(),
 		SE: from.SE(), Missing: key.Missing.String(), Part: key.Part(), Level: from.Level,

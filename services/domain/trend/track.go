@@ -35,7 +35,7 @@ func Read(at time.Time, s fact.Score) Reading {
 // Measure is the yardstick that a score brings along.
 func Measure(s fact.Score) Yardstick {
 	return Yardstick{
-		HigherBetter: s.HigherBetter, Undirected: s.Undirected,
+		HigherBetter: s.HigherBetter, NoDirection: s.NoDirection,
 		Reliable: s.Reliable, Important: s.Important, BySE: s.BySE, Cutoff: s.Cutoff,
 		ReliableUnconfirmed: s.ReliableUnconfirmed, ImportantUnconfirmed: s.ImportantUnconfirmed, CutoffUnconfirmed: s.CutoffUnconfirmed,
 	}

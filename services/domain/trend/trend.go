@@ -66,9 +66,9 @@ func (u Unconfirmed) Any() bool { return u != Unconfirmed{} }
 
 // Yardstick is what differences of one score are measured by. Its JSON names are a stored form.
 type Yardstick struct {
-	// HigherBetter is the direction of the score, unless Undirected says that nobody knows it.
+	// HigherBetter is the direction of the score, unless NoDirection says that nobody knows it.
 	HigherBetter bool `json:"higherBetter,omitempty"`
-	Undirected   bool `json:"undirected,omitempty"`
+	NoDirection  bool `json:"noDirection,omitempty"`
 	// Reliable is the smallest difference beyond measurement error, Important the smallest that matters to patients,
 	// both in points; nil when not known.
 	Reliable  *float64 `json:"reliable,omitempty"`
@@ -144,7 +144,7 @@ func (y Yardstick) direction(v Verdict) Direction {
 		decisive = v.Important
 	}
 	switch {
-	case y.Undirected:
+	case y.NoDirection:
 		return ""
 	case decisive == nil || !*decisive || v.Points == 0:
 		return Unchanged
@@ -162,7 +162,7 @@ func (y Yardstick) movement(from, to Reading) Movement {
 		return ""
 	case from.Band == to.Band:
 		return Same
-	case y.Undirected || from.Place == 0 || to.Place == 0 || from.Place == to.Place:
+	case y.NoDirection || from.Place == 0 || to.Place == 0 || from.Place == to.Place:
 		return ""
 	case (to.Place > from.Place) == y.HigherBetter:
 		return Better
@@ -174,7 +174,7 @@ func (y Yardstick) movement(from, to Reading) Movement {
 // class after Jacobson and Truax. One who starts in the range of healthy people cannot recover.
 func (y Yardstick) class(v Verdict, from, to float64) Class {
 	switch {
-	case y.Cutoff == nil || v.Reliable == nil || y.Undirected:
+	case y.Cutoff == nil || v.Reliable == nil || y.NoDirection:
 		return ""
 	case v.Direction == Improved && !y.functional(from) && y.functional(to):
 		return Recovered

@@ -82,7 +82,7 @@ func TestTheThresholdItselfCounts(t *testing.T) {
 	}
 }
 
-func TestNoChangeIsUndirected(t *testing.T) {
+func TestNoChangeIsNoDirection(t *testing.T) {
 	if v := (trend.Yardstick{HigherBetter: true, Reliable: new(0.0)}).Compare(at(5), at(5)); v.Direction != trend.Unchanged {
 		t.Errorf("a threshold of 0 made %v of no difference", v.Direction)
 	}
@@ -96,7 +96,7 @@ func TestWithoutStatisticsNothingIsClaimed(t *testing.T) {
 }
 
 func TestAScoreWithoutDirectionClaimsNone(t *testing.T) {
-	y := trend.Yardstick{Undirected: true, Reliable: new(2.0), Important: new(1.0), Cutoff: new(5.0)}
+	y := trend.Yardstick{NoDirection: true, Reliable: new(2.0), Important: new(1.0), Cutoff: new(5.0)}
 	v := y.Compare(trend.Reading{Value: 9, Band: "high", Place: 2}, trend.Reading{Value: 1, Band: "low", Place: 1})
 	if v.Direction != "" || v.Band != "" || v.Class != "" || !*v.Reliable || !*v.Important {
 		t.Errorf("%+v", v)
