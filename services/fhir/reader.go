@@ -90,6 +90,7 @@ var readers = map[string]func(*work){
 	"Appointment":           (*work).appointment,
 	"CareTeam":              (*work).careTeam,
 	"Encounter":             (*work).encounter,
+	"EpisodeOfCare":         (*work).episodeOfCare,
 	"Goal":                  (*work).goal,
 	"Observation":           (*work).observation,
 	"Patient":               (*work).patient,
@@ -151,6 +152,10 @@ type work struct {
 	targets map[string]string
 	zone    *time.Location
 	out     Reading
+	// day is the patient's own calendar day of an Observation, where it is not the UTC day of when its facts stand, and
+	// wholeDay says that no time of day was written.
+	day      string
+	wholeDay bool
 }
 
 // inform adds a piece of information.
@@ -209,21 +214,6 @@ func (w *work) effective(from, to time.Time) { w.out.From, w.out.To = from, to }
 
 // nothing is taken from types that are only kept for reference.
 func (w *work) nothing() {}
-
-func (w *work) patient() {
-	w.out.Subject = Subject{Logical: w.out.LogicalID, Path: w.root.Path()}
-	for n := w.root.Child("identifier").First(); n.Exists(); n = n.Next() {
-		if id := identifier(n); id != "" {
-			w.out.Identifiers = append(w.out.Identifiers, id)
-		}
-	}
-	if len(w.out.Identifiers) > 0 {
-		w.out.Subject.Identifier = w.out.Identifiers[0]
-	}
-	for n := w.root.Child("link").First(); n.Exists(); n = n.Next() {
-		w.link(n.Child("type").Text(), n.Child("other"), "Patient")
-	}
-}
 
 func (w *work) relatedPerson() { w.subject(w.root.Child("patient")) }
 

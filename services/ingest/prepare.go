@@ -143,7 +143,7 @@ func (i *Ingest) date(in *decision.Input) {
 			}
 		case f.At.After(now) && f.Team != nil && !f.Team.Active:
 			continue // the team's end lies ahead, so it cares still
-		case f.At.After(now) && planned(f.Kind):
+		case f.At.After(now) && (planned(f.Kind) || announced(f.Course)):
 			if f.Visit != nil && f.Visit.Due.IsZero() {
 				ahead := *f.Visit
 				ahead.Due = f.At
@@ -163,6 +163,11 @@ func (i *Ingest) date(in *decision.Input) {
 
 func planned(k fact.Kind) bool {
 	return k == fact.KindVisit || k == fact.KindPrescription || k == fact.KindTeam || k == fact.KindGoal
+}
+
+// announced says whether a course of care that is to begin later is known of already.
+func announced(c *fact.Course) bool {
+	return c != nil && (c.Status == fact.CoursePlanned || c.Status == fact.CourseWaiting || c.Status == fact.CourseActive)
 }
 
 // unused is the input of a resource that Rapport does not work with: kept in a Bundle, and said so.
