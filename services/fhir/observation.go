@@ -33,6 +33,10 @@ func (w *work) observation() {
 }
 
 func (w *work) observationFacts(at time.Time) {
+	if extension(w.root, ScoringRule).Exists() {
+		w.inform(w.root, "it was derived by Rapport itself from an answered form, whose scores count: stored and not used")
+		return
+	}
 	codes := tokens(w.root.Child("code"))
 	if w.log(at, codes) {
 		return

@@ -9,6 +9,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/response"
 	"github.com/rapport-health/rapport/services/domain/score"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -91,28 +92,44 @@ func (s *Server) Answers(id string, answers []*float64) (*rapportv1.ScoreSheet, 
 // Response scores one FHIR QuestionnaireResponse. What an EHR's form leaves unclear is told as issues of the sheet.
 // Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire.
 func (s *Server) Response(body []byte) (*rapportv1.ScoreSheet, error) {
-	doc, err := tree.Parse(body, tree.Limits{Bytes: maxBody})
+	scored, issues, err := s.fact(body)
 	if err != nil {
 		return nil, err
 	}
+	sheet := wire.Sheet(scored)
+	sheet.Issues = wire.Issues(issues)
+	return sheet, nil
+}
+
+// Scored scores one FHIR QuestionnaireResponse of a tenant, as Response does, and returns the fact that would be taken
+// from it, without id and source, and what was found wrong with it.
+// Errors: as Response, and Unprocessable when nothing can be taken from it.
+func (s *Server) Scored(_ context.Context, _ ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error) {
+	return s.fact(body)
+}
+
+func (s *Server) fact(body []byte) (fact.Fact, []fault.Issue, error) {
+	doc, err := tree.Parse(body, tree.Limits{Bytes: maxBody})
+	if err != nil {
+		return fact.Fact{}, nil, err
+	}
 	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
-		return nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
+		return fact.Fact{}, nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
 	}
 	reading, err := s.Reader.Read(doc, dryRun)
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, nil, err
 	}
 	if reading.Draft == nil {
-		return nil, fault.New(fault.Unprocessable, reading.Issues...)
+		return fact.Fact{}, nil, fault.New(fault.Unprocessable, reading.Issues...)
 	}
 	definition, err := s.Instruments.Lookup(reading.Draft.Questionnaire)
 	if err != nil {
-		return nil, err
+		return fact.Fact{}, nil, err
 	}
 	answered, issues := response.Bind(definition, *reading.Draft)
 	scores := fact.FromSheet(score.Score(definition, answered).By(reading.Respondent))
-	scores.Clinician = reading.Clinician
-	sheet := wire.Sheet(fact.Fact{At: reading.Draft.Authored, Scores: scores})
-	sheet.Issues = wire.Issues(append(reading.Issues, issues...))
-	return sheet, nil
+	scores.Clinician, scores.Encounter = reading.Clinician, reading.Encounter
+	scored := fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}
+	return scored, append(reading.Issues, issues...), nil
 }

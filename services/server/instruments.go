@@ -6,6 +6,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -54,3 +55,37 @@ func changedUnderVersion(contradicted []store.Definition) error {
 	}
 	return fault.New(fault.Precondition, issues...)
 }
+
+// Definition is the one by which something of a tenant was scored, if it is in force or was fetched before; else nil.
+func (s *Server) Definition(_ ref.Tenant, id, version string) *instrument.Definition {
+	name := id + "|" + version
+	if d, err := s.instruments.Lookup(name); err == nil {
+		return d
+	}
+	if d, ok := s.former.Load(name); ok {
+		return d.(*instrument.Definition)
+	}
+	return nil
+}
+
+// FetchDefinition brings one that is only kept still from the store, once; nil when it is not known.
+func (s *Server) FetchDefinition(ctx context.Context, t ref.Tenant, id, version string) (*instrument.Definition, error) {
+	if d := s.Definition(t, id, version); d != nil {
+		return d, nil
+	}
+	kept, err := s.store.KeptDefinition(ctx, store.ServerWide, id, version)
+	switch {
+	case err != nil && fault.Of(err) == fault.NotFound:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	d, _ := instrument.Parse(id+".json", kept.Body)
+	if d != nil { // else it is of a form that this program does not read any more
+		s.former.Store(id+"|"+version, d)
+	}
+	return d, nil
+}
+
+// Definitions are those in force.
+func (s *Server) Definitions(ref.Tenant) []*instrument.Definition { return s.instruments.All() }

@@ -80,6 +80,7 @@ var law = []room{
 	{name: "domain/audit"},
 	{name: "domain/instrument"},
 	{name: "domain/response"},
+	{name: "domain/form"},
 	{name: "domain/score"},
 	{name: "domain/fact"},
 	{name: "domain/trend"},

@@ -269,7 +269,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.store, Accept: s.ingest, Tenant: auth.Tenant(s.auth), Source: s.config.Home, BaseURL: s.baseURL(),
+		Store: s.store, Accept: s.ingest, Score: &scoring.Server{Instruments: s.instruments, Reader: s.reader}, Definitions: s,
+		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})
 	if err != nil {

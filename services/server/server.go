@@ -44,14 +44,16 @@ type Server struct {
 	group       *commit.Group
 	ingest      *ingest.Ingest
 	instruments *instrument.Registry
-	reader      *fhir.Reader
-	scheduler   *deadlines.Scheduler
-	embedded    *embedded.Server
-	relay       *relay.Relay
-	grpc        *grpc.Server
-	health      *health.Server
-	http        *http.Server
-	listeners   struct{ grpc, http net.Listener }
+	// former holds definitions that are only kept still, by `id|version`.
+	former    sync.Map
+	reader    *fhir.Reader
+	scheduler *deadlines.Scheduler
+	embedded  *embedded.Server
+	relay     *relay.Relay
+	grpc      *grpc.Server
+	health    *health.Server
+	http      *http.Server
+	listeners struct{ grpc, http net.Listener }
 
 	stopping chan struct{}
 	running  sync.WaitGroup

@@ -399,7 +399,7 @@ func (x *Dyad) GetLastRated() *timestamppb.Timestamp {
 // DistressPart is one named part of the distress profile.
 type DistressPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `depression`, `anxiety`, `catastrophizing`, `fear-of-movement`, `low-self-efficacy`.
+	// `depression`, `anxiety`, `catastrophizing`, `fear-of-movement`, `low-self-efficacy`, `sleep`, `general`.
 	Part string `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
 	// `none`, `mild`, `moderate`, `severe`, or `missing`.
 	Level string `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`

@@ -276,7 +276,7 @@ var words = func() map[string]string {
 		"patient", "clinician", "care-partner", "alliance", "distress", "beliefs", "adherence", "function", "pain", "sleep",
 		"phq-9", "phq-2", "gad-7", "wai-sr", "srs", "pcs", "tsk-11", "pseq", "ears",
 		"total", "task", "bond", "goal", "total-mean", "rumination", "magnification", "helplessness", "somatic-focus", "activity-avoidance",
-		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy",
+		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy", "general",
 		"none", "mild", "moderate", "severe", "minimal", "moderately-severe", "low", "high", "positive", "negative",
 		"strain", "rupture", "gradual-decline", "repair", "fall", "open", "repaired", "unrepaired",
 		"attended", "missed", "cancelled-patient", "cancelled-clinic", "active", "in-progress", "safety", "discuss",

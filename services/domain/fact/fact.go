@@ -100,6 +100,8 @@ type Scores struct {
 	Items []Item `json:"items,omitempty"`
 	// Discrepancy is set when a submitted total differs from ours; it keeps the submitted value.
 	Discrepancy *float64 `json:"discrepancy,omitempty"`
+	// DiscrepancyOf is the code of the score that it was submitted as; empty in facts of before it was kept.
+	DiscrepancyOf string `json:"discrepancyOf,omitempty"`
 }
 
 // Score is one number or the reason why there is none.

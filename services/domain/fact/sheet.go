@@ -34,7 +34,7 @@ func FromSheet(sheet score.Sheet) *Scores {
 		s.Items[i] = fromItem(item)
 	}
 	if len(sheet.Submitted) > 0 {
-		s.Discrepancy = new(sheet.Submitted[0].Submitted)
+		s.Discrepancy, s.DiscrepancyOf = new(sheet.Submitted[0].Submitted), sheet.Submitted[0].Score
 	}
 	return s
 }

@@ -19,6 +19,8 @@ const maxSteps = 100_000
 type checker struct {
 	*Definition
 	problems []problem
+	// endless scales have no list of answers that could be walked.
+	endless map[*Scale]bool
 }
 
 var (
@@ -110,13 +112,29 @@ func (c *checker) scales() {
 		if s.Code != "" {
 			c.code(place+".code", s.Code)
 		}
-		if slices.Contains(s.Blank, "") {
-			c.say(place+".blank", "needs a code or a display")
-		}
 		if len(s.Options) > 0 {
 			c.options(place, s)
 		} else {
 			c.rangeScale(place, s)
+		}
+		c.blank(place+".blank", s)
+	}
+}
+
+// blank answers must not be answers as well.
+func (c *checker) blank(place string, s *Scale) {
+	for i, blank := range s.Blank {
+		system, code, coded := strings.Cut(blank, "|")
+		if !coded {
+			system, code = "", blank
+		}
+		_, known := s.ByCode(system, code)
+		_, shown := s.ByDisplay(blank)
+		switch {
+		case blank == "":
+			c.say(at(place, i), "needs a code or a display")
+		case known || shown:
+			c.say(at(place, i), "%q is an answer", blank)
 		}
 	}
 }
@@ -128,6 +146,10 @@ func (c *checker) rangeScale(place string, s *Scale) {
 	steps := (s.To - s.From) / s.Step
 	if s.Step < 0 || steps < 1 || steps > maxSteps || math.Abs(steps-math.Round(steps)) > 1e-6 {
 		c.say(place, "needs options, or a range from < to in whole steps")
+		if c.endless == nil {
+			c.endless = map[*Scale]bool{}
+		}
+		c.endless[s] = true
 	}
 }
 
@@ -206,22 +228,31 @@ func (c *checker) itemScale(place string, item *Item) {
 	}
 }
 
-// recode must give every answer one value.
+// recode must give every answer one value, use every range, and leave a difference between answers.
 func (c *checker) recode(place string, item *Item) {
-	if len(item.Recode) == 0 || len(c.problems) > 0 {
+	if len(item.Recode) == 0 || c.endless[item.scale] {
 		return
 	}
+	place += ".recode"
+	hit := make([]bool, len(item.Recode))
 	for ordinal := range item.scale.All() {
 		found := 0
-		for _, r := range item.Recode {
+		for k, r := range item.Recode {
 			if ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
+				hit[k] = true
 				found++
 			}
 		}
 		if found != 1 {
-			c.say(place+".recode", "must give the answer %v one value; it gives it %d", ordinal, found)
+			c.say(place, "must give the answer %v one value; it gives it %d", ordinal, found)
 			return
 		}
+	}
+	if k := slices.Index(hit, false); k >= 0 {
+		c.say(at(place, k), "meets no answer")
+	}
+	if first := item.Recode[0].Value; !slices.ContainsFunc(item.Recode, func(r Recode) bool { return r.Value != first }) {
+		c.say(place, "gives every answer the value %v", first)
 	}
 }
 

@@ -97,6 +97,7 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"a LOINC canonical's check digit", `https://forms.example/demo`, `http://loinc.org/q/44249-2`, "", "fails the LOINC check digit"},
 		{"the PHQ-9 score code", `urn:s|total`, `http://loinc.org|44261-6`, "", "is the code of phq-9"},
 		{"the PHQ-9 SNOMED CT code", `urn:s|total`, `http://snomed.info/sct|720433000`, "", "is the code of phq-9"},
+		{"the back screen total", `urn:s|total`, `http://loinc.org|91351-7`, "", "is the code of start-back"},
 		{"the PHQ-15 total", `urn:s|total`, `http://loinc.org|70273-8`, "", "is the code of phq-15"},
 		{"a code without a system", `urn:s|total`, `total`, "", "must be system|code"},
 		{"evidence left out", `"itemEvidence": "cited: a source"`, `"itemEvidence": ""`, "", "needs evidence"},
@@ -146,25 +147,34 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"an unknown part", `"part": "general"`, `"part": "joy"`, "", "must be one of depression"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := load(map[string]string{"demo.json": strings.Replace(sound, c.old, c.new, 1)})
-			if fault.Of(err) != fault.Invalid {
-				t.Fatalf("loaded: %v", err)
-			}
-			line := lineOf(t, cmp.Or(c.at, c.old))
-			where := fmt.Sprintf("demo.json:%d", line)
-			for _, issue := range fault.IssuesOf(err) {
-				located := issue.Path == where || issue.Path == "demo.json" && strings.HasPrefix(issue.Text, fmt.Sprintf("line %d:", line))
-				if located && strings.Contains(issue.Text, c.reason) {
-					return
-				}
-			}
-			t.Errorf("no issue at %s says %q: %v", where, c.reason, err)
+			wantRefused(t, sound, c.old, c.new, c.at, c.reason)
 		})
 	}
 }
 
-func lineOf(t *testing.T, text string) int {
-	before, _, found := strings.Cut(sound, text)
+// wantRefused puts one text of a pack for another, and wants it refused with the line of at (of old, when at is empty)
+// and with the reason.
+func wantRefused(t *testing.T, pack, old, replacement, at, reason string) {
+	t.Helper()
+	_, err := load(map[string]string{"demo.json": strings.Replace(pack, old, replacement, 1)})
+	if fault.Of(err) != fault.Invalid {
+		t.Fatalf("loaded: %v", err)
+	}
+	lineOf(t, pack, old)
+	line := lineOf(t, pack, cmp.Or(at, old))
+	where := fmt.Sprintf("demo.json:%d", line)
+	for _, issue := range fault.IssuesOf(err) {
+		located := issue.Path == where || issue.Path == "demo.json" && strings.HasPrefix(issue.Text, fmt.Sprintf("line %d:", line))
+		if located && strings.Contains(issue.Text, reason) {
+			return
+		}
+	}
+	t.Errorf("no issue at %s says %q: %v", where, reason, err)
+}
+
+func lineOf(t *testing.T, pack, text string) int {
+	t.Helper()
+	before, _, found := strings.Cut(pack, text)
 	if !found {
 		t.Fatalf("the sound pack holds no %s", text)
 	}

@@ -1,6 +1,9 @@
 package instrument
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The kinds of score. A new kind brings its case in checker.key and in the score room.
 const (
@@ -126,6 +129,9 @@ type Gate struct {
 	Evidence Evidence `json:"evidence"`
 }
 
+// Opens says whether an answer to the question, its printed ordinal, lets the items count.
+func (g *Gate) Opens(ordinal float64) bool { return math.Abs(ordinal-g.Open) <= Tolerance }
+
 // Missing is the rule for unanswered items.
 type Missing struct {
 	// Rule is all, prorate, slots or zero; Answered is the smallest number of answered items that all but the first need.
@@ -153,8 +159,11 @@ type Bands struct {
 	// List, lowest first, without holes.
 	List []Band `json:"list,omitempty"`
 	// Rules, of which the first that holds gives the band: for bands that look at another score too.
-	Rules    []BandRule `json:"rules,omitempty"`
-	Evidence Evidence   `json:"evidence"`
+	Rules []BandRule `json:"rules,omitempty"`
+	// Levels place the bands of an alternative on the ladder, where the score speaks for a part of the distress profile;
+	// those of the set in use stand in Score.Distress.
+	Levels   map[string]string `json:"levels,omitempty"`
+	Evidence Evidence          `json:"evidence"`
 }
 
 // BandRule gives a band where all its conditions hold; the last rule of a set has none and takes the rest.
@@ -386,6 +395,22 @@ func FirstRule(rules []BandRule, value func(*Condition) (float64, bool)) string 
 		}
 	}
 	return ""
+}
+
+// Choose puts one of the alternative sets of bands in place of the one in use, with its levels on the ladder; false
+// when the score has none of this name. It changes the score, so it is for a copy that is still to be checked.
+func (s *Score) Choose(name string) bool {
+	i := slices.IndexFunc(s.Alternatives, func(b Bands) bool { return b.Name == name })
+	if i < 0 {
+		return false
+	}
+	chosen := s.Alternatives[i]
+	if s.Distress != nil {
+		s.Distress = &Distress{Part: s.Distress.Part, Levels: chosen.Levels, Evidence: s.Distress.Evidence}
+	}
+	chosen.Name, chosen.Levels = "", nil
+	s.Bands = &chosen
+	return true
 }
 
 // Codes of all bands, in order.

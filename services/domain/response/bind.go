@@ -1,6 +1,7 @@
 package response
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -88,7 +89,7 @@ func (b *binder) unmatched() {
 func (b *binder) unanswered() {
 	var numbers []string
 	for i, a := range b.resp.Ordinals {
-		if item := &b.def.Items[i]; !a.Given && !item.Unscored && !item.Optional {
+		if item := &b.def.Items[i]; !a.Given && !item.Unscored && !item.Optional && !b.shut(item.Number) {
 			numbers = append(numbers, strconv.Itoa(item.Number))
 		}
 	}
@@ -96,6 +97,25 @@ func (b *binder) unanswered() {
 		b.warn("required", "QuestionnaireResponse.item",
 			"unanswered, the missing rule decides: item %s", strings.Join(numbers, ", "))
 	}
+}
+
+// shut says that a gate keeps an item out of every score that would use it: left unanswered it is not missed.
+func (b *binder) shut(number int) bool {
+	shut := false
+	for i := range b.def.Scores {
+		key := &b.def.Scores[i]
+		if !slices.Contains(key.Items, number) {
+			continue
+		}
+		if key.Gate == nil {
+			return false
+		}
+		if gate := b.resp.Ordinals[key.Gate.Item-1]; !gate.Given || key.Gate.Opens(gate.Value) {
+			return false
+		}
+		shut = true
+	}
+	return shut
 }
 
 func (b *binder) items(items []Item) {

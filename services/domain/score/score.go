@@ -24,6 +24,9 @@ func Score(def *instrument.Definition, resp response.Response) Sheet {
 	if resp.Unscored != response.EnteredInError {
 		s.alerts()
 	}
+	if len(s.Critical) == 0 {
+		s.Critical = nil // it may hold room and nothing in it
+	}
 	if resp.Unscored == "" {
 		s.compare(resp.Submitted)
 	}
@@ -86,7 +89,7 @@ func (s *Sheet) ofItems(result *Result) {
 			result.NotScorable = MissingItems
 			return
 		}
-		if math.Abs(item.Answer-gate.Open) > instrument.Tolerance {
+		if !gate.Opens(item.Answer) {
 			result.Value = gate.Else
 			return
 		}
@@ -275,11 +278,19 @@ func (s *Sheet) alerts() {
 func (s *Sheet) compare(submitted []response.Submitted) {
 	for _, theirs := range submitted {
 		ours := s.Result(theirs.Score)
-		if ours == nil || ours.Scorable() && math.Abs(ours.Value-theirs.Value) <= submittedTolerance {
+		if ours == nil || ours.Scorable() && math.Abs(ours.Value-s.onOurs(ours.Key, theirs.Value)) <= submittedTolerance {
 			continue
 		}
 		s.Submitted = append(s.Submitted, Discrepancy{theirs.Score, theirs.Value})
 	}
+}
+
+// onOurs is a submitted score on our scale: who numbers answers from 0 adds them up from 0.
+func (s *Sheet) onOurs(key *instrument.Score, value float64) float64 {
+	if moved, ok := s.Definition.Shifted(key, s.Variant, value); ok {
+		return moved
+	}
+	return value
 }
 
 // exact takes off the dust that binary fractions leave on decimals.
