@@ -46,8 +46,8 @@ func (w *work) episodeOfCare() {
 	w.statuses(course, status.Text())
 }
 
-// past is one entry of a status history.
-type past struct {
+// former is one entry of a status history.
+type former struct {
 	status      string
 	from, until time.Time
 	reason      string
@@ -56,7 +56,7 @@ type past struct {
 // statuses enters the status history, and the current status from when the history leaves off.
 func (w *work) statuses(course fact.Course, current string) {
 	history := w.statusHistory()
-	now := past{status: current, reason: w.reason(w.root)}
+	now := former{status: current, reason: w.reason(w.root)}
 	if n := len(history); n > 0 && history[n-1].until.IsZero() && history[n-1].status == current {
 		if now.from = history[n-1].from; now.reason == "" {
 			now.reason = history[n-1].reason
@@ -67,7 +67,7 @@ func (w *work) statuses(course fact.Course, current string) {
 	}
 	if len(history) == 0 && current != fact.CoursePlanned && current != fact.CourseWaiting && current != fact.CourseActive &&
 		course.Start.Before(now.from) && !course.Start.IsZero() {
-		history = []past{{status: fact.CourseActive, from: course.Start}} // it was before it was paused or ended
+		history = []former{{status: fact.CourseActive, from: course.Start}} // it was before it was paused or ended
 	}
 	for i, h := range append(history, now) {
 		c := course
@@ -81,10 +81,10 @@ func (w *work) statuses(course fact.Course, current string) {
 }
 
 // statusHistory is the status history in order of time. An entry without a beginning begins when the one before ended.
-func (w *work) statusHistory() []past {
-	var history []past
+func (w *work) statusHistory() []former {
+	var history []former
 	for n := w.root.Child("statusHistory").First(); n.Exists(); n = n.Next() {
-		h := past{status: n.Child("status").Text(), reason: w.reason(n)}
+		h := former{status: n.Child("status").Text(), reason: w.reason(n)}
 		h.from, h.until = period(n.Child("period"), w.zone)
 		if h.from.IsZero() && len(history) > 0 {
 			h.from = history[len(history)-1].until
@@ -95,13 +95,13 @@ func (w *work) statusHistory() []past {
 		}
 		history = append(history, h)
 	}
-	slices.SortStableFunc(history, func(a, b past) int { return a.from.Compare(b.from) })
+	slices.SortStableFunc(history, func(a, b former) int { return a.from.Compare(b.from) })
 	return history[max(0, len(history)-mostStatuses):]
 }
 
 // since is when the current status began: where it is extended to say so, where the history leaves off, with the course
 // itself, or when the resource was changed.
-func (w *work) since(course fact.Course, current string, history []past) time.Time {
+func (w *work) since(course fact.Course, current string, history []former) time.Time {
 	if at, _, ok := Interval(extension(w.root, statusDate).Child("valueDateTime"), w.zone); ok {
 		return at
 	}
