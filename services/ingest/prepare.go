@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -111,6 +112,15 @@ func (i *Ingest) input(
 		},
 		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key,
 	}
+	for _, l := range reading.Links {
+		switch {
+		case reading.Type != "Patient":
+		case l.Kind == fhir.LinkReplaces:
+			in.Replaces = append(in.Replaces, i.linked(s.Source, l.Target))
+		case l.Kind == fhir.LinkReplacedBy:
+			in.ReplacedBy = append(in.ReplacedBy, i.linked(s.Source, l.Target))
+		}
+	}
 	switch subject := reading.Subject; {
 	case subject.Logical != "":
 		in.Subject = decision.Subject{Patient: ref.Patient(i.Namer.ID(s.Source, subject.Logical)), Path: subject.Path}
@@ -118,6 +128,15 @@ func (i *Ingest) input(
 		in.Subject = decision.Subject{Identifier: subject.Identifier, Path: subject.Path}
 	}
 	return in
+}
+
+// linked is the patient that a Patient links to, from a target of the form `Patient/x` or `Patient?identifier=x`.
+func (i *Ingest) linked(source ref.Source, target string) decision.Subject {
+	if identifier, ok := strings.CutPrefix(target, "Patient?identifier="); ok {
+		return decision.Subject{Identifier: identifier}
+	}
+	_, id, _ := strings.Cut(target, "/")
+	return decision.Subject{Patient: ref.Patient(i.Namer.ID(source, id))}
 }
 
 func sourceVersion(r fhir.Reading) string {
