@@ -42,28 +42,41 @@ func (w *work) observationFacts(at time.Time) {
 		return
 	}
 	v, kind := value(w.root)
-	if def, score, ok := w.scoreOf(codes); ok {
+	if key, ok := w.scoreOf(codes); ok {
 		if !v.Exists() {
-			w.inform(w.root, "this %s score has no value: stored and not used", def.ID)
+			w.inform(w.root, "this %s score has no value: stored and not used", key.def.ID)
 			return
 		}
-		w.readyMade("", at, def, score, v, kind)
+		w.readyMade("", at, key, v, kind)
 		return
 	}
 	w.measure(at, codes)
 }
 
-// scoreOf is the instrument's score that one of the codes stands for.
-func (w *work) scoreOf(codes []string) (*instrument.Definition, *instrument.Score, bool) {
+// ready is the score that a code stands for.
+type ready struct {
+	def   *instrument.Definition
+	score *instrument.Score
+	// variant in which its source computed it; empty when as the instrument has it.
+	variant string
+}
+
+// scoreOf finds the score that one of the codes stands for.
+func (w *work) scoreOf(codes []string) (ready, bool) {
 	if w.Instruments == nil {
-		return nil, nil, false
+		return ready{}, false
 	}
 	for _, code := range codes {
-		if def, score, ok := w.Instruments.ByScoreCode(code); ok && def.Score(score) != nil {
-			return def, def.Score(score), true
+		var variant string
+		def, score, ok := w.Instruments.ByScoreCode(code)
+		if sources, is := w.Instruments.(Sources); is {
+			def, score, variant, ok = sources.ReadyMade(w.source, code)
+		}
+		if ok {
+			return ready{def, def.Score(score), variant}, true
 		}
 	}
-	return nil, nil, false
+	return ready{}, false
 }
 
 // observed enters the effective interval and gives the moment that facts stand at: the start, or the end of a period
@@ -141,12 +154,16 @@ func (w *work) basedOn() string {
 }
 
 // readyMade reads a score that was computed elsewhere.
-func (w *work) readyMade(
-	part string, at time.Time, def *instrument.Definition, key *instrument.Score, v tree.Node, kind string,
-) {
+func (w *work) readyMade(part string, at time.Time, of ready, v tree.Node, kind string) {
+	def, key := of.def, of.score
 	n, _, why := w.numeric(v, kind)
 	if why != "" {
 		w.unused(v, "%s: not used as a %s score", why, def.ID)
+		return
+	}
+	n, ok := def.Shifted(key, of.variant, n)
+	if !ok {
+		w.unused(v, "a %s score of %s cannot be converted from the variant %s: not used", key.Code, def.ID, of.variant)
 		return
 	}
 	scores, ok := fact.External(def, key.Code, n, w.scoredBy(def))
@@ -155,7 +172,7 @@ func (w *work) readyMade(
 		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, low, high)
 		return
 	}
-	w.out.Respondent = scores.Respondent
+	scores.Variant, w.out.Respondent = of.variant, scores.Respondent
 	w.out.Clinician = w.clinician(extension(w.root, ratedClinician).Child("valueReference"), "Practitioner")
 	scores.Clinician, scores.Encounter = w.out.Clinician, w.out.Encounter
 	w.add(part, at, fact.Fact{Kind: fact.KindScores, Scores: scores})

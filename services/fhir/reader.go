@@ -17,6 +17,13 @@ type Instruments interface {
 	ByScoreCode(systemCode string) (def *instrument.Definition, scoreCode string, ok bool)
 }
 
+// Sources know what a source means by codes of its own. Instruments that are Sources too are asked as such.
+type Sources interface {
+	// ReadyMade finds the definition and the score code of a `system|code` of a source, and the variant in which the
+	// source computes it; ok is false when none has it.
+	ReadyMade(source ref.Source, systemCode string) (def *instrument.Definition, scoreCode, variant string, ok bool)
+}
+
 // Reader turns FHIR JSON into what Rapport can use. It holds no state and may be shared.
 type Reader struct {
 	// Instruments recognise ready-made scores; nil recognises none.
@@ -33,6 +40,8 @@ type Reading struct {
 	Type, LogicalID, Version string
 	// Updated is meta.lastUpdated as sent; zero when not sent.
 	Updated time.Time
+	// Changed is since when the resource says what it says, as far as it tells; zero when it does not.
+	Changed time.Time
 	// Subject is the patient it is about.
 	Subject Subject
 	// Identifiers of a Patient itself, as `system|value`.
@@ -137,6 +146,7 @@ func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]str
 	}
 	w.out = Reading{Type: typ, LogicalID: root.Child("id").Text(), Version: root.Child("meta").Child("versionId").Text()}
 	w.out.Updated, _, _ = Interval(root.Child("meta").Child("lastUpdated"), w.zone)
+	w.out.Changed = w.changed()
 	readers[typ](&w)
 	w.withhold()
 	w.out.Issues = c.issues
@@ -222,7 +232,6 @@ func (w *work) questionnaire() {
 	for n := w.root.Child("code").First(); n.Exists(); n = n.Next() {
 		w.coding(n)
 	}
-	w.inform(w.root, "stored; questionnaires are scored by the instruments that Rapport knows")
 }
 
 // canonical enters a canonical as codes to find the resource by.

@@ -26,6 +26,8 @@ type Input struct {
 	Replaces, ReplacedBy []Subject
 	// Facts taken from it, with complete ids, without Source and Recorded.
 	Facts []fact.Fact
+	// Changed is since when this version says what it says; zero when nobody knows, then Record.Received stands in for it.
+	Changed time.Time
 	// Key is the caller's idempotency key; empty when none was given.
 	Key string
 	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
@@ -425,6 +427,9 @@ func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, in
 	}
 	if len(facts) == 0 {
 		return
+	}
+	if taken != nil && previous.Patient == r.Patient {
+		facts = d.carry(in, r)
 	}
 	own := make([]fact.Fact, len(facts))
 	for i, f := range facts {
