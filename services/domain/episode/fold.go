@@ -73,6 +73,8 @@ func (s *State) take(at time.Time, f fact.Fact) {
 	switch {
 	case f.Scores != nil:
 		s.takeScores(at, f.Scores)
+	case f.Exercise != nil && !f.Exercise.Sessions():
+		// single exercises and rates worked out elsewhere count no session
 	case f.Exercise != nil:
 		s.Programme = s.Programme.Log(at, *f.Exercise)
 		s.Heard = at
