@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
 )
 
 // version is set at build time.
@@ -136,6 +139,12 @@ func failed(s streams, err error) int {
 	if usage, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintln(s.err, "rapport:", usage)
 		return exitUsage
+	}
+	if f, ok := errors.AsType[*fault.Fault](err); ok && len(f.Issues) > 1 {
+		for _, issue := range f.Issues { // a folder or a file with several faults: a line for each
+			fmt.Fprintln(s.err, "rapport:", strings.TrimPrefix(issue.Path+": "+issue.Text, ": "))
+		}
+		return exitFailed
 	}
 	if !errors.Is(err, errSaid) && !gone(err) {
 		fmt.Fprintln(s.err, "rapport:", describe(err))
