@@ -90,6 +90,7 @@ var readers = map[string]func(*work){
 	"Appointment":           (*work).appointment,
 	"CareTeam":              (*work).careTeam,
 	"Encounter":             (*work).encounter,
+	"EpisodeOfCare":         (*work).relatedPerson,
 	"Goal":                  (*work).goal,
 	"Observation":           (*work).observation,
 	"Patient":               (*work).patient,

@@ -47,19 +47,47 @@ func (co *course) therapy(d dice) rapport {
 	return r
 }
 
-// rate lets the patient rate the attended visits from the second on.
-func (co *course) rate(d dice) {
-	main, other := co.therapy(d), usual(d)
-	if co.archetype.Quiet() {
-		other = main
+// team are the dyads of a patient by clinician.
+type team struct {
+	main, other, coordinator, next rapport
+}
+
+// bonds are the dyads of the course. Whom only some archetypes see is decided by other dice.
+func (co *course) bonds(d, more dice) team {
+	t := team{main: co.therapy(d), other: usual(d)}
+	switch co.archetype {
+	case Steady, SteadyAtCeiling:
+		t.other = t.main
+	case WeakLink:
+		t.main.base, t.coordinator = more.between(4.3, 4.6), usual(more)
+		t.other.base, t.other.wobble = more.between(2.9, 3.3), 0.05
+	case ChangesClinician:
+		t.next = usual(more)
+		t.next.base = t.main.base - more.between(0.1, 0.5)
 	}
+	return t
+}
+
+// with a clinician.
+func (t *team) with(co *course, who uint8) *rapport {
+	switch {
+	case who == co.therapist:
+		return &t.main
+	case co.handover > 0 && who == co.next:
+		return &t.next
+	case co.archetype == WeakLink && who == co.coordinator:
+		return &t.coordinator
+	}
+	return &t.other
+}
+
+// rate lets the patient rate the attended visits from the second on.
+func (co *course) rate(d, more dice) {
+	bonds := co.bonds(d, more)
 	number := 0
 	for i := range co.visits {
 		v := &co.visits[i]
-		dyad := &main
-		if v.with != co.therapist {
-			dyad = &other
-		}
+		dyad := bonds.with(co, v.with)
 		inEpisode := dyad.onset > 0 && dyad.ratings+1 >= dyad.onset
 		if inEpisode && dyad.ratings < dyad.onset+4 {
 			v.came, v.crucial = attended, true
