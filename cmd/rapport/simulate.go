@@ -52,7 +52,7 @@ func (c simulateCmd) Run(ctx context.Context, s streams) error {
 	case [...]bool{false, true, false}:
 		return c.send(ctx, s, clinic)
 	case [...]bool{false, false, true}:
-		return errors.New("not yet")
+		return c.report(ctx, s, clinic)
 	}
 	return usageError{errors.New("give one of --out DIR, --target HOST:PORT and --report")}
 }
