@@ -59,7 +59,7 @@ func (c simulateCmd) Run(ctx context.Context, s streams) error {
 
 func (c simulateCmd) clinic() (simulate.Clinic, error) {
 	clinic := simulate.Default()
-	clinic.Patients, clinic.Weeks, clinic.Seed = c.Patients, c.Weeks, c.Seed
+	clinic.Patients, clinic.Weeks, clinic.Seed, clinic.Lifelike = c.Patients, c.Weeks, c.Seed, true
 	start, err := time.ParseInLocation(time.DateOnly, c.Start, clinic.Start.Location())
 	if err != nil {
 		return clinic, fmt.Errorf("--start %q: want a date, such as 2026-01-05", c.Start)

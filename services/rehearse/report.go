@@ -1,6 +1,10 @@
 package rehearse
 
-import "github.com/rapport-health/rapport/services/simulate"
+import (
+	"slices"
+
+	"github.com/rapport-health/rapport/services/simulate"
+)
 
 // Report is what a rehearsal found. Shares are 0 to 1, and absent where there is nobody to take a share of.
 type Report struct {
@@ -78,6 +82,9 @@ type Line struct {
 	// Sessions and Days to the alert, medians over those found; negative before it begins.
 	Sessions *float64 `json:"medianSessions,omitempty"`
 	Days     *float64 `json:"medianDays,omitempty"`
+
+	// shown in the text even when it found nothing.
+	shown bool
 }
 
 // Class is one archetype.
@@ -165,7 +172,7 @@ func (t *tally) lines(i int) []Line {
 		if c == nil || c.positives == 0 {
 			continue
 		}
-		if mine := t.family[name] == target.family || name == together(target.family); !mine && c.found == 0 {
+		if mine := t.family[name] == target.family || name == together(target.family); !mine && (c.found == 0 || target.sinceEver()) {
 			continue
 		}
 		lines = append(lines, Line{
@@ -173,6 +180,7 @@ func (t *tally) lines(i int) []Line {
 			Positives: c.positives, Found: c.found, Negatives: c.negatives, Wrong: c.wrong,
 			Sensitivity: part(c.found, c.positives), Specificity: part(c.negatives-c.wrong, c.negatives),
 			PPV: part(c.found, c.found+c.wrong), Sessions: median(c.sessions), Days: median(c.days),
+			shown: !slices.Contains(t.own, name),
 		})
 		last := &lines[len(lines)-1]
 		if target.session() {

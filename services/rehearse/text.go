@@ -50,6 +50,9 @@ func (r *Report) Text(w io.Writer) error {
 func (r *Report) targets(p *printer) {
 	last := ""
 	for _, l := range r.Targets {
+		if l.Found == 0 && !l.shown {
+			continue
+		}
 		if l.Target != last {
 			last = l.Target
 			p.line("")

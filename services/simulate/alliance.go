@@ -65,7 +65,24 @@ func (co *course) bonds(d, more dice) team {
 		t.next = usual(more)
 		t.next.base = t.main.base - more.between(0.1, 0.5)
 	}
+	if co.lifelike {
+		t.blur(co, more)
+	}
 	return t
+}
+
+// blur makes ratings as uncertain as those of the WAI-SR are said to be, and some ruptures shallow.
+func (t *team) blur(co *course, more dice) {
+	t.main.depth = more.between(0.6, 1.3)
+	if co.archetype == SteadyAtCeiling || co.archetype == Flaps {
+		return
+	}
+	for _, r := range []*rapport{&t.main, &t.other, &t.coordinator, &t.next} {
+		r.wobble = more.between(0.12, 0.25)
+		if co.archetype == Steady {
+			r.wobble = more.between(0.06, 0.14)
+		}
+	}
 }
 
 // with a clinician.
@@ -89,7 +106,11 @@ func (co *course) rate(d, more dice) {
 		v := &co.visits[i]
 		dyad := bonds.with(co, v.with)
 		inEpisode := dyad.onset > 0 && dyad.ratings+1 >= dyad.onset
-		if inEpisode && dyad.ratings < dyad.onset+4 {
+		telling := inEpisode && dyad.ratings < dyad.onset+4
+		if co.lifelike {
+			telling = inEpisode && dyad.ratings < dyad.onset
+		}
+		if telling {
 			v.came, v.crucial = attended, true
 		} else if inEpisode && co.archetype == RuptureUnrepaired && d.chance(0.3) {
 			v.came = missed

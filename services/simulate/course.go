@@ -20,6 +20,8 @@ type course struct {
 	// handover is the day from which the next therapist sees the patient; 0 is never.
 	handover int
 	next     uint8
+	// lifelike as the clinic is.
+	lifelike bool
 	// others are the forms that somebody else filled in.
 	others []other
 	// end of the watch, in days.
@@ -154,7 +156,7 @@ func (a *answers) complete(k instrument) bool {
 // live fills the course of one person. It reuses what the course held before.
 func live(co *course, c Clinic, who person) {
 	*co = course{
-		person: who, end: 7 * c.Weeks,
+		person: who, end: 7 * c.Weeks, lifelike: c.Lifelike,
 		visits: co.visits[:0], forms: co.forms[:0], logs: co.logs[:0], doses: co.doses[:0], others: co.others[:0],
 	}
 	d := newDice(c.Seed, uint64(who.index), saltCourse)
