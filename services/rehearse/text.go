@@ -21,7 +21,7 @@ func (r *Report) Text(w io.Writer) error {
 		if g.Met {
 			verdict = "met"
 		}
-		p.line("%-54s %9s %9s %7d  %s", g.Name, sign+" "+show(g.Want, 2), percent(g.Have), g.Of, verdict)
+		p.line("%-54s %9s %9s %7d  %s", g.Name, sign+" "+show(100*g.Want, 0)+" %", percent(g.Have), g.Of, verdict)
 	}
 	p.line("")
 	p.line("%-26s %8s %11s %10s %8s %10s %9s", "Alerts", "raised", "suppressed", "retracted", "per 100", "clinician", "patients")
@@ -47,10 +47,21 @@ func (r *Report) Text(w io.Writer) error {
 	return p.err
 }
 
+// worthALine is the share of a trouble that a rule must find, which is not the whole family or a threshold, to have a line.
+const worthALine = 0.25
+
+func (l *Line) share() float64 {
+	if l.Sensitivity == nil {
+		return 0
+	}
+	return *l.Sensitivity
+}
+
+// targets prints what found each trouble. Rules that found little of it are left to the JSON.
 func (r *Report) targets(p *printer) {
 	last := ""
 	for _, l := range r.Targets {
-		if l.Found == 0 && !l.shown {
+		if !l.shown && l.share() < worthALine {
 			continue
 		}
 		if l.Target != last {
