@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/rapport-health/rapport/services/simulate"
@@ -17,10 +18,10 @@ type simulateCmd struct {
 	Weeks    int    `default:"12" env:"-" help:"Weeks it is watched (${default})."`
 	Seed     uint64 `default:"1" env:"-" help:"Another seed is another clinic (${default})."`
 	Start    string `default:"2026-01-05" env:"-" placeholder:"DATE" help:"Day on which it opens (${default})."`
-	Out      string `type:"path" env:"-" placeholder:"DIR" help:"Write one NDJSON file per sending system there, and truth.ndjson."`
+	Out      string `env:"-" placeholder:"DIR" help:"Write one NDJSON file per sending system there, and truth.ndjson."`
 	Target   string `env:"-" placeholder:"HOST:PORT" help:"Send it to this server, over the ingest stream."`
 	Report   bool   `env:"-" help:"Run the rules over it in this process and say what they found, and what not."`
-	Rules    string `type:"existingfile" env:"-" placeholder:"FILE" help:"With --report: lay these rules over the default set."`
+	Rules    string `env:"-" placeholder:"FILE" help:"With --report: lay these rules over the default set."`
 	Seeds    string `env:"-" placeholder:"FROM-TO" help:"With --report: one clinic for each of these seeds, such as 101-110."`
 }
 
@@ -67,6 +68,12 @@ func (c simulateCmd) clinic() (simulate.Clinic, error) {
 	clinic.Start = start
 	if !c.Report && (c.Rules != "" || c.Seeds != "") {
 		return clinic, errors.New("--rules and --seeds go with --report")
+	}
+	if c.Report && (c.Patients == 0 || c.Weeks == 0) {
+		return clinic, errors.New("--report wants at least one patient and one week")
+	}
+	if _, _, err := net.SplitHostPort(c.Target); c.Target != "" && err != nil {
+		return clinic, fmt.Errorf("--target %q: want host:port, such as 127.0.0.1:7401", c.Target)
 	}
 	return clinic, clinic.Validate()
 }

@@ -93,7 +93,7 @@ func (d door) sheets(t *testing.T, e simulate.Event) []score.Sheet {
 func TestEveryEventIsReadAndUsedWithoutComplaint(t *testing.T) {
 	d := newDoor(t)
 	c := simulate.Default()
-	c.Patients = 72
+	c.Patients, c.Lifelike = 24+150, true
 	kinds, excused := map[fact.Kind]int{}, 0
 	for e := range c.Events() {
 		for _, r := range d.read(t, e) {
