@@ -9,9 +9,10 @@
 //	domain/access       who asks: a principal and its tenant
 //	domain/instrument   questionnaires as data, with their packs and the registry
 //	domain/response     an answered form bound to its instrument, or every issue
+//	domain/form         a questionnaire as it was asked, and whether an answered one keeps to it
 //	domain/score        scores, the items used, and why something is not scorable
 //	domain/fact         one dated thing that happened; the order of facts
-//	domain/trend        a person's own control chart; reliable and important change
+//	domain/trend        what the difference of two values amounts to: reliable, important, band
 //	domain/adherence    what was prescribed, what was done, and the windows between
 //	domain/alliance     dyads, their sessions, ruptures and repairs
 //	domain/distress     the profile on the common ladder
@@ -23,6 +24,7 @@
 // In, from the wire to a durable outcome:
 //
 //	fhir/tree           lossless strict JSON with paths
+//	fhir/path           FHIRPath behind checks; the formulas of questionnaires
 //	fhir                FHIR R4 to the domain and back; OperationOutcome
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status
@@ -30,6 +32,7 @@
 //	store/rows          the flat form in which both answers keep what was decided
 //	store/postgres      the shared answer
 //	store/sqlite        the embedded answer
+//	catalogue           every instrument, form and map of a clinic; a reading to its scores
 //	auth                a token to a principal
 //	commit              group commit: many submissions, one transaction, each alone in its failure
 //	ingest              IngestService; Accept, which every door calls
@@ -51,10 +54,10 @@
 //	rehearse            simulated clinics played through the rules; what was found, against their truth
 //	server              wires every room, starts and stops them; the import law is its test
 //	bench               load, floor and chaos runs
-//	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples
+//	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
 // Names kept for rooms that have no work yet: domain/audit, domain/function, domain/packet,
-// domain/measure, fhir/path, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
+// domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
 package services

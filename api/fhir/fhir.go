@@ -3,8 +3,8 @@ package fhir
 
 import "embed"
 
-// Files holds capability.json, the fixed part of the CapabilityStatement, and in codesystem/ and searchparameter/ one
+// Files holds capability.json, the fixed part of the CapabilityStatement, and in codesystem/, searchparameter/ and structuredefinition/ one
 // resource per file, each named after its id with the prefix `rapport-` left out.
 //
-//go:embed capability.json codesystem/*.json searchparameter/*.json
+//go:embed capability.json codesystem/*.json searchparameter/*.json structuredefinition/*.json
 var Files embed.FS

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/rehearse"
 	"github.com/rapport-health/rapport/services/rules"
@@ -30,12 +30,12 @@ func (c simulateCmd) report(ctx context.Context, s streams, clinic simulate.Clin
 	if err != nil {
 		return err
 	}
-	instruments, err := instrument.Builtin()
+	loaded, err := catalogue.Builtin()
 	if err != nil {
 		return err
 	}
 	config := rehearse.Config{
-		Clinics: clinics, Rules: tried, Instruments: instruments,
+		Clinics: clinics, Rules: tried, Catalogue: loaded,
 		Log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	drawn := time.Now()

@@ -33,6 +33,8 @@ type Searchset struct {
 	Total *int
 	// Matches of this page.
 	Matches []Match
+	// Outcome is an OperationOutcome about the search; nil when there is nothing to say.
+	Outcome []byte
 }
 
 // Bundle of type searchset.
@@ -52,7 +54,13 @@ func (s Searchset) Bundle() []byte {
 		b = append(appendString(append(b, `{"fullUrl":`...), m.FullURL), `,"resource":`...)
 		b = append(append(b, m.Resource...), `,"search":{"mode":"match"}}`...)
 	}
-	return append(b, bundleEnd(len(s.Matches))...)
+	entries := len(s.Matches)
+	if s.Outcome != nil {
+		b = append(append(append(b, entryOpening(entries)...), `{"resource":`...), s.Outcome...)
+		b = append(b, `,"search":{"mode":"outcome"}}`...)
+		entries++
+	}
+	return append(b, bundleEnd(entries)...)
 }
 
 func sizeOf(matches []Match) int {

@@ -41,6 +41,18 @@ type ResourceCapability struct {
 	ReferencePolicy []string `json:"referencePolicy,omitempty"`
 	// SearchParams by which it can be found.
 	SearchParams []SearchParamCapability `json:"searchParam,omitempty"`
+	// Operations that it offers.
+	Operations []OperationCapability `json:"operation,omitempty"`
+}
+
+// OperationCapability is one operation.
+type OperationCapability struct {
+	// Name without the dollar sign.
+	Name string `json:"name"`
+	// Definition is the canonical URL of its OperationDefinition.
+	Definition string `json:"definition"`
+	// Documentation for people.
+	Documentation string `json:"documentation,omitempty"`
 }
 
 // InteractionCapability is one interaction.

@@ -41,6 +41,10 @@ func (w *work) observation() {
 }
 
 func (w *work) observationFacts(at time.Time) {
+	if extension(w.root, ScoringRule).Exists() {
+		w.inform(w.root, "it was derived by Rapport itself from an answered form, whose scores count: stored and not used")
+		return
+	}
 	codes := tokens(w.root.Child("code"))
 	plan := w.basedOn()
 	for _, code := range codes {
@@ -56,15 +60,25 @@ func (w *work) observationFacts(at time.Time) {
 			return
 		}
 	}
-	if w.Instruments != nil {
-		for _, code := range codes {
-			if def, score, ok := w.Instruments.ByScoreCode(code); ok {
-				w.readyMade(at, def, def.Score(score))
-				return
-			}
+	for _, code := range codes {
+		if def, score, variant, ok := w.scoreOf(code); ok {
+			w.readyMade(at, def, def.Score(score), variant)
+			return
 		}
 	}
 	w.measure(at, codes)
+}
+
+// scoreOf finds the score that a code stands for, and the variant in which it was computed.
+func (w *work) scoreOf(code string) (def *instrument.Definition, score, variant string, ok bool) {
+	if sources, is := w.Instruments.(Sources); is {
+		return sources.ReadyMade(w.source, code)
+	}
+	if w.Instruments == nil {
+		return nil, "", "", false
+	}
+	def, score, ok = w.Instruments.ByScoreCode(code)
+	return def, score, "", ok
 }
 
 // observed enters the effective interval and gives the moment that facts stand at: the start, or the end of a period
@@ -205,8 +219,8 @@ func (w *work) exerciseMinutes(at time.Time, plan string) {
 	}
 }
 
-// readyMade reads a score that was computed elsewhere.
-func (w *work) readyMade(at time.Time, def *instrument.Definition, key *instrument.Score) {
+// readyMade reads a score that was computed elsewhere, in a variant or, where that is empty, as the instrument has it.
+func (w *work) readyMade(at time.Time, def *instrument.Definition, key *instrument.Score, variant string) {
 	v, kind := value(w.root)
 	if !v.Exists() {
 		w.inform(w.root, "this %s score has no value: stored and not used", def.ID)
@@ -217,13 +231,18 @@ func (w *work) readyMade(at time.Time, def *instrument.Definition, key *instrume
 		w.unused(v, "%s: not used as a %s score", why, def.ID)
 		return
 	}
+	n, ok := def.Shifted(key, variant, n)
+	if !ok {
+		w.unused(v, "a %s score of %s cannot be converted from the variant %s: not used", key.Code, def.ID, variant)
+		return
+	}
 	scores, ok := fact.External(def, key.Code, n, w.scoredBy(def))
 	if !ok {
 		low, high := key.Reach()
 		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, low, high)
 		return
 	}
-	w.out.Respondent = scores.Respondent
+	scores.Variant, w.out.Respondent = variant, scores.Respondent
 	w.out.Clinician = w.clinician(extension(w.root, ratedClinician).Child("valueReference"), "Practitioner")
 	scores.Clinician, scores.Encounter = w.out.Clinician, w.out.Encounter
 	w.add("", at, fact.Fact{Kind: fact.KindScores, Scores: scores})

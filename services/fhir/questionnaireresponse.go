@@ -120,6 +120,7 @@ func (w *work) items(n tree.Node, path string, defined map[string][]string) []re
 	out := make([]response.Item, 0, n.Len())
 	for item := n.First(); item.Exists(); item = item.Next() {
 		read := response.Item{LinkID: item.Child("linkId").Text(), Path: indexed(path, ".item[", len(out))}
+		read.Text = item.Child("text").Text()
 		read.Codes = append(itemCodes(item), defined[read.LinkID]...)
 		if m := item.Child("modifierExtension"); m.Exists() {
 			w.unused(m, "modifierExtension is not understood and may change the meaning: the item counts as unanswered")
@@ -186,9 +187,12 @@ func literal(to *response.Answer, v tree.Node, kind string) {
 		to.Weight = weight(v)
 	case "Quantity":
 		to.Number = v.Child("value").Number()
-		if v.Child("comparator").Exists() { // `<3` is not 3
+		to.System, to.Code, to.Display = v.Child("system").Text(), v.Child("code").Text(), v.Child("unit").Text()
+		if to.Text = v.Child("comparator").Text(); to.Text != "" { // `<3` is not 3
 			to.Number = ""
 		}
+	case "Attachment":
+		to.Code, to.Number = v.Child("contentType").Text(), v.Child("size").Number()
 	case "Integer", "Decimal":
 		to.Number = v.Number()
 	case "Boolean":

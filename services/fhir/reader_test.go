@@ -176,10 +176,10 @@ func TestEveryKindOfAnswerKeepsItsShape(t *testing.T) {
 	got := mustRead(t, `{"resourceType":"QuestionnaireResponse","status":"amended","questionnaire":"#q","subject":{"reference":"Patient/1"},"authored":"2026-01-05",
 		"contained":[{"resourceType":"Questionnaire","id":"q","status":"active","item":[{"linkId":"g","type":"group","item":[{"linkId":"i","type":"integer","code":[{"system":"http://loinc.org","code":"44250-9"}]}]}]}],
 		"item":[{"linkId":"g","item":[
-			{"linkId":"i","answer":[{"valueInteger":3}]},
+			{"linkId":"i","text":"A question","answer":[{"valueInteger":3}]},
 			{"linkId":"d","definition":"http://loinc.org/fhir/DataElement/44255-8","answer":[{"valueDecimal":3.10,"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/itemWeight","valueDecimal":2.0}]}]},
 			{"linkId":"q","extension":[{"url":"`+fhir.Canonical+`/StructureDefinition/item-code","valueCoding":{"code":"c"}}],"answer":[{"valueQuantity":{"value":5.0,"unit":"min"}},{"valueQuantity":{"value":5,"comparator":"<"}}]},
-			{"linkId":"s","answer":[{"valueString":"3"},{"valueBoolean":true},{"valueDate":"2026-01"},{"valueReference":{"reference":"Patient/1"}},{"extension":[{"url":"x","valueCode":"y"}]}]},
+			{"linkId":"s","answer":[{"valueString":"3"},{"valueBoolean":true},{"valueDate":"2026-01"},{"valueReference":{"reference":"Patient/1"}},{"valueAttachment":{"contentType":"image/png","size":12}},{"extension":[{"url":"x","valueCode":"y"}]}]},
 			{"linkId":"c","answer":[{"valueCoding":{"code":"b","display":"B","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":1}]},"item":[{"linkId":"sub","answer":[{"valueInteger":7}]}]}]}
 		]}]}`)
 	data, err := json.Marshal(got.Draft.Items)
@@ -194,16 +194,20 @@ func TestEveryKindOfAnswerKeepsItsShape(t *testing.T) {
 	}
 	want := `i [http://loinc.org|44250-9] Integer n=3 t= c=|| w= sub=0
 d [http://loinc.org|44255-8] Decimal n=3.10 t= c=|| w=2.0 sub=0
-q [|c] Quantity n=5.0 t= c=|| w= sub=0
-q [|c] Quantity n= t= c=|| w= sub=0
+q [|c] Quantity n=5.0 t= c=||min w= sub=0
+q [|c] Quantity n= t=< c=|| w= sub=0
 s [] String n= t=3 c=|| w= sub=0
 s [] Boolean n= t=true c=|| w= sub=0
 s [] Date n= t=2026-01 c=|| w= sub=0
 s [] Reference n= t=Patient/1 c=|| w= sub=0
+s [] Attachment n=12 t= c=|image/png| w= sub=0
 s []  n= t= c=|| w= sub=0
 c [] Coding n= t= c=|b|B w=1 sub=1`
 	if diff := cmp.Diff(want, strings.Join(lines, "\n")); diff != "" {
 		t.Errorf("%s\n%s", diff, data)
+	}
+	if text := got.Draft.Items[0].Items[0].Text; text != "A question" {
+		t.Errorf("text %q", text)
 	}
 	if p := got.Draft.Items[0].Items[4].Answers[0].Items[0].Path; p != "QuestionnaireResponse.item[0].item[4].answer[0].item[0]" {
 		t.Errorf("path %s", p)

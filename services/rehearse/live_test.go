@@ -11,11 +11,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -33,11 +33,11 @@ func config(t *testing.T, clinics ...simulate.Clinic) rehearse.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instruments, err := instrument.Builtin()
+	loaded, err := catalogue.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rehearse.Config{Clinics: clinics, Rules: set, Instruments: instruments, Log: slog.New(slog.DiscardHandler)}
+	return rehearse.Config{Clinics: clinics, Rules: set, Catalogue: loaded, Log: slog.New(slog.DiscardHandler)}
 }
 
 // small is a clinic in which every archetype of the head occurs.
@@ -89,7 +89,8 @@ func liveAlerts(t *testing.T, c rehearse.Config, clinic simulate.Clinic) map[str
 	}
 	namer := ref.Namer{Home: simulate.EHR}
 	door, err := ingest.New(ingest.Config{
-		Group: group, Reader: &fhir.Reader{Instruments: c.Instruments, Namer: namer}, Instruments: c.Instruments, Namer: namer, Now: now, Log: c.Log,
+		Group: group, Reader: &fhir.Reader{Instruments: c.Catalogue, Namer: namer}, Library: catalogue.NewLibrary(c.Catalogue, s, namer, now),
+		Namer: namer, Now: now, Log: c.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,10 @@
 package rehearse
 
 import (
+	"context"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -37,17 +39,36 @@ type raised struct {
 	at   time.Time
 }
 
-// play plays one patient.
-func play(c Config, clinic simulate.Clinic, story *simulate.Story) *course {
+// door reads what is sent, as the service's does.
+type door struct {
+	config ingest.Config
+	now    time.Time
+}
+
+func newDoor(c Config) *door {
+	d := &door{}
+	namer := ref.Namer{Home: simulate.EHR}
+	now := func() time.Time { return d.now }
+	d.config = ingest.Config{
+		Reader: &fhir.Reader{Instruments: c.Catalogue, Namer: namer}, Library: catalogue.NewLibrary(c.Catalogue, nil, namer, now),
+		Namer: namer, Now: now, Log: c.Log,
+	}
+	return d
+}
+
+// play plays one patient. Errors: as ingest.Read.
+func play(ctx context.Context, c Config, clinic simulate.Clinic, story *simulate.Story) (*course, error) {
 	p := &course{
 		truth: story.PatientTruth, attended: append([]time.Time(nil), story.Attended...), submissions: len(story.Events),
 		suppressed: map[string]int{}, retracted: map[string]int{},
 	}
-	w := newWard(c.Rules)
+	w, d := newWard(c.Rules), newDoor(c)
 	for i := range story.Events {
 		e := &story.Events[i]
 		p.wait(w, e.At)
-		p.arrive(c, w, e)
+		if err := p.arrive(ctx, d, w, e); err != nil {
+			return nil, err
+		}
 	}
 	p.wait(w, clinic.Start.AddDate(0, 0, 7*clinic.Weeks))
 	for _, s := range w.episodes {
@@ -55,7 +76,7 @@ func play(c Config, clinic simulate.Clinic, story *simulate.Story) *course {
 			p.facts = s.facts
 		}
 	}
-	return p
+	return p, nil
 }
 
 // wait lets the deadlines up to a moment pass.
@@ -69,22 +90,22 @@ func (p *course) wait(w *ward, until time.Time) {
 	}
 }
 
-// arrive takes one submission in, as the live way reads it.
-func (p *course) arrive(c Config, w *ward, e *simulate.Event) {
-	now := e.At.UTC()
-	namer := ref.Namer{Home: simulate.EHR}
-	read := ingest.Read(ingest.Config{
-		Reader: &fhir.Reader{Instruments: c.Instruments, Namer: namer}, Instruments: c.Instruments, Namer: namer,
-		Now: func() time.Time { return now }, Log: c.Log,
-	}, decision.Submission{Tenant: tenant, Source: e.Source, Body: e.Body})
+// arrive takes one submission in.
+func (p *course) arrive(ctx context.Context, d *door, w *ward, e *simulate.Event) error {
+	d.now = e.At.UTC()
+	read, err := ingest.Read(ctx, d.config, decision.Submission{Tenant: tenant, Source: e.Source, Body: e.Body})
+	if err != nil {
+		return err
+	}
 	p.rejected += len(read.Refused)
-	made, receipts := w.take(now, read.Inputs, read.Together)
+	made, receipts := w.take(d.now, read.Inputs, read.Together)
 	for _, r := range receipts {
 		if r.Outcome == record.Rejected {
 			p.rejected++
 		}
 	}
-	p.note(now, made)
+	p.note(d.now, made)
+	return nil
 }
 
 // note keeps which alerts decisions raise, suppress and take back.

@@ -12,8 +12,8 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/simulate"
 )
@@ -24,8 +24,8 @@ type Config struct {
 	Clinics []simulate.Clinic
 	// Rules to try.
 	Rules []judge.Rule
-	// Instruments score.
-	Instruments *instrument.Registry
+	// Catalogue scores.
+	Catalogue *catalogue.Catalogue
 	// Log takes defects of the reader.
 	Log *slog.Logger
 	// Played, when set, hears after each patient how many were played so far; it is never called twice at once.
@@ -34,8 +34,8 @@ type Config struct {
 
 // Run plays all clinics and counts. Errors: of kind Invalid for a clinic that cannot be simulated; of ctx when it ends.
 func Run(ctx context.Context, c Config) (*Report, error) {
-	if len(c.Clinics) == 0 || c.Instruments == nil || c.Log == nil {
-		return nil, errors.New("rehearse: Clinics, Instruments and Log are required")
+	if len(c.Clinics) == 0 || c.Catalogue == nil || c.Log == nil {
+		return nil, errors.New("rehearse: Clinics, Catalogue and Log are required")
 	}
 	for _, clinic := range c.Clinics {
 		if err := clinic.Validate(); err != nil {
@@ -64,6 +64,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 func eachPatient(ctx context.Context, c Config, clinic simulate.Clinic, take func(*course)) error {
 	const share = 16
 	var mu sync.Mutex
+	var failed error
 	var workers sync.WaitGroup
 	shares := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
@@ -73,9 +74,11 @@ func eachPatient(ctx context.Context, c Config, clinic simulate.Clinic, take fun
 					if ctx.Err() != nil {
 						break
 					}
-					played := play(c, clinic, &story)
+					played, err := play(ctx, c, clinic, &story)
 					mu.Lock()
-					take(played)
+					if failed = errors.Join(failed, err); err == nil {
+						take(played)
+					}
 					mu.Unlock()
 				}
 			}
@@ -89,5 +92,5 @@ func eachPatient(ctx context.Context, c Config, clinic simulate.Clinic, take fun
 	if ctx.Err() != nil {
 		return fault.Wrap(fault.Unavailable, ctx.Err(), "the rehearsal was stopped")
 	}
-	return nil
+	return failed
 }

@@ -147,6 +147,30 @@ func (a argument) patient(value string) (subject, error) {
 	return subject{id: ref.Patient(id)}, nil
 }
 
+// readSource reads a reference to what something is derived from: `Type/id`, the same below our base, or with the type
+// as a modifier the id alone.
+func readSource(c *criteria, a argument) error {
+	var group []ref.Resource
+	for _, value := range a.values {
+		of, err := ref.ParseResource(strings.TrimPrefix(unescaped(value), a.base+"/"))
+		if err != nil && a.modifier != "" && ref.ValidID(value) {
+			of, err = ref.Resource{Type: a.modifier, ID: value}, nil
+		}
+		if err != nil || !slices.Contains(sourceTypes, of.Type) || !ref.ValidID(of.ID) || of.Version != 0 {
+			return a.wrong("must be a QuestionnaireResponse or an Observation of this server, as Type/id")
+		}
+		if a.modifier != "" && a.modifier != of.Type {
+			return a.plainly()
+		}
+		group = append(group, of)
+	}
+	c.sources = append(c.sources, group)
+	return nil
+}
+
+// sourceTypes are what Observations are derived from.
+var sourceTypes = []string{"Observation", "QuestionnaireResponse"}
+
 // token is one alternative of a coded parameter.
 type token struct {
 	system, code       string

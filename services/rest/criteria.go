@@ -15,6 +15,8 @@ type criteria struct {
 	ids      [][]string
 	patients [][]subject
 	tokens   map[string][][]token
+	// sources are what a match must be derived from.
+	sources [][]ref.Resource
 	// dates hold, per alternative, the bounds that must all hold.
 	dates [][][]record.DateBound
 }
@@ -34,9 +36,13 @@ type hit struct {
 	hidden bool
 	// coded gives what a coded parameter finds it by, as `system|code`.
 	coded func(param string) []string
+	// sources gives what it is derived from, without versions; nil when it cannot be derived.
+	sources func() []ref.Resource
 	// size of the body, about, in bytes.
 	size int
-	body func() []byte
+	body func() ([]byte, error)
+	// served is the body, once the hit is known to be on the page.
+	served []byte
 }
 
 // met says whether a candidate meets all criteria but the patients, which are resolved before.
@@ -55,6 +61,12 @@ func (c *criteria) met(h hit) bool {
 			if !slices.ContainsFunc(group, func(t token) bool { return t.among(have) }) {
 				return false
 			}
+		}
+	}
+	for _, group := range c.sources {
+		of := h.sources()
+		if !slices.ContainsFunc(group, func(one ref.Resource) bool { return slices.Contains(of, one) }) {
+			return false
 		}
 	}
 	for _, group := range c.dates {
@@ -95,11 +107,14 @@ func stored(group []token) []string {
 	return out
 }
 
+// indexed are the coded parameters by which the store can look.
+var indexed = []string{"code", "questionnaire"}
+
 // query gives the store as much of the criteria as it can look for; met decides on the rest.
 func (c *criteria) query(typ string, patient ref.Patient) record.Query {
 	q := record.Query{Type: typ, Patient: patient}
-	for _, groups := range c.tokens {
-		for _, group := range groups {
+	for _, name := range indexed {
+		for _, group := range c.tokens[name] {
 			if codes := stored(group); codes != nil && q.Codes == nil {
 				q.Codes = codes
 			}

@@ -13,16 +13,16 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// finder gives the candidates of a search over one patient, or over all when patient is empty.
-type finder func(r store.Reader, typ string, c *criteria, patient ref.Patient) lookup
+// finder gives the candidates of a search over one patient, or over all when patient is empty; nil when it has none.
+type finder func(v *sight, typ string, c *criteria, patient ref.Patient) lookup
 
 // lookup gives up to max candidates after a place, in order; fewer than max only at the end.
 type lookup func(after place, max int) ([]hit, error)
 
 // findRecords looks among what was received.
-func findRecords(r store.Reader, typ string, c *criteria, patient ref.Patient) lookup {
+func findRecords(v *sight, typ string, c *criteria, patient ref.Patient) lookup {
 	if len(c.ids) > 0 {
-		return listed(func() ([]hit, error) { return recordsByID(r, typ, c.ids[0], patient) })
+		return listed(func() ([]hit, error) { return recordsByID(v, typ, c.ids[0], patient) })
 	}
 	q := c.query(typ, patient)
 	return func(after place, max int) ([]hit, error) {
@@ -30,31 +30,35 @@ func findRecords(r store.Reader, typ string, c *criteria, patient ref.Patient) l
 		if after.id != "" {
 			q.After = record.Place{From: after.at, Resource: ref.Resource{Type: typ, ID: after.id}}
 		}
-		records, err := r.Search(q)
-		return hitsOf(records, recordHit), err
+		records, err := v.Search(q)
+		return hitsOf(records, v.recordHit), err
 	}
 }
 
-func recordsByID(r store.Reader, typ string, ids []string, patient ref.Patient) ([]hit, error) {
+func recordsByID(v *sight, typ string, ids []string, patient ref.Patient) ([]hit, error) {
 	var out []hit
 	for _, id := range ids {
-		rec, err := r.Record(ref.Resource{Type: typ, ID: id})
+		rec, err := v.Record(ref.Resource{Type: typ, ID: id})
 		switch {
 		case err != nil && fault.Of(err) != fault.NotFound:
 			return nil, err
 		case err == nil && (patient == "" || rec.Patient == patient):
-			out = append(out, recordHit(rec))
+			out = append(out, v.recordHit(rec))
 		}
 	}
 	return out, nil
 }
 
-func recordHit(rec record.Record) hit {
-	return hit{
+func (v *sight) recordHit(rec record.Record) hit {
+	h := hit{
 		place: place{at: rec.From, id: rec.ID}, from: rec.From, to: rec.To, size: len(rec.Raw),
 		coded: func(string) []string { return rec.Codes },
-		body:  func() []byte { return fhir.Served(rec) },
+		body:  func() ([]byte, error) { return fhir.Served(rec), nil },
 	}
+	if rec.Type == "Observation" {
+		v.observationHit(&h, rec)
+	}
+	return h
 }
 
 func hitsOf[T any](of []T, hitOf func(T) hit) []hit {
@@ -65,19 +69,28 @@ func hitsOf[T any](of []T, hitOf func(T) hit) []hit {
 	return out
 }
 
-// listed serves candidates that are all known at once.
+// listed serves candidates that are all known at once. They are looked up once.
 func listed(all func() ([]hit, error)) lookup {
+	var sorted []hit
+	looked := false
 	return func(after place, max int) ([]hit, error) {
-		hits, err := all()
-		if err != nil {
-			return nil, err
+		if !looked {
+			hits, err := all()
+			if err != nil {
+				return nil, err
+			}
+			slices.SortFunc(hits, func(a, b hit) int { return a.compare(b.place) })
+			sorted, looked = slices.CompactFunc(hits, func(a, b hit) bool { return a.place == b.place }), true
 		}
-		slices.SortFunc(hits, func(a, b hit) int { return a.compare(b.place) })
-		hits = slices.CompactFunc(hits, func(a, b hit) bool { return a.place == b.place })
+		rest := sorted
 		if after.id != "" {
-			hits = slices.DeleteFunc(hits, func(h hit) bool { return h.compare(after) <= 0 })
+			first := slices.IndexFunc(sorted, func(h hit) bool { return h.compare(after) > 0 })
+			if first < 0 {
+				return nil, nil
+			}
+			rest = sorted[first:]
 		}
-		return hits[:min(len(hits), max)], nil
+		return rest[:min(len(rest), max)], nil
 	}
 }
 
@@ -85,9 +98,9 @@ func listed(all func() ([]hit, error)) lookup {
 var raised = []alert.Status{alert.Open, alert.Acknowledged, alert.Resolved, alert.Retracted}
 
 // findAlerts looks among the alerts that were raised.
-func findAlerts(r store.Reader, _ string, c *criteria, patient ref.Patient) lookup {
+func findAlerts(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
 	if len(c.ids) > 0 {
-		return listed(func() ([]hit, error) { return alertsByID(r, c.ids[0], patient) })
+		return listed(func() ([]hit, error) { return alertsByID(v, c.ids[0], patient) })
 	}
 	q := alert.Query{Patient: patient, Statuses: raised}
 	for _, group := range c.tokens["code"] {
@@ -100,7 +113,7 @@ func findAlerts(r store.Reader, _ string, c *criteria, patient ref.Patient) look
 		if after.id != "" {
 			q.After = alert.Place{Severity: judge.Severity(after.severity), Effective: after.at, ID: after.id}
 		}
-		alerts, err := r.ListAlerts(q)
+		alerts, err := v.ListAlerts(q)
 		return hitsOf(alerts, alertHit), err
 	}
 }
@@ -145,6 +158,6 @@ func alertHit(a alert.Alert) hit {
 				return []string{systemIssueStatus + "|" + status.Code()}
 			}
 		},
-		body: func() []byte { return fhir.DetectedIssue(a) },
+		body: func() ([]byte, error) { return fhir.DetectedIssue(a), nil },
 	}
 }

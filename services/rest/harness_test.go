@@ -66,7 +66,7 @@ func newHouse(t *testing.T, changes ...func(*Config)) *house {
 	})
 	h := &house{T: t, store: s, door: &door{store: s}, log: &bytes.Buffer{}}
 	config := Default()
-	config.Accept, config.Store, config.Tenant = h.door, s, func(*http.Request) (ref.Tenant, error) { return "default", nil }
+	config.Accept, config.Store, config.Score, config.Definitions, config.Tenant = h.door, s, scorer{}, catalogue{}, func(*http.Request) (ref.Tenant, error) { return "default", nil }
 	config.Now = func() time.Time { return noon }
 	config.Log = slog.New(slog.NewTextHandler(&lockedWriter{w: h.log}, nil))
 	for _, change := range changes {
@@ -167,15 +167,20 @@ type bundle struct {
 	ResourceType, Type string
 	Total              *int
 	Link               []struct{ Relation, URL string }
-	Entry              []struct {
-		FullURL  string
-		Resource struct {
-			ResourceType, ID, Status string
-		}
-		Response struct {
-			Status, Location, Etag, LastModified string
-			Outcome                              *outcome
-		}
+	Entry              []bundleEntry
+	// Said counts the entries that are no matches but say something about the search.
+	Said int `json:"-"`
+}
+
+type bundleEntry struct {
+	FullURL  string
+	Resource struct {
+		ResourceType, ID, Status string
+	}
+	Search   struct{ Mode string }
+	Response struct {
+		Status, Location, Etag, LastModified string
+		Outcome                              *outcome
 	}
 }
 
@@ -185,6 +190,13 @@ func (h *house) bundle(body []byte) bundle {
 	if err := json.Unmarshal(body, &b); err != nil || b.ResourceType != "Bundle" {
 		h.Fatalf("no Bundle: %s", body)
 	}
+	b.Entry = slices.DeleteFunc(b.Entry, func(e bundleEntry) bool {
+		if e.Search.Mode != "outcome" {
+			return false
+		}
+		b.Said++
+		return true
+	})
 	return b
 }
 

@@ -14,15 +14,17 @@ type kind struct {
 	created bool
 	// params by which it can be searched; none means that it cannot.
 	params []param
-	// find gives the candidates of a search.
-	find finder
-	doc  string
+	// find gives the candidates of a search, from each place where there are any.
+	find []finder
+	// operations that it offers.
+	operations []operation
+	doc        string
 }
 
 // kinds that can be sent alone or read, in the order in which they are listed.
 var kinds = []kind{
 	{
-		name: "QuestionnaireResponse", created: true, find: findRecords,
+		name: "QuestionnaireResponse", created: true, find: []finder{findRecords}, operations: []operation{extract},
 		doc: "Scored when its questionnaire is a known instrument; otherwise stored and listed as not scored.",
 		params: []param{
 			{name: "_id", typ: "token", definition: hl7 + "Resource-id", read: readID},
@@ -33,18 +35,25 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: "Observation", created: true, find: findRecords,
-		doc: "Exercise logs, scores made elsewhere, and plain measurements.",
+		name: "Observation", created: true, find: []finder{findRecords, findDerived},
+		doc: "Those that were sent: exercise logs, scores made elsewhere, and plain measurements. And those that are derived from " +
+			"answered forms: panel, scores, decisions, the result of a depression screen, and items. Derived ones are made from the stored " +
+			"scores when they are read and are never stored; their ids stay the same through every version of the form, and their " +
+			"versions bear the numbers of its versions. A search finds derived ones by patient, subject, derived-from or _id; " +
+			"one that names none of these finds only those that were sent, and says so in an OperationOutcome in its Bundle.",
 		params: []param{
 			{name: "_id", typ: "token", definition: hl7 + "Resource-id", read: readID},
+			{name: "category", typ: "token", definition: hl7 + "Observation-category", read: readToken},
 			{name: "code", typ: "token", definition: hl7 + "clinical-code", read: readToken},
 			{name: "date", typ: "date", definition: hl7 + "clinical-date", read: readDate},
+			{name: "derived-from", typ: "reference", definition: hl7 + "Observation-derived-from", read: readSource},
 			{name: "patient", typ: "reference", definition: hl7 + "clinical-patient", read: readPatient},
+			{name: "status", typ: "token", definition: hl7 + "Observation-status", read: readToken},
 			{name: "subject", typ: "reference", definition: hl7 + "Observation-subject", read: readPatient},
 		},
 	},
 	{
-		name: "DetectedIssue", find: findAlerts,
+		name: "DetectedIssue", find: []finder{findAlerts},
 		doc: "The alerts that were raised, made by the server. meta.tag tells severity and handling in Rapport's own grades.",
 		params: []param{
 			{name: "_id", typ: "token", definition: hl7 + "Resource-id", read: readID},
@@ -65,7 +74,13 @@ var kinds = []kind{
 	{name: "Encounter", created: true},
 	{name: "Goal", created: true},
 	{name: "Questionnaire", created: true},
+	{name: "CodeSystem", doc: ownDoc},
+	{name: "SearchParameter", doc: ownDoc},
+	{name: "StructureDefinition", doc: ownDoc},
 }
+
+// ownDoc is of the types of which there are but our own.
+const ownDoc = "Those that Rapport defines: the id is rapport- and the last part of the canonical URL."
 
 func kindOf(name string) (kind, bool) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })

@@ -37,13 +37,16 @@ func (k kind) capability() fhir.ResourceCapability {
 	for _, p := range k.params {
 		out.SearchParams = append(out.SearchParams, fhir.SearchParamCapability{Name: p.name, Type: p.typ, Definition: p.definition})
 	}
+	for _, o := range k.operations {
+		out.Operations = append(out.Operations, fhir.OperationCapability{Name: o.name, Definition: o.definition, Documentation: o.doc})
+	}
 	return out
 }
 
 // readArtefacts reads the conformance resources that Rapport defines, keyed by Type/id.
 func readArtefacts(files fs.FS) (map[string][]byte, error) {
 	out := map[string][]byte{}
-	for _, folder := range []string{"codesystem", "searchparameter"} {
+	for _, folder := range []string{"codesystem", "searchparameter", "structuredefinition"} {
 		paths, err := fs.Glob(files, folder+"/*.json")
 		if err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/store"
 )
 
 // page is a resource as it is read.
@@ -41,12 +40,17 @@ func (c *call) readVersion(version int64) error {
 	if shown(of.Type) != of.Type || !ref.ValidID(of.ID) {
 		return unknownResource()
 	}
-	if body, ok := c.artefacts[of.Unversioned().String()]; ok && version <= 1 {
+	body, ok := c.artefacts[of.Unversioned().String()]
+	if of.Type == "CodeSystem" && !ok {
+		body = fhir.CodeSystem(of.ID, c.config.Definitions.Definitions(c.tenant))
+		ok = body != nil
+	}
+	if ok && version <= 1 {
 		return c.give(page{version: 1, updated: c.since, body: body})
 	}
 	var p page
-	err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
-		p, err = readPage(r, of)
+	err := c.look(func(v *sight) (err error) {
+		p, err = v.page(of)
 		return err
 	})
 	if err != nil {
@@ -59,18 +63,24 @@ func unknownResource() error {
 	return fault.Newf(fault.NotFound, "not-found", "there is no such resource")
 }
 
-// readPage reads from the store. A DetectedIssue is an alert; one that a Bundle brought is a record like any other.
-func readPage(r store.Reader, of ref.Resource) (page, error) {
-	if of.Type == "DetectedIssue" {
-		a, err := r.Alert(of.ID)
+// page reads from the store. A DetectedIssue is an alert; one that a Bundle brought is a record like any other. An
+// Observation may be derived.
+func (v *sight) page(of ref.Resource) (page, error) {
+	switch of.Type {
+	case "DetectedIssue":
+		a, err := v.Alert(of.ID)
 		switch {
 		case err == nil:
 			return issuePage(a, of.Version)
 		case fault.Of(err) != fault.NotFound:
 			return page{}, err
 		}
+	case "Observation":
+		if p, derived, err := v.derivedPage(of); derived || err != nil {
+			return p, err
+		}
 	}
-	rec, err := r.Record(of)
+	rec, err := v.Record(of)
 	if fault.Of(err) == fault.NotFound && err != nil {
 		return page{}, unknownResource()
 	}

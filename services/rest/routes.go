@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -23,6 +24,8 @@ type call struct {
 	tenant ref.Tenant
 	base   string
 	prefer preference
+	// fetched are definitions that were not at hand; nil where none is known.
+	fetched map[defined]*instrument.Definition
 }
 
 func (s *Server) routes() {
@@ -34,12 +37,20 @@ func (s *Server) routes() {
 	s.closed("GET "+Prefix+"/{type}", (*call).searchURL)
 	s.closed("GET "+Prefix+"/{type}/{id}", (*call).read)
 	s.closed("GET "+Prefix+"/{type}/{id}/_history/{vid}", (*call).vread)
+	for _, k := range kinds {
+		for _, o := range k.operations {
+			s.closed("POST "+Prefix+"/"+k.name+"/$"+o.name, o.onType)
+			for _, verb := range []string{"GET ", "POST "} {
+				s.closed(verb+Prefix+"/"+k.name+"/{id}/$"+o.name, o.onInstance)
+			}
+		}
+	}
 }
 
 // open routes are for everybody.
 func (s *Server) open(pattern string, handle func(*call) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header)}
+		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		c.finish(c.negotiated(handle))
 	})
 }
@@ -47,7 +58,7 @@ func (s *Server) open(pattern string, handle func(*call) error) {
 // closed routes are for those who have a tenant.
 func (s *Server) closed(pattern string, handle func(*call) error) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header)}
+		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		tenant, err := s.config.Tenant(r)
 		if err != nil {
 			c.finish(err)

@@ -30,22 +30,31 @@ type found struct {
 }
 
 // run answers the search from one state of the store.
-func (s *search) run(ctx context.Context, r store.Reader) (found, error) {
-	patients, all, err := s.resolve(r)
+func (s *search) run(ctx context.Context, v *sight) (found, error) {
+	patients, all, err := s.resolve(v)
 	if err != nil {
 		return found{}, err
 	}
 	var lookups []lookup
 	if all {
-		lookups = append(lookups, s.kind.find(r, s.kind.name, &s.criteria, ""))
+		patients = []ref.Patient{""}
 	}
 	for _, p := range patients {
-		lookups = append(lookups, s.kind.find(r, s.kind.name, &s.criteria, p))
+		for _, find := range s.kind.find {
+			if look := find(v, s.kind.name, &s.criteria, p); look != nil {
+				lookups = append(lookups, look)
+			}
+		}
 	}
 	var f found
 	if s.count > 0 {
 		if f, err = s.page(ctx, lookups); err != nil {
 			return found{}, err
+		}
+		for i := range f.hits {
+			if f.hits[i].served, err = f.hits[i].body(); err != nil {
+				return found{}, err
+			}
 		}
 	}
 	if s.count > 0 && !s.counted {
@@ -59,10 +68,15 @@ func (s *search) run(ctx context.Context, r store.Reader) (found, error) {
 	return f, err
 }
 
-// resolve gives the patients that meet all groups; all when no patient is asked for.
-func (s *search) resolve(r store.Reader) (patients []ref.Patient, all bool, err error) {
+// resolve gives the patients that meet all groups; all when no patient is asked for. What something is derived from is
+// its patient's.
+func (s *search) resolve(v *sight) (patients []ref.Patient, all bool, err error) {
+	if len(s.criteria.patients) == 0 && len(s.criteria.ids) == 0 && len(s.criteria.sources) > 0 {
+		patients, err = v.patientsOf(s.criteria.sources[0])
+		return patients, false, err
+	}
 	for i, group := range s.criteria.patients {
-		ids, err := resolveGroup(r, group)
+		ids, err := resolveGroup(v, group)
 		if err != nil {
 			return nil, false, err
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/store"
 )
 
 // pageParam holds the cursor in a `next` link.
@@ -91,18 +90,18 @@ func (c *call) search(values url.Values) error {
 	if err != nil {
 		return err
 	}
-	if c.prefer.strict && len(s.ignored) > 0 {
-		return fault.New(fault.Invalid, s.ignoredIssues(fault.Error)...)
+	if refused := append(s.ignoredIssues(fault.Error), s.limits(fault.Error)...); c.prefer.strict && len(refused) > 0 {
+		return fault.New(fault.Invalid, refused...)
 	}
 	var found found
-	err = c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
-		found, err = s.run(c.r.Context(), r)
+	err = c.look(func(v *sight) (err error) {
+		found, err = s.run(c.r.Context(), v)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	c.issueHeaders(s.ignoredIssues(fault.Warning))
+	c.issueHeaders(append(s.ignoredIssues(fault.Warning), s.limits(fault.Warning)...))
 	c.reply(http.StatusOK, s.bundle(c.base, found))
 	return nil
 }
@@ -116,6 +115,19 @@ func (s *search) ignoredIssues(severity fault.Severity) []fault.Issue {
 		})
 	}
 	return out
+}
+
+// limits says what the search does not look at.
+func (s *search) limits(severity fault.Severity) []fault.Issue {
+	c := &s.criteria
+	if s.kind.name != "Observation" || len(c.patients) > 0 || len(c.ids) > 0 || len(c.sources) > 0 {
+		return nil
+	}
+	return []fault.Issue{{
+		Severity: severity, Code: "incomplete",
+		Text: "Observations that are derived from answered forms are found by patient, subject, derived-from or _id; " +
+			"this search looks only among those that were sent",
+	}}
 }
 
 // readSearch reads all parameters, in the order of their names, so that the same search always reads the same.
@@ -243,7 +255,10 @@ func (s *search) bundle(base string, f found) []byte {
 		out.Next = s.pageURL(target, cursor{after: f.reached, seen: s.cursor.seen + len(f.hits), now: s.cursor.now})
 	}
 	for _, h := range f.hits {
-		out.Matches = append(out.Matches, fhir.Match{FullURL: target + "/" + h.id, Resource: h.body()})
+		out.Matches = append(out.Matches, fhir.Match{FullURL: target + "/" + h.id, Resource: h.served})
+	}
+	if limits := s.limits(fault.Warning); limits != nil && s.count > 0 {
+		out.Outcome = fhir.Outcome(limits...)
 	}
 	return out.Bundle()
 }

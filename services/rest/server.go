@@ -12,6 +12,9 @@ import (
 
 	conformance "github.com/rapport-health/rapport/api/fhir"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
@@ -21,6 +24,25 @@ import (
 // nothing is known to be stored.
 type Accepter interface {
 	Accept(ctx context.Context, s decision.Submission) (decision.Receipt, error)
+}
+
+// Scorer scores a form without storing it.
+type Scorer interface {
+	// Scored takes a QuestionnaireResponse of a tenant to a fact of kind scores without id and source, with what was found
+	// wrong with it. Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire,
+	// Unprocessable for one from which nothing can be taken.
+	Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error)
+}
+
+// Definitions finds instruments.
+type Definitions interface {
+	// Definition is the one by which something of a tenant was scored; nil when it is not at hand. It waits for nothing.
+	Definition(t ref.Tenant, id, version string) *instrument.Definition
+	// FetchDefinition brings one that is not at hand; nil when it is not known (any more). It reads the store, so it may
+	// not be called within View.
+	FetchDefinition(ctx context.Context, t ref.Tenant, id, version string) (*instrument.Definition, error)
+	// Definitions are those in force for a tenant.
+	Definitions(t ref.Tenant) []*instrument.Definition
 }
 
 // Viewer reads what is stored.
@@ -44,6 +66,12 @@ type Config struct {
 	BaseURL string
 	// Now is the clock.
 	Now func() time.Time
+	// Score scores what is not stored.
+	Score Scorer
+	// Definitions say what scores mean.
+	Definitions Definitions
+	// Namer gives what is referred to its id in Rapport.
+	Namer ref.Namer
 	// Zone is where a date without a time is a day, as for the reader that dates what is stored; nil means UTC.
 	Zone *time.Location
 	// Log takes what went wrong in the server itself, never patient data.
@@ -54,16 +82,16 @@ type Config struct {
 	MaxResource, MaxBundle int64
 }
 
-// Default is a Config that lacks only Accept, Store and Tenant.
+// Default is a Config that lacks only Accept, Store, Score, Definitions and Tenant.
 func Default() Config {
-	return Config{Source: "ehr", Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
+	return Config{Source: "ehr", Namer: ref.Namer{Home: "ehr"}, Now: time.Now, Log: slog.New(slog.DiscardHandler), MaxResource: MaxResource, MaxBundle: MaxBundle}
 }
 
 // Validate says what is missing or wrong.
 func (c Config) Validate() error {
 	switch {
-	case c.Accept == nil || c.Store == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
-		return errors.New("rest: Accept, Store, Tenant, Now and Log are needed")
+	case c.Accept == nil || c.Store == nil || c.Score == nil || c.Definitions == nil || c.Tenant == nil || c.Now == nil || c.Log == nil:
+		return errors.New("rest: Accept, Store, Score, Definitions, Tenant, Now and Log are needed")
 	case !ref.ValidSource(string(c.Source)):
 		return fmt.Errorf("rest: %q cannot name a source", c.Source)
 	case c.MaxResource < 0 || c.MaxBundle < 0:

@@ -234,13 +234,16 @@ func TestTheCapabilityStatementFollowsTheTables(t *testing.T) {
 
 func TestAnIncompleteConfigurationIsRefused(t *testing.T) {
 	whole := Default()
-	whole.Accept, whole.Store, whole.Tenant = &door{}, newHouse(t).store, func(*http.Request) (ref.Tenant, error) { return "", nil }
+	whole.Accept, whole.Store, whole.Score, whole.Definitions = &door{}, newHouse(t).store, scorer{}, catalogue{}
+	whole.Tenant = func(*http.Request) (ref.Tenant, error) { return "", nil }
 	if err := whole.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*Config){
 		"no door":        func(c *Config) { c.Accept = nil },
 		"no store":       func(c *Config) { c.Store = nil },
+		"no scorer":      func(c *Config) { c.Score = nil },
+		"no definitions": func(c *Config) { c.Definitions = nil },
 		"no tenant":      func(c *Config) { c.Tenant = nil },
 		"no clock":       func(c *Config) { c.Now = nil },
 		"no source":      func(c *Config) { c.Source = "" },

@@ -92,6 +92,12 @@ type Episodes interface {
 	States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 	// Facts returns the facts that count (not superseded) of each episode, in the order of fact.Key.
 	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
+	// TakenFrom returns every fact ever taken from the resources of a ref.SourceKey, whether it counts still or not, by
+	// source, version and id.
+	TakenFrom(key int64) ([]fact.Taken, error)
+	// TakenIn returns every fact of a kind ever taken in an episode, whether it counts still or not, by source, version
+	// and id.
+	TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error)
 	// FactsAt returns the facts of each episode that counted at a moment, as they were known then: what was heard of
 	// later is left out, and what was corrected later stands as it stood. In the order of fact.Key.
 	FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error)

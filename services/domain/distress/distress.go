@@ -2,7 +2,9 @@
 package distress
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/trend"
@@ -15,6 +17,8 @@ const (
 	Catastrophizing = "catastrophizing"
 	FearOfMovement  = "fear-of-movement"
 	LowSelfEfficacy = "low-self-efficacy"
+	Sleep           = "sleep"
+	General         = "general"
 )
 
 // The ladder, as scores name it. Missing is the level of a part that nothing has measured.
@@ -27,7 +31,10 @@ const (
 )
 
 // names are the parts of every profile, in its order.
-var names = [...]string{Depression, Anxiety, Catastrophizing, FearOfMovement, LowSelfEfficacy}
+var names = [...]string{Depression, Anxiety, Catastrophizing, FearOfMovement, LowSelfEfficacy, Sleep, General}
+
+// ladder from its lowest rung.
+var ladder = [...]string{LevelNone, LevelMild, LevelModerate, LevelSevere}
 
 // Part is one part of the profile with what is behind it.
 type Part struct {
@@ -58,15 +65,20 @@ func New() Profile {
 	return p
 }
 
-// Add places a track on the profile when it speaks for a part. Of several instruments for one part the one
-// measured last counts; at the same moment the one whose name comes first.
+// Add places a track on the profile when it speaks for a part. Of several instruments for one part the one measured last
+// counts; at the same moment the one that stands higher on the ladder, since a two-band screen beside the whole form
+// never says severe; and of two that stand alike the one whose name comes first.
 func (p *Profile) Add(instrument string, t trend.Track) {
 	i := slices.Index(names[:], t.Part)
 	if i < 0 || t.Count == 0 || t.Level == "" {
 		return
 	}
-	have := p[i]
-	if c := t.Last.At.Compare(have.Measured()); !have.Missing() && (c < 0 || c == 0 && have.Instrument < instrument) {
+	later := cmp.Or(
+		t.Last.At.Compare(p[i].Measured()),
+		cmp.Compare(slices.Index(ladder[:], t.Level), slices.Index(ladder[:], p[i].Level)),
+		strings.Compare(p[i].Instrument, instrument),
+	)
+	if !p[i].Missing() && later < 0 {
 		return
 	}
 	p[i] = Part{Name: names[i], Level: t.Level, Instrument: instrument, Track: t}

@@ -94,8 +94,14 @@ func trackMembers(c *coder, t *trend.Track) {
 	text(c, "code", &t.Code, keep)
 	whole(c, "count", &t.Count, keep)
 	c.flag("higherBetter", &t.HigherBetter)
+	c.flag("noDirection", &t.NoDirection)
 	c.optional("reliable", &t.Reliable)
 	c.optional("important", &t.Important)
+	c.flag("bySe", &t.BySE)
+	c.optional("cutoff", &t.Cutoff)
+	c.flag("reliableUnconfirmed", &t.ReliableUnconfirmed)
+	c.flag("importantUnconfirmed", &t.ImportantUnconfirmed)
+	c.flag("cutoffUnconfirmed", &t.CutoffUnconfirmed)
 	text(c, "part", &t.Part, omit)
 	text(c, "level", &t.Level, omit)
 	inner(c, "first", &t.First, objects(readingMembers))
@@ -108,7 +114,10 @@ func trackMembers(c *coder, t *trend.Track) {
 func readingMembers(c *coder, r *trend.Reading) {
 	c.moment("at", &r.At, keep)
 	c.float("value", &r.Value, keep)
+	c.optional("se", &r.SE)
 	text(c, "band", &r.Band, omit)
+	whole(c, "bandPlace", &r.Place, omit)
+	c.flag("unconfirmed", &r.Unconfirmed)
 }
 
 func dyadMembers(c *coder, d *alliance.Dyad) {
@@ -276,7 +285,7 @@ var words = func() map[string]string {
 		"patient", "clinician", "care-partner", "alliance", "distress", "beliefs", "adherence", "function", "pain", "sleep",
 		"phq-9", "phq-2", "gad-7", "wai-sr", "srs", "pcs", "tsk-11", "pseq", "ears",
 		"total", "task", "bond", "goal", "total-mean", "rumination", "magnification", "helplessness", "somatic-focus", "activity-avoidance",
-		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy",
+		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy", "general",
 		"none", "mild", "moderate", "severe", "minimal", "moderately-severe", "low", "high", "positive", "negative",
 		"strain", "rupture", "gradual-decline", "repair", "fall", "open", "repaired", "unrepaired",
 		"attended", "missed", "cancelled-patient", "cancelled-clinic", "active", "in-progress", "safety", "discuss",

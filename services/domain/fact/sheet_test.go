@@ -34,9 +34,9 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 	resp.Submitted = []response.Submitted{{Score: "total", Value: 12}}
 	got := fact.FromSheet(score.Score(def, resp))
 	want := []fact.Score{{
-		Code: "total", Value: new(14.0), Band: "moderate", Prorated: true, Max: 27,
-		Reliable: new(5.186), Important: new(5.0), ReliableUnconfirmed: true,
-		Missing: "prorate 7 of 9, half-up", Part: "depression", Level: "moderate",
+		Code: "total", Value: new(14.0), Band: "moderate", BandPlace: 3, Prorated: true, Max: 27,
+		Reliable: new(5.186), Important: new(5.0), ReliableUnconfirmed: true, Cutoff: new(8.597), CutoffUnconfirmed: true,
+		Missing: "prorate 7 of 9, half-up", Submitted: new(12.0), Part: "depression", Level: "moderate",
 	}}
 	if diff := cmp.Diff(want, got.Scores, cmpopts.EquateApprox(0, 0.001)); diff != "" {
 		t.Errorf("scores (-want +got):\n%s", diff)
@@ -47,7 +47,7 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 	if got.Instrument != "phq-9" || got.Version != "1.0.0" || got.Hash != def.Hash || got.Respondent != "patient" || got.Construct != "distress" {
 		t.Errorf("%+v", got)
 	}
-	if got.Discrepancy == nil || *got.Discrepancy != 12 {
+	if got.Discrepancy == nil || *got.Discrepancy != 12 || got.DiscrepancyOf != "total" {
 		t.Error("the submitted total differs and must be kept", got.Discrepancy)
 	}
 	items := []fact.Item{

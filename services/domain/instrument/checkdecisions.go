@@ -37,14 +37,22 @@ func (c *checker) count(place string, d *Decision, index int, used []bool) {
 	if len(n.At) == 0 {
 		c.say(place, "counts nothing")
 	}
+	counted := make([]bool, len(c.Items))
 	for j := range n.At {
+		if len(n.At[j].Items) == 0 {
+			c.say(at(place+".at", j), "counts nothing")
+		}
 		for k, number := range n.At[j].Items {
+			here := at(at(place+".at", j)+".items", k)
 			item := c.Item(number)
 			if item == nil || item.scale == nil {
-				c.say(at(at(place+".at", j)+".items", k), "there is no item %d", number)
+				c.say(here, "there is no item %d", number)
 				continue
 			}
-			used[number-1] = true
+			if counted[number-1] {
+				c.say(here, "item %d is counted twice", number)
+			}
+			used[number-1], counted[number-1] = true, true
 			if low, high := item.Bounds(); n.At[j].From <= low || n.At[j].From > high {
 				c.say(at(place+".at", j), "item %d is always or never at %v", number, n.At[j].From)
 			}

@@ -20,7 +20,7 @@ func (c *checker) scores() {
 			c.say(place, "two scores share the code %s", s.Code)
 		}
 		directions := []string{"higher-better", "higher-worse"}
-		if s.Kind == KindFormula {
+		if s.Kind == KindFormula || c.Foreign {
 			directions = append(directions, "")
 		}
 		c.oneOf(place+".direction", s.Direction, directions)
@@ -35,7 +35,7 @@ func (c *checker) scores() {
 		c.bands(place, s, i)
 		c.cuts(place, s)
 		c.change(place, s)
-		c.distress(place, s)
+		c.distress(place, s, i)
 	}
 	c.decisions(used)
 	for i := range c.Items {
@@ -115,6 +115,9 @@ func (c *checker) itemRange(place string, s *Score, used []bool) (low, high floa
 		}
 		used[number-1] = true
 		l, h := item.Bounds()
+		if s.Kind == KindPercent && h-l < Tolerance {
+			c.say(at(place+".items", j), "item %d has one answer only: there is nothing to reach", number)
+		}
 		if s.Linear != nil {
 			l, h = l*s.Linear.Coefficients[j], h*s.Linear.Coefficients[j]
 		}
@@ -210,7 +213,7 @@ func (c *checker) tableRange(place string, s *Score, index int) (low, high float
 
 // formula scores come from a form alone, which says what it depends on.
 func (c *checker) formula(place string, s *Score, used []bool) {
-	if s.Formula == nil {
+	if !c.Foreign {
 		c.say(place+".kind", "a formula stands in a Questionnaire, not in a pack")
 	}
 	for j, number := range s.Items {
@@ -295,20 +298,28 @@ func (c *checker) missing(place string, s *Score) {
 // bands checks the set that is used, and those that may be chosen instead.
 func (c *checker) bands(place string, s *Score, index int) {
 	if s.Bands != nil {
-		if s.Bands.Name != "" {
-			c.say(place+".bands", "only alternatives have a name")
+		if s.Bands.Name != "" || s.Bands.Levels != nil {
+			c.say(place+".bands", "only alternatives have a name, and levels of their own")
 		}
 		c.bandSet(place+".bands", s, s.Bands, index)
 	}
 	for i := range s.Alternatives {
 		here := at(place+".alternatives", i)
-		if !kebab.MatchString(s.Alternatives[i].Name) {
-			c.say(here, "needs a name in kebab case by which it is chosen")
+		b := &s.Alternatives[i]
+		same := func(o Bands) bool { return o.Name == b.Name }
+		if !kebab.MatchString(b.Name) || slices.ContainsFunc(s.Alternatives[:i], same) {
+			c.say(here, "needs a name of its own in kebab case, by which it is chosen")
 		}
 		if s.Bands == nil {
 			c.say(here, "there are no bands to which it is an alternative")
 		}
-		c.bandSet(here, s, &s.Alternatives[i], index)
+		c.bandSet(here, s, b, index)
+		switch {
+		case s.Distress != nil:
+			c.levels(here+".levels", b.Codes(), b.Levels)
+		case b.Levels != nil:
+			c.say(here+".levels", "the score speaks for no part of the distress profile")
+		}
 	}
 }
 
@@ -388,6 +399,9 @@ func (c *checker) change(place string, s *Score) {
 	if s.Change == nil {
 		return
 	}
+	if s.Direction == "" {
+		c.say(place+".change", "needs a direction: nobody says which way is better")
+	}
 	if r := s.Change.Reliable; r != nil {
 		c.reliable(place+".change.reliable", r)
 	}
@@ -428,21 +442,28 @@ func (c *checker) reliable(place string, r *Reliable) {
 	}
 }
 
-func (c *checker) distress(place string, s *Score) {
+func (c *checker) distress(place string, s *Score, index int) {
 	if s.Distress == nil {
 		return
 	}
 	place += ".distress"
 	c.oneOf(place+".part", s.Distress.Part, parts)
+	if slices.ContainsFunc(c.Scores[:index], func(o Score) bool { return o.Part() == s.Distress.Part }) {
+		c.say(place+".part", "two scores speak for %s", s.Distress.Part)
+	}
 	if s.Bands == nil {
 		c.say(place, "a score without bands has no place on the ladder")
 		return
 	}
-	codes := s.Bands.Codes()
+	c.levels(place+".levels", s.Bands.Codes(), s.Distress.Levels)
+}
+
+// levels must place every band on the ladder.
+func (c *checker) levels(place string, codes []string, given map[string]string) {
 	for _, code := range codes {
-		c.oneOf(place+".levels."+code, s.Distress.Levels[code], levels)
+		c.oneOf(place+"."+code, given[code], levels)
 	}
-	if len(s.Distress.Levels) != len(codes) {
-		c.say(place+".levels", "must name each band once")
+	if len(given) != len(codes) {
+		c.say(place, "must name each band once")
 	}
 }

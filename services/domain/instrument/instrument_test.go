@@ -25,10 +25,12 @@ func TestEveryBuiltInPackLoads(t *testing.T) {
 		ids = append(ids, d.ID)
 	}
 	want := []string{
-		"ears", "gad-7", "groc", "hoos-jr", "koos-jr", "lefs", "ndi", "nprs", "odi", "pcs", "peg", "pgic", "phq-2", "phq-9",
-		"promis-29", "promis-anxiety-4a", "promis-depression-4a", "promis-depression-8a", "promis-fatigue-4a",
-		"promis-pain-interference-4a", "promis-physical-function-4a", "promis-sleep-disturbance-4a",
-		"promis-social-roles-4a", "pseq", "psfs", "quickdash", "rmdq", "srs", "tsk-11", "wai-sr",
+		"care", "dass-21", "ears", "fabq", "gad-2", "gad-7", "groc", "hoos-jr", "isi", "k10", "k6", "koos-jr",
+		"lefs", "ndi", "nprs", "odi", "ompsq-sf", "pc-ptsd-5", "pcs", "peg", "pgic", "phq-2", "phq-4", "phq-8",
+		"phq-9", "promis-29", "promis-anxiety-4a", "promis-depression-4a", "promis-depression-8a",
+		"promis-fatigue-4a", "promis-pain-interference-4a", "promis-physical-function-4a",
+		"promis-sleep-disturbance-4a", "promis-social-roles-4a", "pseq", "pseq-2", "psfs", "quickdash", "rmdq",
+		"siras", "srs", "start-back", "start-msk", "tsk-11", "tsk-17", "wai-s", "wai-sr", "wai-srt",
 	}
 	if diff := cmp.Diff(want, ids); diff != "" {
 		t.Error(diff)
@@ -52,7 +54,7 @@ func TestLookupByAnyNameButNeverByTheNearest(t *testing.T) {
 	}
 	for _, name := range []string{
 		"", "PHQ-9", "phq-9|", "phq-9|1.0", "phq-9|1.0.1", own + "|2.0.0", "http://loinc.org/q/44249-1|1.0.0",
-		"http://loinc.org/q/44249-1|2.82", "Questionnaire/eU7x", "Questionnaire/phq-9|1.0.0", "phq-8", own + "#1",
+		"http://loinc.org/q/44249-1|2.82", "Questionnaire/eU7x", "Questionnaire/phq-9|1.0.0", "phq-15", own + "#1",
 	} {
 		if d, err := r.Lookup(name); fault.Of(err) != fault.NotFound || err == nil || d != nil {
 			t.Errorf("%q found %v, %v", name, d, err)
@@ -104,6 +106,11 @@ func TestChangeStatisticsFollowFromTheirBasis(t *testing.T) {
 		{"phq-2", "total", 0, 0},
 		{"pcs", "rumination", 0, 0},
 		{"wai-sr", "bond", 0, 0},
+		{"tsk-17", "total", 8.759, 4},
+		{"fabq", "physical-activity", 3.69, 4},
+		{"fabq", "work", 5.95, 7},
+		{"pseq-2", "total", 0, 1.5},
+		{"isi", "total", 0, 6},
 		{"nprs", "current", 0, 2},
 		{"nprs", "mean-24h", 0, 0},
 		{"peg", "mean", 0, 1},
@@ -134,6 +141,106 @@ func TestChangeStatisticsFollowFromTheirBasis(t *testing.T) {
 		}
 		same("reliable", s.ReliableChange(), c.reliable)
 		same("important", s.ImportantChange(), c.important)
+	}
+}
+
+func TestNoChangeStatisticIsInvented(t *testing.T) {
+	for _, d := range builtin(t).All() {
+		switch d.ID {
+		case "care", "phq-8", "phq-4", "k6", "k10", "dass-21", "siras", "ompsq-sf", "start-back", "start-msk", "wai-s", "wai-srt",
+			"phq-2", "gad-2", "pc-ptsd-5":
+			for i := range d.Scores {
+				if d.Scores[i].Change != nil {
+					t.Errorf("%s %s has a change statistic, and none was found", d.ID, d.Scores[i].Code)
+				}
+			}
+		}
+	}
+}
+
+func TestTheCutoffDividesPatientsFromHealthyPeople(t *testing.T) {
+	d, err := builtin(t).Lookup("phq-9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutoff := d.Score("total").Change.Cutoff
+	if at := cutoff.At(); math.Abs(at-8.60) > 0.005 || cutoff.Evidence.Confirmed() {
+		t.Errorf("c is %v (%s), not 8.60 (unconfirmed)", at, cutoff.Evidence)
+	}
+}
+
+// What a clinic may choose instead: the bands at their edges, and their rung on the ladder.
+func TestAlternativeBandsOfTheCatalogue(t *testing.T) {
+	r := builtin(t)
+	for _, c := range []struct {
+		id, set     string
+		value       float64
+		band, level string
+	}{
+		{"k10", "likely-disorder", 10, "likely-well", "none"},
+		{"k10", "likely-disorder", 19, "likely-well", "none"},
+		{"k10", "likely-disorder", 20, "mild", "mild"},
+		{"k10", "likely-disorder", 24, "mild", "mild"},
+		{"k10", "likely-disorder", 25, "moderate", "moderate"},
+		{"k10", "likely-disorder", 29, "moderate", "moderate"},
+		{"k10", "likely-disorder", 30, "severe", "severe"},
+		{"k10", "likely-disorder", 50, "severe", "severe"},
+		{"pc-ptsd-5", "cut-4", 3, "negative", ""},
+		{"pc-ptsd-5", "cut-4", 4, "positive", ""},
+	} {
+		d, err := r.Lookup(c.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen := *d.Score("total")
+		if !chosen.Choose(c.set) {
+			t.Fatalf("%s has no %s", c.id, c.set)
+		}
+		if band := chosen.Band(c.value, nil); band != c.band || chosen.Level(band) != c.level {
+			t.Errorf("%s %s %v is %s %s, not %s %s", c.id, c.set, c.value, band, chosen.Level(band), c.band, c.level)
+		}
+	}
+}
+
+// The facts that the fact sheet marks unconfirmed, beside the cadence, which is usual practice everywhere.
+func TestWhatNobodyConfirmedIsMarked(t *testing.T) {
+	r := builtin(t)
+	for id, want := range map[string][]string{
+		"wai-srt": {
+			"scales.how-often", "itemEvidence", "scores[0]", "scores[1]", "scores[2]", "scores[3]", "scores[4]", "scores[5]",
+		},
+		"wai-s":      nil,
+		"care":       {"licence"},
+		"phq-8":      {"scores[0].missing", "notes[2]"},
+		"phq-9":      {"scores[0].change.reliable", "scores[0].change.cutoff"},
+		"gad-2":      nil,
+		"phq-4":      nil,
+		"k10":        {"licence", "notes[3]"},
+		"k6":         nil,
+		"tsk-17":     nil,
+		"fabq":       {"scores[0].bands"},
+		"pseq-2":     {"itemEvidence", "scores[0].bands"},
+		"ompsq-sf":   {"itemEvidence"},
+		"start-back": nil,
+		"start-msk":  {"scales.yes-no", "scales.zero-to-ten", "itemEvidence", "scores[0]", "scores[0].bands"},
+		"pc-ptsd-5":  nil,
+		"isi":        nil,
+		"dass-21":    {"licence", "scores[0].missing", "scores[1].missing", "scores[2].missing"},
+		"siras":      nil,
+	} {
+		d, err := r.Lookup(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, doubt := range d.Doubts {
+			if doubt.Fact != "cadence" {
+				got = append(got, doubt.Fact)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-sheet +pack):\n%s", id, diff)
+		}
 	}
 }
 
@@ -205,7 +312,9 @@ func TestStrictIsAnotherVersion(t *testing.T) {
 	}
 }
 
+// The whole catalogue is to load in 50 ms on one core (-cpu 1).
 func BenchmarkLoadTheCatalogue(b *testing.B) {
+	b.ReportAllocs()
 	for b.Loop() {
 		builtin(b)
 	}

@@ -97,6 +97,7 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"a LOINC canonical's check digit", `https://forms.example/demo`, `http://loinc.org/q/44249-2`, "", "fails the LOINC check digit"},
 		{"the PHQ-9 score code", `urn:s|total`, `http://loinc.org|44261-6`, "", "is the code of phq-9"},
 		{"the PHQ-9 SNOMED CT code", `urn:s|total`, `http://snomed.info/sct|720433000`, "", "is the code of phq-9"},
+		{"the back screen total", `urn:s|total`, `http://loinc.org|91351-7`, "", "is the code of start-back"},
 		{"the PHQ-15 total", `urn:s|total`, `http://loinc.org|70273-8`, "", "is the code of phq-15"},
 		{"a code without a system", `urn:s|total`, `total`, "", "must be system|code"},
 		{"evidence left out", `"itemEvidence": "cited: a source"`, `"itemEvidence": ""`, "", "needs evidence"},
@@ -146,25 +147,34 @@ func TestWhatIsWrongIsRefusedWithFileLineAndReason(t *testing.T) {
 		{"an unknown part", `"part": "general"`, `"part": "joy"`, "", "must be one of depression"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := load(map[string]string{"demo.json": strings.Replace(sound, c.old, c.new, 1)})
-			if fault.Of(err) != fault.Invalid {
-				t.Fatalf("loaded: %v", err)
-			}
-			line := lineOf(t, cmp.Or(c.at, c.old))
-			where := fmt.Sprintf("demo.json:%d", line)
-			for _, issue := range fault.IssuesOf(err) {
-				located := issue.Path == where || issue.Path == "demo.json" && strings.HasPrefix(issue.Text, fmt.Sprintf("line %d:", line))
-				if located && strings.Contains(issue.Text, c.reason) {
-					return
-				}
-			}
-			t.Errorf("no issue at %s says %q: %v", where, c.reason, err)
+			wantRefused(t, sound, c.old, c.new, c.at, c.reason)
 		})
 	}
 }
 
-func lineOf(t *testing.T, text string) int {
-	before, _, found := strings.Cut(sound, text)
+// wantRefused puts one text of a pack for another, and wants it refused with the line of at (of old, when at is empty)
+// and with the reason.
+func wantRefused(t *testing.T, pack, old, replacement, at, reason string) {
+	t.Helper()
+	_, err := load(map[string]string{"demo.json": strings.Replace(pack, old, replacement, 1)})
+	if fault.Of(err) != fault.Invalid {
+		t.Fatalf("loaded: %v", err)
+	}
+	lineOf(t, pack, old)
+	line := lineOf(t, pack, cmp.Or(at, old))
+	where := fmt.Sprintf("demo.json:%d", line)
+	for _, issue := range fault.IssuesOf(err) {
+		located := issue.Path == where || issue.Path == "demo.json" && strings.HasPrefix(issue.Text, fmt.Sprintf("line %d:", line))
+		if located && strings.Contains(issue.Text, reason) {
+			return
+		}
+	}
+	t.Errorf("no issue at %s says %q: %v", where, reason, err)
+}
+
+func lineOf(t *testing.T, pack, text string) int {
+	t.Helper()
+	before, _, found := strings.Cut(pack, text)
 	if !found {
 		t.Fatalf("the sound pack holds no %s", text)
 	}
@@ -175,7 +185,7 @@ func TestTwoPacksMustNotContradictEachOther(t *testing.T) {
 	other := strings.NewReplacer("demo-3", "demo-4", `"demo"`, `"demo4"`, "https://forms.example/demo", "https://forms.example/demo4",
 		"urn:s|total", "urn:s|total4").Replace(sound)
 	for name, c := range map[string]struct{ text, reason string }{
-		"one version twice":      {sound, "demo-3 version 1.2.0 is defined twice"},
+		"one version changed":    {strings.Replace(sound, `"at": 3`, `"at": 4`, 1), "demo-3 version 1.2.0 is defined already, with other content"},
 		"a canonical for two":    {strings.Replace(other, "forms.example/demo4", "forms.example/demo", 1), "already means demo-3"},
 		"an alias for two":       {strings.Replace(other, `"demo4"`, `"demo"`, 1), "Questionnaire/demo already means demo-3"},
 		"a score code for two":   {strings.Replace(other, "urn:s|total4", "urn:s|total", 1), "urn:s|total already is total of demo-3"},
@@ -188,8 +198,10 @@ func TestTwoPacksMustNotContradictEachOther(t *testing.T) {
 			}
 		})
 	}
-	if _, err := load(map[string]string{"a.json": sound, "b.json": other}); err != nil {
-		t.Error(err)
+	for name, text := range map[string]string{"another instrument": other, "the same again": " " + sound} {
+		if _, err := load(map[string]string{"a.json": sound, "b.json": text}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ var reserved = map[string]string{
 	loincSystem + "|55758-7":    "phq-2",
 	loincSystem + "|70274-6":    "gad-7",
 	loincSystem + "|70272-0":    "phq-4",
+	loincSystem + "|91351-7":    "start-back",
 	loincSystem + "|70273-8":    "phq-15",
 	loincSystem + "|73831-0":    "the adolescent depression screen",
 	loincSystem + "|73832-8":    "the adult depression screen",

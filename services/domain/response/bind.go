@@ -1,6 +1,7 @@
 package response
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 	b := binder{
 		def:      def,
 		numbered: def.Numbered(d.Questionnaire),
-		resp:     Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: d.Variant, Body: d.Body},
+		resp:     Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: d.Variant, Computed: d.Computed},
 		seen:     make([]bool, len(def.Items)),
 	}
 	if b.resp.Variant == "" {
@@ -28,6 +29,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 		b.warn("not-found", "QuestionnaireResponse.questionnaire", "%s has no variant of the name that the map of this source gives: not scored", def.ID)
 	}
 	b.items(d.Items)
+	b.unasked(d.Unasked)
 	if b.matched == 0 && len(d.Items) > 0 {
 		b.unmatched()
 	}
@@ -75,6 +77,18 @@ func (b *binder) status(status string) {
 	}
 }
 
+// unasked marks the items that the form leaves out.
+func (b *binder) unasked(links map[string]bool) {
+	for link := range links {
+		if place, ok := b.def.ItemByLink(link, b.numbered); ok {
+			if b.resp.Unasked == nil {
+				b.resp.Unasked = make([]bool, len(b.def.Items))
+			}
+			b.resp.Unasked[place] = true
+		}
+	}
+}
+
 // unmatched replaces a warning per item by the one that matters.
 func (b *binder) unmatched() {
 	b.resp.Unscored = UnmatchedForm
@@ -88,7 +102,7 @@ func (b *binder) unmatched() {
 func (b *binder) unanswered() {
 	var numbers []string
 	for i, a := range b.resp.Ordinals {
-		if item := &b.def.Items[i]; !a.Given && !item.Unscored && !item.Optional {
+		if item := &b.def.Items[i]; !a.Given && !item.Unscored && !item.Optional && !b.shut(item.Number) {
 			numbers = append(numbers, strconv.Itoa(item.Number))
 		}
 	}
@@ -96,6 +110,25 @@ func (b *binder) unanswered() {
 		b.warn("required", "QuestionnaireResponse.item",
 			"unanswered, the missing rule decides: item %s", strings.Join(numbers, ", "))
 	}
+}
+
+// shut says that a gate keeps an item out of every score that would use it: left unanswered it is not missed.
+func (b *binder) shut(number int) bool {
+	shut := false
+	for i := range b.def.Scores {
+		key := &b.def.Scores[i]
+		if !slices.Contains(key.Items, number) {
+			continue
+		}
+		if key.Gate == nil {
+			return false
+		}
+		if gate := b.resp.Ordinals[key.Gate.Item-1]; !gate.Given || key.Gate.Opens(gate.Value) {
+			return false
+		}
+		shut = true
+	}
+	return shut
 }
 
 func (b *binder) items(items []Item) {

@@ -13,8 +13,10 @@ type Draft struct {
 	Authored time.Time
 	// Variant in which its numbers are to be read; empty when nothing is known of it. A map of the source sets it.
 	Variant string
-	// Body is the response as it was received, for scores that a form computes by an expression.
-	Body []byte
+	// Computed is what the form's own formulas give on this response, by score code; one that gives no number is absent.
+	Computed map[string]float64
+	// Unasked are the linkIds of questions that the form does not ask after these answers.
+	Unasked map[string]bool
 	// Items are the top-level items.
 	Items []Item
 }
@@ -25,6 +27,8 @@ type Item struct {
 	LinkID string
 	// Path is its FHIRPath, such as `QuestionnaireResponse.item[2]`.
 	Path string
+	// Text is the wording that came with the item, if any; it may tell about the patient and is never shown.
+	Text string
 	// Codes of the item itself, as `system|code`, where the EHR sends them (extension or contained definition); usually none.
 	Codes []string
 	// Answers in order.
@@ -39,11 +43,12 @@ type Answer struct {
 	Path string
 	// Kind is the suffix of value[x]: Coding, Integer, Decimal, Quantity, String, Boolean, Date, Reference …; empty when there is no value.
 	Kind string
-	// System, Code and Display of a Coding.
+	// System, Code and Display of a Coding; of a Quantity those of its unit; of an Attachment Code is its content type.
 	System, Code, Display string
-	// Text is the literal of a string, date, reference or boolean.
+	// Text is the literal of a string, date, reference or boolean; of a Quantity its comparator.
 	Text string
-	// Number is the literal of an integer, decimal or quantity, as written.
+	// Number is the literal of an integer, decimal or quantity, as written, empty for a quantity with a comparator; of an
+	// Attachment its size in bytes.
 	Number string
 	// Weight is the ordinalValue or itemWeight sent with the answer, as written; empty when none.
 	Weight string

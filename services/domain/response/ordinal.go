@@ -82,7 +82,7 @@ func (b *binder) marked(item *instrument.Item, a *Answer) (float64, bool) {
 func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {
 	scale := item.Answers()
 	if a.Code != "" {
-		if x, ok := scale.ByCode(a.System, a.Code); ok {
+		if x, ok := b.byCode(scale, a); ok {
 			if a.System == "" {
 				b.inform("code-invalid", valuePath(a), "a code without a system: read as one of item %d", item.Number)
 			}
@@ -94,6 +94,14 @@ func (b *binder) coded(item *instrument.Item, a *Answer) (float64, bool) {
 		b.inform("code-invalid", valuePath(a), "recognised by its display as an option of item %d", item.Number)
 	}
 	return x, ok
+}
+
+// byCode reads a code. A bare number is in the numbering of the sender, as the numbers beside it are.
+func (b *binder) byCode(scale *instrument.Scale, a *Answer) (float64, bool) {
+	if x, ok := number(a.Code); ok && a.System == "" && b.shift != 0 {
+		return scale.Ordinal(x + b.shift)
+	}
+	return scale.ByCode(a.System, a.Code)
 }
 
 // unusable says why an answer that is there counts as none.

@@ -173,6 +173,18 @@ func TestLevelsOnTheCommonLadder(t *testing.T) {
 		{"tsk-11", "low", "mild"},
 		{"pseq", "minimal", "none"},
 		{"pseq", "severe", "severe"},
+		{"phq-8", "moderately-severe", "severe"},
+		{"phq-4", "normal", "none"},
+		{"phq-4", "severe", "severe"},
+		{"gad-2", "positive", "moderate"},
+		{"k10", "moderate", "mild"},
+		{"k10", "very-high", "severe"},
+		{"k6", "serious", "severe"},
+		{"tsk-17", "high", "moderate"},
+		{"pseq-2", "low", "moderate"},
+		{"pseq-2", "desirable", "none"},
+		{"isi", "subthreshold", "mild"},
+		{"isi", "none", "none"},
 	} {
 		if got := lookup(t, r, c.instrument).Score("total").Level(c.band); got != c.level {
 			t.Errorf("%s %s is %q on the ladder, not %q", c.instrument, c.band, got, c.level)

@@ -121,12 +121,12 @@ func (s Sheet) Result(code string) *Result {
 }
 
 // By is the sheet as a respondent answered it; empty is the one the form was made for. From anybody else the numbers
-// stand, but bands, levels and change statistics do not: they were validated for the one alone.
+// stand, but bands, levels, decisions and change statistics do not: they were validated for the one alone.
 func (s Sheet) By(respondent string) Sheet {
 	if respondent == "" || respondent == s.Definition.Respondent {
 		return s
 	}
-	s.Respondent = respondent
+	s.Respondent, s.Decisions = respondent, nil
 	scores := make([]Result, len(s.Scores))
 	for i, old := range s.Scores {
 		bare := *old.Key

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -111,6 +112,22 @@ func plans(t *testing.T, stored, patients int) []plan {
 		{"keys", true, ask(func(r store.Reader) error { _, err := r.Keys("s", keys); return err })},
 		{"states", true, ask(func(r store.Reader) error { _, err := r.States(of); return err })},
 		{"facts", true, ask(func(r store.Reader) error { _, err := r.Facts(of); return err })},
+		{"taken from a resource", false, ask(func(r store.Reader) error {
+			for _, h := range heads {
+				if taken, err := r.TakenFrom(ref.SourceKey("clinic", h.Unversioned().String())); err != nil || len(taken) == 0 {
+					return fmt.Errorf("%d facts, %w", len(taken), err)
+				}
+			}
+			return nil
+		})},
+		{"taken in an episode", false, ask(func(r store.Reader) error {
+			for _, e := range of {
+				if _, err := r.TakenIn(e, fact.KindScores); err != nil {
+					return err
+				}
+			}
+			return nil
+		})},
 		{"facts at a moment", false, ask(func(r store.Reader) error { _, err := r.FactsAt(of, time.Now()); return err })},
 		{"patients after another", false, ask(func(r store.Reader) error {
 			_, err := r.PatientsAfter("", []string{typ}, 20)

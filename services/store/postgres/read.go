@@ -185,6 +185,33 @@ func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, e
 	return found, err
 }
 
+func (r *reader) TakenFrom(key int64) ([]fact.Taken, error) {
+	// The tenant is compared in a form that no index has, so that the planner takes the index of source numbers.
+	return r.taken("reading what was taken from a resource", `SELECT episode, superseded, data FROM fact
+		WHERE source_key = $2 AND source_key IS NOT NULL AND tenant || '' = $1`, key)
+}
+
+func (r *reader) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
+	return r.taken("reading what was taken in an episode", `SELECT episode, superseded, data FROM fact
+		WHERE tenant = $1 AND episode = $2 AND kind = $3`, string(of), string(kind))
+}
+
+func (r *reader) taken(doing, text string, args ...any) ([]fact.Taken, error) {
+	var found []fact.Taken
+	err := r.query(doing, func(row pgx.Rows) error {
+		var one fact.Taken
+		var data []byte
+		if err := row.Scan(&one.Episode, &one.Superseded, &data); err != nil {
+			return err
+		}
+		err := rows.Parse(data, &one.Fact)
+		found = append(found, one)
+		return err
+	}, text, args...)
+	rows.SortTaken(found)
+	return found, err
+}
+
 func (r *reader) Due(at time.Time, max int) ([]ref.Episode, error) {
 	now := at.UnixMicro()
 	return r.names("looking for passed deadlines", `SELECT id FROM episode

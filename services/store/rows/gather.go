@@ -3,7 +3,6 @@ package rows
 
 import (
 	"encoding/json"
-	"hash/fnv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,7 +28,7 @@ type Batch struct {
 	Keys []record.Key
 	// Superseded are resources whose stored facts no longer count; to be applied before Facts.
 	Superseded []string
-	// SupersededKeys are their SourceKeys, in the same order.
+	// SupersededKeys are their ref.SourceKeys, in the same order.
 	SupersededKeys []int64
 	// Facts to insert.
 	Facts []Fact
@@ -215,7 +214,7 @@ func (g *gatherer) facts(d *decision.Decision) error {
 			return err
 		}
 		g.batch.Superseded = append(g.batch.Superseded, name)
-		g.batch.SupersededKeys = append(g.batch.SupersededKeys, SourceKey(g.tenant, name))
+		g.batch.SupersededKeys = append(g.batch.SupersededKeys, ref.SourceKey(g.tenant, name))
 		for i := range g.batch.Facts {
 			if g.batch.Facts[i].Source == name {
 				g.batch.Facts[i].Superseded = true
@@ -243,16 +242,7 @@ func (g *gatherer) sourceKey(source string) *int64 {
 	if source == "" {
 		return nil
 	}
-	return new(SourceKey(g.tenant, source))
-}
-
-// SourceKey is a number for a source of a tenant. Two may share one, so the names are compared as well.
-func SourceKey(t ref.Tenant, source string) int64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(t)) // A hash never fails.
-	_, _ = h.Write([]byte{0})
-	_, _ = h.Write([]byte(source))
-	return int64(h.Sum64())
+	return new(ref.SourceKey(g.tenant, source))
 }
 
 func (g *gatherer) states(d *decision.Decision) error {

@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -39,6 +40,14 @@ func (r Resource) Restore() (record.Record, error) {
 // SortFacts puts facts into the order of fact.Key, which is finer than the columns.
 func SortFacts(facts []fact.Fact) {
 	slices.SortFunc(facts, func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
+}
+
+// SortTaken puts facts into the order of their sources and versions, and of their ids.
+func SortTaken(facts []fact.Taken) {
+	slices.SortFunc(facts, func(a, b fact.Taken) int {
+		return cmp.Or(cmp.Compare(a.Source.Type, b.Source.Type), cmp.Compare(a.Source.ID, b.Source.ID),
+			cmp.Compare(a.Source.Version, b.Source.Version), cmp.Compare(a.ID, b.ID))
+	})
 }
 
 // SortOpened puts alerts into the order in which they were opened, then by id.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -84,6 +85,8 @@ func doEverything(t *testing.T, s *Store) {
 			func() error { _, err := r.Keys("s", []string{"k"}); return err },
 			func() error { _, err := r.States(of); return err },
 			func() error { _, err := r.Facts(of); return err },
+			func() error { _, err := r.TakenFrom(1); return err },
+			func() error { _, err := r.TakenIn("p", fact.KindScores); return err },
 			func() error { _, err := r.Due(time.Now(), 9); return err },
 			func() error { _, err := r.EpisodesAfter("", 9); return err },
 			func() error { _, err := r.PatientsAfter("", []string{"Goal"}, 9); return err },

@@ -104,6 +104,42 @@ var episodePromises = []promise{
 			"p1": {bystander.Fact}, "p2": {scored("f", moved, 4).Fact},
 		})
 	}},
+	{"every fact ever taken can be read, with whether it counts still", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var versions []record.Record
+		for v := range int64(10) {
+			versions = append(versions, response("r1", v+1, "p1", monday.Add(time.Duration(-v)*time.Hour)))
+		}
+		first, second, tenth := scored("f", versions[0], 1), scored("f", versions[1], 2), scored("f", versions[9], 10)
+		moved := scored("f", response("r1", 11, "p2", monday), 11)
+		measure := decision.Fact{Episode: "p1", Fact: fact.Fact{
+			ID: "m", Kind: fact.KindMeasure, At: monday, Source: versions[1].Resource, Measure: &fact.Measure{Code: "a|b", Value: 1},
+		}}
+		bystander := scored("x", response("r10", 1, "p1", monday), 9)
+		source := []ref.Resource{versions[0].Unversioned()}
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{first, bystander}})
+		commit(t, s, clinic, &decision.Decision{Superseded: source, Facts: []decision.Fact{second, measure}})
+		commit(t, s, clinic, &decision.Decision{Superseded: source})
+		commit(t, s, clinic, &decision.Decision{Superseded: source, Facts: []decision.Fact{tenth}})
+		commit(t, s, "another", &decision.Decision{Facts: []decision.Fact{scored("f", versions[0], 7)}})
+		same(t, "from the resource", takenFrom(t, s, clinic, source[0]), []fact.Taken{
+			{Fact: first.Fact, Episode: "p1", Superseded: true},
+			{Fact: second.Fact, Episode: "p1", Superseded: true},
+			{Fact: measure.Fact, Episode: "p1", Superseded: true},
+			{Fact: tenth.Fact, Episode: "p1"},
+		})
+		same(t, "in the episode", takenIn(t, s, "p1", fact.KindScores), []fact.Taken{
+			{Fact: first.Fact, Episode: "p1", Superseded: true},
+			{Fact: second.Fact, Episode: "p1", Superseded: true},
+			{Fact: tenth.Fact, Episode: "p1"},
+			{Fact: bystander.Fact, Episode: "p1"},
+		})
+		commit(t, s, clinic, &decision.Decision{Superseded: source, Facts: []decision.Fact{moved}})
+		same(t, "once it is another patient's", takenFrom(t, s, clinic, source[0])[4], fact.Taken{Fact: moved.Fact, Episode: "p2"})
+		same(t, "in the other episode", takenIn(t, s, "p2", fact.KindScores), []fact.Taken{{Fact: moved.Fact, Episode: "p2"}})
+		same(t, "from nothing", takenFrom(t, s, clinic, ref.Resource{Type: "QuestionnaireResponse", ID: "none"}), []fact.Taken(nil))
+		same(t, "of another kind", takenIn(t, s, "p2", fact.KindVisit), []fact.Taken(nil))
+	}},
 	{"due episodes come earliest first and none before its time", func(t *testing.T, e Engine) {
 		s := e.Open(t)
 		var all []*episode.State
@@ -161,4 +197,15 @@ var episodePromises = []promise{
 func due(t testing.TB, s store.Store, at time.Time, max int) []ref.Episode {
 	t.Helper()
 	return ask(t, s, clinic, func(r store.Reader) ([]ref.Episode, error) { return r.Due(at, max) })
+}
+
+func takenFrom(t testing.TB, s store.Store, tenant ref.Tenant, source ref.Resource) []fact.Taken {
+	t.Helper()
+	key := ref.SourceKey(tenant, source.Unversioned().String())
+	return ask(t, s, tenant, func(r store.Reader) ([]fact.Taken, error) { return r.TakenFrom(key) })
+}
+
+func takenIn(t testing.TB, s store.Store, of ref.Episode, kind fact.Kind) []fact.Taken {
+	t.Helper()
+	return ask(t, s, clinic, func(r store.Reader) ([]fact.Taken, error) { return r.TakenIn(of, kind) })
 }

@@ -1,0 +1,344 @@
+package rest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/tree"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// sight is one state of a tenant's store, and what was read from it already.
+type sight struct {
+	store.Reader
+	*call
+	records map[ref.Resource]record.Record
+	born    map[ref.Patient][2]time.Time
+	// wanted are definitions that are not at hand.
+	wanted []defined
+}
+
+// look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
+func (c *call) look(read func(v *sight) error) error {
+	for {
+		v := &sight{call: c, records: map[ref.Resource]record.Record{}, born: map[ref.Patient][2]time.Time{}}
+		err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
+			v.Reader = r
+			return read(v)
+		})
+		if err != nil || len(v.wanted) == 0 {
+			return err
+		}
+		for _, w := range v.wanted {
+			if c.fetched[w], err = c.config.Definitions.FetchDefinition(c.r.Context(), c.tenant, w.id, w.version); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// defined names a definition.
+type defined struct{ id, version string }
+
+// definition by which something was scored; nil when it is not known, or wanted first.
+func (v *sight) definition(of defined) *instrument.Definition {
+	if d := v.config.Definitions.Definition(v.tenant, of.id, of.version); d != nil {
+		return d
+	}
+	d, fetched := v.fetched[of]
+	if !fetched && !slices.Contains(v.wanted, of) {
+		v.wanted = append(v.wanted, of)
+	}
+	return d
+}
+
+// once reads a record unless it was read before.
+func (v *sight) once(of ref.Resource) (record.Record, error) {
+	if rec, ok := v.records[of]; ok {
+		return rec, nil
+	}
+	rec, err := v.Record(of)
+	if err == nil {
+		v.records[of] = rec
+	}
+	return rec, err
+}
+
+// findDerived looks among the Observations derived from answered forms. Without a patient or an id it finds none, which
+// the search says.
+func findDerived(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
+	switch {
+	case len(c.ids) > 0:
+		return listed(func() ([]hit, error) { return v.derivedByID(c, patient) })
+	case patient != "":
+		return listed(func() ([]hit, error) { return v.derivedOf(c, patient) })
+	default:
+		return nil
+	}
+}
+
+func (v *sight) derivedByID(c *criteria, patient ref.Patient) ([]hit, error) {
+	var out []hit
+	for _, id := range c.ids[0] {
+		o, ok, err := v.derived(ref.Resource{Type: "Observation", ID: id})
+		if err != nil {
+			return nil, err
+		}
+		if !ok || patient != "" && o.Sheet.Patient != patient {
+			continue
+		}
+		h, err := v.derivedHit(c, o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// derivedOf are all of a patient. A form may have moved from or to another patient: then its history lies in both
+// episodes.
+func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
+	taken, err := v.TakenIn(ref.EpisodeOf(patient), fact.KindScores)
+	if err != nil {
+		return nil, err
+	}
+	var out []hit
+	for _, of := range bySource(taken) {
+		if last := of[len(of)-1]; last.Superseded || of[0].Source.Version > 1 {
+			if of, err = v.takenFrom(last.Source); err != nil {
+				return nil, err
+			}
+		}
+		history, err := v.history(of)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range history.Current() {
+			if o.Sheet.Patient != patient {
+				continue
+			}
+			h, err := v.derivedHit(c, o)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}
+
+// bySource parts facts that lie in the order of their sources.
+func bySource(taken []fact.Taken) [][]fact.Taken {
+	var out [][]fact.Taken
+	for len(taken) > 0 {
+		end := slices.IndexFunc(taken, func(f fact.Taken) bool { return f.Source.Unversioned() != taken[0].Source.Unversioned() })
+		if end < 0 {
+			end = len(taken)
+		}
+		out, taken = append(out, taken[:end]), taken[end:]
+	}
+	return out
+}
+
+// takenFrom are the scores ever taken from one resource.
+func (v *sight) takenFrom(source ref.Resource) ([]fact.Taken, error) {
+	name := source.Unversioned()
+	taken, err := v.TakenFrom(ref.SourceKey(v.tenant, name.String()))
+	return slices.DeleteFunc(taken, func(f fact.Taken) bool { return f.Source.Unversioned() != name || f.Scores == nil }), err
+}
+
+// derived is the derived Observation of an id, in one version or the newest. ok is false when there is none.
+func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
+	key, stem, part, ok := ref.SplitDerived(of.ID)
+	if !ok {
+		return o, false, nil
+	}
+	taken, err := v.TakenFrom(key)
+	if err != nil {
+		return o, false, err
+	}
+	taken = slices.DeleteFunc(taken, func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(v.tenant, f.Source) != stem })
+	history, err := v.history(taken)
+	if err != nil {
+		return o, false, err
+	}
+	o, ok = history.Find(part, of.Version)
+	return o, ok, nil
+}
+
+// history puts the scores ever taken from one form together.
+func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
+	var sheets []fhir.Past
+	for _, f := range taken {
+		s := &fhir.Sheet{
+			Fact: f.Fact, Definition: v.definition(defined{f.Scores.Instrument, f.Scores.Version}),
+			Patient: ref.Patient(f.Episode), Engine: v.config.Version, Stem: ref.Derived(v.tenant, f.Source),
+		}
+		var err error
+		if s.BornFrom, s.BornTo, err = v.birth(s.Patient); err != nil {
+			return fhir.History{}, err
+		}
+		sheets = append(sheets, fhir.Past{Sheet: s, Superseded: f.Superseded})
+	}
+	return fhir.NewHistory(sheets), nil
+}
+
+// birth of a patient, as far as it is known.
+func (v *sight) birth(p ref.Patient) (from, to time.Time, err error) {
+	if known, ok := v.born[p]; ok {
+		return known[0], known[1], nil
+	}
+	rec, err := v.Record(ref.Resource{Type: "Patient", ID: string(p)})
+	switch {
+	case err == nil:
+		from, to = fhir.Born(rec)
+	case fault.Of(err) != fault.NotFound:
+		return from, to, err
+	}
+	v.born[p] = [2]time.Time{from, to}
+	return from, to, nil
+}
+
+// answered fills in what the form itself says.
+func (v *sight) answered(s *fhir.Sheet) error {
+	if s.Answered.Status != "" {
+		return nil
+	}
+	rec, err := v.once(s.Fact.Source)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "read the form behind a score")
+	}
+	reader := fhir.Reader{Namer: v.config.Namer, Zone: v.config.Zone}
+	s.Answered, err = reader.Answered(rec)
+	return err
+}
+
+// derivedSize is about how large a derived Observation is, in bytes.
+const derivedSize = 3 << 10
+
+// derivedHit reads the form only where the criteria ask for what it alone says.
+func (v *sight) derivedHit(c *criteria, o fhir.Observed) (hit, error) {
+	h := hit{place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
+	if len(c.dates) > 0 || len(c.tokens["status"]) > 0 {
+		if err := v.answered(o.Sheet); err != nil {
+			return h, err
+		}
+	}
+	h.from, h.to = o.Sheet.Answered.From, o.Sheet.Answered.To
+	if h.from.IsZero() {
+		h.from, h.to = o.Sheet.Fact.At, o.Sheet.Fact.At.Add(time.Millisecond)
+	}
+	h.coded = func(param string) []string {
+		switch param {
+		case "code":
+			return o.Codes
+		case "category":
+			return o.Categories
+		default:
+			return []string{systemObservationStatus + "|" + o.Sheet.Status(o.Part, o.Standing)}
+		}
+	}
+	h.sources = func() []ref.Resource { return o.Sheet.Sources(o.Part) }
+	h.body = func() ([]byte, error) {
+		p, err := v.observedPage(o)
+		return p.body, err
+	}
+	return h, nil
+}
+
+// systemObservationStatus is FHIR's own.
+const systemObservationStatus = "http://hl7.org/fhir/observation-status"
+
+// observedPage renders a derived Observation.
+func (v *sight) observedPage(o fhir.Observed) (page, error) {
+	if err := v.answered(o.Sheet); err != nil {
+		return page{}, err
+	}
+	source := o.Sheet.Fact.Source
+	source.Version = o.Version
+	rec, err := v.once(source)
+	if err != nil {
+		return page{}, fault.Wrap(fault.Internal, err, "read the form behind a score")
+	}
+	body := o.Sheet.Observation(o.Part, fhir.Version{Number: o.Version, Standing: o.Standing, Updated: rec.Received})
+	return page{version: o.Version, updated: rec.Received, body: body}, nil
+}
+
+// derivedPage reads a derived Observation; false when the id is of none. The versions of one that is are numbered as
+// those of its form, and not each has one.
+func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
+	o, ok, err := v.derived(of.Unversioned())
+	if err != nil || !ok {
+		return page{}, false, err
+	}
+	if of.Version != 0 {
+		if o, ok, err = v.derived(of); err == nil && !ok {
+			err = unknownVersion()
+		}
+		if err != nil {
+			return page{}, true, err
+		}
+	}
+	p, err := v.observedPage(o)
+	return p, true, err
+}
+
+// patientsOf are the patients of what something may be derived from.
+func (v *sight) patientsOf(sources []ref.Resource) ([]ref.Patient, error) {
+	var out []ref.Patient
+	for _, of := range sources {
+		o, ok, err := v.derived(of)
+		if err != nil {
+			return nil, err
+		}
+		if ok && of.Type == "Observation" {
+			out = append(out, o.Sheet.Patient)
+			continue
+		}
+		rec, err := v.once(of)
+		switch {
+		case err == nil && rec.Patient != "":
+			out = append(out, rec.Patient)
+		case err != nil && fault.Of(err) != fault.NotFound:
+			return nil, err
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// observationHit enters what an Observation that was sent can be found by beside its codes. A copy of a derived one that
+// came back is not another one.
+func (v *sight) observationHit(h *hit, rec record.Record) {
+	root := func() tree.Node {
+		doc, err := tree.Parse(rec.Raw, tree.Limits{Bytes: len(rec.Raw) + 1})
+		if err != nil {
+			return tree.Node{} // cannot be: it was read before it was stored
+		}
+		return doc.Root()
+	}
+	h.coded = func(param string) []string {
+		switch param {
+		case "category":
+			return fhir.Categories(root())
+		case "status":
+			return []string{systemObservationStatus + "|" + root().Child("status").Text()}
+		default:
+			return rec.Codes
+		}
+	}
+	h.sources = func() []ref.Resource {
+		reader := fhir.Reader{Namer: v.config.Namer}
+		return reader.Sources(root(), rec.Source)
+	}
+	if _, ok, err := v.derived(ref.Resource{Type: "Observation", ID: rec.ID}); err == nil && ok {
+		h.hidden = true
+	}
+}

@@ -1,0 +1,61 @@
+package storetest
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
+)
+
+// Earlier is what a database of the first schema holds: a form that was corrected once and then withdrawn, and another.
+func Earlier() []fact.Taken {
+	first, second := scored("f", response("r1", 1, "p1", monday), 1), scored("f", response("r1", 2, "p1", monday), 2)
+	other := scored("g", response("r2", 1, "p1", monday), 3)
+	return []fact.Taken{
+		{Fact: first.Fact, Episode: "p1", Superseded: true},
+		{Fact: second.Fact, Episode: "p1", Superseded: true},
+		{Fact: other.Fact, Episode: "p1"},
+	}
+}
+
+// EarlierRows are the rows of Earlier in the table fact, by the names of EarlierColumns.
+func EarlierRows(t testing.TB) [][]any {
+	t.Helper()
+	var out [][]any
+	for _, f := range Earlier() {
+		data, err := json.Marshal(f.Fact)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := f.Source.Unversioned().String()
+		out = append(out, []any{
+			string(clinic), string(f.Episode), f.ID, source, f.Source.Version, ref.SourceKey(clinic, source), string(f.Kind),
+			f.At.UnixMicro(), f.Recorded.UnixMicro(), f.Superseded, data,
+		})
+	}
+	return out
+}
+
+// EarlierColumns of the table fact in the first schema.
+const EarlierColumns = "tenant, episode, id, source, version, source_key, kind, at_us, recorded_us, superseded, data"
+
+// Migrated checks that a database that held Earlier holds it still, and goes on.
+func Migrated(t testing.TB, s Store) {
+	t.Helper()
+	earlier := Earlier()
+	same(t, "what counts", facts(t, s, clinic, "p1")["p1"], []fact.Fact{earlier[2].Fact})
+	same(t, "what was ever taken", takenIn(t, s, "p1", fact.KindScores), earlier)
+	same(t, "what was taken from a form", takenFrom(t, s, clinic, earlier[0].Source), earlier[:2])
+	third := scored("f", response("r1", 3, "p1", monday.Add(time.Hour)), 4)
+	commit(t, s, clinic, &decision.Decision{Superseded: []ref.Resource{third.Source.Unversioned()}, Facts: []decision.Fact{third}})
+	same(t, "once it was corrected", len(takenFrom(t, s, clinic, third.Source)), 3)
+	if _, err := s.Update(t.Context(), clinic, func(tx store.Tx) error {
+		return tx.Commit(&decision.Decision{Facts: []decision.Fact{third}})
+	}); err == nil {
+		t.Error("a fact that is there already was taken")
+	}
+}
