@@ -71,13 +71,22 @@ func (co *course) bonds(d, more dice) team {
 	return t
 }
 
-// blur makes ratings as uncertain as those of the WAI-SR are said to be, and some ruptures shallow.
+// blur makes ratings as uncertain and people as different as those of the WAI-SR are said to be (a standard deviation of
+// 0.75 points of the mean, 0.2 of them error), and some ruptures shallow.
 func (t *team) blur(co *course, more dice) {
 	t.main.depth = more.between(0.6, 1.3)
 	if co.archetype == SteadyAtCeiling || co.archetype == Flaps {
 		return
 	}
+	own, begun := more.about(4.1, 0.65), t.main.base
 	for _, r := range []*rapport{&t.main, &t.other, &t.coordinator, &t.next} {
+		switch {
+		case co.archetype == WeakLink:
+		case r == &t.next:
+			r.base += t.main.base - begun
+		default:
+			r.base = max(2.6, min(4.9, own+more.about(0, 0.25)))
+		}
 		r.wobble = more.between(0.12, 0.25)
 		if co.archetype == Steady {
 			r.wobble = more.between(0.06, 0.14)
@@ -206,7 +215,11 @@ func markWAI(d dice, v *visit, dyad *rapport, off float64) {
 
 // markSRS puts a usual level a little above the cut of 36, and eight points to one point of the wai-sr mean.
 func (co *course) markSRS(d dice, v *visit, base float64) {
-	total := 38 + (base-4.2)*2 + 8*(v.mean-base)
+	spread := 2.0
+	if co.lifelike {
+		spread = 5 // a standard deviation of nearly 4 points of 40
+	}
+	total := 38 + (base-4.2)*spread + 8*(v.mean-base)
 	switch co.archetype {
 	case SteadyAtCeiling:
 		total = 40

@@ -42,8 +42,8 @@ type Clinic struct {
 	Start time.Time
 	// Cast says who takes which course: patient i takes Cast[i mod len]. Empty is the usual mixture.
 	Cast []Archetype
-	// Lifelike ratings wobble by as much as the error of measurement of the form (0.2 points of the WAI-SR mean), some
-	// ruptures are shallow, and what follows them is skipped and sent late like anything else. Otherwise, as in the demo,
+	// Lifelike people differ in their usual level, and their ratings wobble by as much as the error of measurement of the
+	// form (0.2 points of the WAI-SR mean); some ruptures are shallow, and what follows them is skipped and sent late like anything else. Otherwise, as in the demo,
 	// every course shows plainly what it is.
 	Lifelike bool
 }
