@@ -53,6 +53,7 @@ func placeOf(file, text string) string {
 // questionnaires compiles those of the folder. What is an error in them is refused with its line.
 func (l *loader) questionnaires(packs *instrument.Registry) {
 	sets := fhir.AnswerLists(packs.All())
+	l.lists = answerLists(packs.All())
 	l.sets = fhir.NewTerminology(sets, l.shared...).ValueSet
 	for _, a := range l.asked {
 		root := a.doc.Root()

@@ -50,6 +50,10 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 	if !ok {
 		return q
 	}
+	if doubts := c.contradictions(&d, q.form); len(doubts) > 0 && !c.scoresAnew(q.url) {
+		q.unmade = doubts
+		return q
+	}
 	made, problems := instrument.Make(d)
 	for _, p := range problems {
 		q.unmade = append(q.unmade, fault.Errorf("not-supported", "Questionnaire", "no instrument can be made of it: %s: %s", p.Place, p.Text))
@@ -60,6 +64,16 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 	}
 	q.def, q.unlaid = o.apply(made)
 	return q
+}
+
+// why is the first reason why it is no instrument, for a sentence; empty when there is none.
+func (q *questionnaire) why() string {
+	for _, issue := range slices.Concat(q.unmade, q.unlaid, q.issues) {
+		if issue.Severity == fault.Error {
+			return " (" + issue.Path + ": " + issue.Text + ")"
+		}
+	}
+	return ""
 }
 
 // told are all issues, as they are told of a Questionnaire that is kept whatever is wrong with it.

@@ -195,7 +195,7 @@ func (w *work) unknown(err error) {
 	switch {
 	case len(w.issues) > 0:
 	case w.q != nil:
-		w.warn("not-supported", pathQuestionnaire, "the Questionnaire has neither weights nor formulas that can be used: stored, not scored")
+		w.warn("not-supported", pathQuestionnaire, "the Questionnaire has neither weights nor formulas that can be used: stored, not scored%s", w.q.why())
 	default:
 		w.warn("not-found", pathQuestionnaire, "%s", textOf(err))
 	}

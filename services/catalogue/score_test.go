@@ -295,6 +295,32 @@ func TestLinkIdsAndAnswersOfTheWildAreRead(t *testing.T) {
 	}
 }
 
+// weighed is a form of one question with the words of the PHQ-9 and the weights given.
+func weighed(weights ...float64) string {
+	var options []string
+	for i, word := range []string{"Not at all", "Several days", "More than half the days", "Nearly every day"} {
+		options = append(options, fmt.Sprintf(`{"valueCoding":{"system":"http://x.example","code":"%d","display":%q,"extension":[
+			{"url":"http://hl7.org/fhir/StructureDefinition/itemWeight","valueDecimal":%v}]}}`, i, word, weights[i]))
+	}
+	return `{"resourceType":"Questionnaire","id":"q","status":"active","item":[{"linkId":"a","type":"choice","answerOption":[` + strings.Join(options, ",") + `]}]}`
+}
+
+func TestWeightsThatContradictAKnownListOfAnswersGiveNoScore(t *testing.T) {
+	s := library(t).Open("t")
+	for _, c := range []struct {
+		weights []float64
+		want    string
+	}{
+		{[]float64{0, 1, 2, 3}, "3"}, {[]float64{0, 1, 2, 4}, "nothing"}, {[]float64{3, 2, 1, 0}, "nothing"},
+	} {
+		body := strings.Replace(answered("#q", "completed", coded("a", "http://x.example", "3")), `"status"`, `"contained":[`+weighed(c.weights...)+`],"status"`, 1)
+		out := mustScore(t, s, "ehr", body)
+		if got := value(out, "total"); got != c.want || c.want == "nothing" && !says(out.Issues, fault.Warning, "but weigh") {
+			t.Errorf("%v: %s %v", c.weights, got, out.Issues)
+		}
+	}
+}
+
 func BenchmarkPHQ9(b *testing.B) {
 	raw, err := os.ReadFile("../fhir/tree/testdata/phq9.json")
 	if err != nil {

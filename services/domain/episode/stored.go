@@ -94,7 +94,7 @@ func trackMembers(c *coder, t *trend.Track) {
 	text(c, "code", &t.Code, keep)
 	whole(c, "count", &t.Count, keep)
 	c.flag("higherBetter", &t.HigherBetter)
-	c.flag("noDirection", &t.NoDirection)
+	c.flag("undirected", &t.NoDirection)
 	c.optional("reliable", &t.Reliable)
 	c.optional("important", &t.Important)
 	c.flag("bySe", &t.BySE)

@@ -68,7 +68,7 @@ func (u Unconfirmed) Any() bool { return u != Unconfirmed{} }
 type Yardstick struct {
 	// HigherBetter is the direction of the score, unless NoDirection says that nobody knows it.
 	HigherBetter bool `json:"higherBetter,omitempty"`
-	NoDirection  bool `json:"noDirection,omitempty"`
+	NoDirection  bool `json:"undirected,omitempty"`
 	// Reliable is the smallest difference beyond measurement error, Important the smallest that matters to patients,
 	// both in points; nil when not known.
 	Reliable  *float64 `json:"reliable,omitempty"`
