@@ -1,8 +1,10 @@
 package catalogue_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -346,6 +348,28 @@ func TestLintNamesTheFilesThatCanBeUsedAndEveryProblem(t *testing.T) {
 		t.Error(ok, err)
 	}
 	if _, err := catalogue.Lint("", filepath.Join(dir, "none")); fault.Of(err) != fault.Unavailable {
+		t.Error(err)
+	}
+}
+
+func TestTheExamplesOfTheReadmeLoad(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diary, err := os.ReadFile("testdata/clinic/sleep-diary.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
+	if len(blocks) < 2 {
+		t.Fatal("an overlay and a source map are meant to be shown", len(blocks))
+	}
+	folder := fstest.MapFS{"diary.json": {Data: diary}}
+	for i, block := range blocks {
+		folder[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: block[1]}
+	}
+	if _, err := catalogue.Load(folder); err != nil {
 		t.Error(err)
 	}
 }
