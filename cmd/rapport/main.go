@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
+	"regexp"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -141,9 +141,9 @@ func failed(s streams, err error) int {
 		fmt.Fprintln(s.err, "rapport:", usage)
 		return exitUsage
 	}
-	if f, ok := errors.AsType[*fault.Fault](err); ok && len(f.Issues) > 1 {
-		for _, issue := range f.Issues { // a folder or a file with several faults: a line for each
-			fmt.Fprintln(s.err, "rapport:", strings.TrimPrefix(issue.Path+": "+issue.Text, ": "))
+	if f, ok := errors.AsType[*fault.Fault](err); ok && len(f.Issues) > 1 && inFile.MatchString(f.Issues[0].Path) {
+		for _, issue := range f.Issues { // the faults of a folder: a line for each
+			fmt.Fprintf(s.err, "rapport: %s: %s\n", issue.Path, issue.Text)
 		}
 		return exitFailed
 	}
@@ -155,6 +155,9 @@ func failed(s streams, err error) int {
 	}
 	return exitFailed
 }
+
+// inFile is the place of an issue in a file.
+var inFile = regexp.MustCompile(`:\d+(:\d+)?$`)
 
 // errSaid is a failure that the command has already told of.
 var errSaid = errors.New("failed")
