@@ -111,10 +111,18 @@ func TestAStoredFormIsFoundByItsCanonicalAndByTheIdInItsSource(t *testing.T) {
 		source     ref.Source
 		name, want string
 	}{
-		{"ehr", "https://ehr.example/mood|1", "1+"}, {"ehr", "https://ehr.example/mood", "2+"}, {"ehr", "Questionnaire/q1", "1+"},
-		{"portal", "Questionnaire/q1", "7+"}, {"portal", "https://ehr.example/mood", "7+"}, {"portal", "https://ehr.example/mood|1", "1+"},
-		{"lab", "https://ehr.example/mood|7", "7+"}, {"lab", "Questionnaire/q1", ""}, {"ehr", "https://ehr.example/mood|3", ""},
-		{"ehr", "Questionnaire/q1|2", ""}, {"ehr", "https://ehr.example/fhir/Questionnaire/q1", ""}, {"ehr", "urn:nothing", ""},
+		{"ehr", "https://ehr.example/mood|1", "1+"},
+		{"ehr", "https://ehr.example/mood", "2+"},
+		{"ehr", "Questionnaire/q1", "1+"},
+		{"portal", "Questionnaire/q1", "7+"},
+		{"portal", "https://ehr.example/mood", "7+"},
+		{"portal", "https://ehr.example/mood|1", "1+"},
+		{"lab", "https://ehr.example/mood|7", "7+"},
+		{"lab", "Questionnaire/q1", ""},
+		{"ehr", "https://ehr.example/mood|3", ""},
+		{"ehr", "Questionnaire/q1|2", ""},
+		{"ehr", "https://ehr.example/fhir/Questionnaire/q1", ""},
+		{"ehr", "urn:nothing", ""},
 	} {
 		out := mustScore(t, l.Open("t"), c.source, answered(c.name, "completed", moodAnswers...))
 		got := ""
