@@ -3,6 +3,7 @@ package catalogue
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/form"
@@ -41,15 +42,31 @@ const (
 	climbing = 4
 )
 
+// These bound the time that the formulas of one form may take when they are tried out, and answering those of one
+// response. A form of a clinic takes a hundredth of it; nothing else keeps a page of nested loops from taking hours.
+const (
+	triedWithin    = 10 * time.Second
+	answeredWithin = 5 * time.Second
+)
+
+func tooSlow(path string) fault.Issue {
+	return fault.Warnf("too-costly", path, "the formulas take too long to evaluate: not scored by them")
+}
+
 // expressions compiles those of a Questionnaire, and finds out what each score rests on and how far it reaches. What is
 // wrong with them joins the issues of the Questionnaire.
 func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
-	ctx := context.Background() // compiled once and kept, whoever asked first
+	ctx, stop := context.WithTimeout(context.Background(), c.within) // compiled once and kept, whoever asked first
+	defer stop()
 	known := slices.Clone(c.terms)
 	for sibling := n.Parent().First(); sibling.Exists(); sibling = sibling.Next() {
 		known = append(known, slices.Clone(sibling.Raw())) // a Questionnaire contained in a response may share its value sets
 	}
 	of, err := path.Load(ctx, slices.Clone(n.Raw()), path.Options{Known: known})
+	if err != nil && ctx.Err() != nil {
+		q.issues = append(q.issues, tooSlow("Questionnaire"))
+		return formulas{broken: true}
+	}
 	if err != nil {
 		q.issues = append(q.issues, fault.IssuesOf(err)...)
 		return formulas{broken: true}
@@ -78,6 +95,10 @@ func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
 			one.bounded = one.bounded && err == nil
 		}
 		f.scores = append(f.scores, one)
+	}
+	if ctx.Err() != nil {
+		q.issues = append(q.issues, tooSlow("Questionnaire"))
+		return formulas{of: of, broken: true}
 	}
 	return f
 }
@@ -132,7 +153,9 @@ func (f formulas) enabled(ctx context.Context, doc *tree.Doc) func(linkID string
 	if f.of == nil || len(f.of.Conditions()) == 0 {
 		return nil
 	}
-	conditions, err := f.of.EnabledDoc(ctx, doc)
+	within, stop := context.WithTimeout(ctx, answeredWithin)
+	defer stop()
+	conditions, err := f.of.EnabledDoc(within, doc)
 	return func(linkID string) (bool, error) {
 		if err != nil {
 			return false, err
@@ -152,7 +175,12 @@ func (f formulas) compute(ctx context.Context, doc *tree.Doc, d *response.Draft)
 	if len(f.scores) == 0 {
 		return nil, nil
 	}
-	results, err := f.of.EvaluateDoc(ctx, doc)
+	within, stop := context.WithTimeout(ctx, answeredWithin)
+	defer stop()
+	results, err := f.of.EvaluateDoc(within, doc)
+	if within.Err() != nil && ctx.Err() == nil {
+		return nil, fault.New(fault.Unprocessable, tooSlow("QuestionnaireResponse"))
+	}
 	if err != nil {
 		return nil, err
 	}

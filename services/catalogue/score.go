@@ -46,7 +46,7 @@ const (
 // against its form, binding and scoring. It is the one way there. Errors: Unprocessable, with all issues, for a response
 // to one of our own forms or to an enforced one that breaks it; Unavailable when the store is away.
 func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
-	w := work{Shelf: s, Case: c, draft: *c.Reading.Draft}
+	w := work{Shelf: s, Case: c, draft: *c.Reading.Draft, sent: *c.Reading.Draft}
 	if w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire); w.mapped != nil {
 		w.draft.Variant = w.mapped.Variant
 	}
@@ -57,7 +57,7 @@ func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if w.def == nil {
-		return Outcome{Issues: w.issues}, nil
+		return w.unscored(), nil
 	}
 	return w.score(), nil
 }
@@ -66,7 +66,8 @@ func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 type work struct {
 	*Shelf
 	Case
-	draft response.Draft
+	// draft is what counts of the response, sent what came.
+	draft, sent response.Draft
 	// mapped is what the map of the source says of the questionnaire; nil for nothing.
 	mapped *feed
 	// def scores it, asked is the form it is held against; either may be nil.
@@ -280,6 +281,7 @@ func (w *work) score() Outcome {
 			w.issues = append(w.issues, issue)
 		}
 	}
+	w.doubt(&bound)
 	sheet := score.Score(w.def, bound)
 	sheet.Assumed = w.assumed
 	sheet = sheet.By(w.respondent())
