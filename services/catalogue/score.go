@@ -127,6 +127,9 @@ func (w *work) find(ctx context.Context) error {
 	if def == nil && w.q != nil {
 		w.def = w.q.def
 	}
+	if url, _, _ := strings.Cut(named, "|"); w.def == nil && w.q == nil && w.enforced[url] {
+		return fault.New(fault.Unprocessable, fault.Errorf("not-found", pathQuestionnaire, "%s", textOf(err)))
+	}
 	if w.q != nil {
 		w.asked, w.enforce = w.q.form, w.q.enforce
 		w.unreadable()
