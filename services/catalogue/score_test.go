@@ -2,6 +2,7 @@ package catalogue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -270,7 +271,8 @@ func TestAnEnforcedFormThatNamesNoPatientIsToldWhatElseIsWrong(t *testing.T) {
 	if len(told) < 3 || !says(told, fault.Error, "subject is missing") || !says(told, fault.Error, "none of the options") {
 		t.Error(told)
 	}
-	if other := fault.Newf(fault.Invalid, "structure", "no JSON"); s.Refuse(t.Context(), catalogue.Case{Reading: &reading}, other) != error(other) {
+	other := fault.Newf(fault.Invalid, "structure", "no JSON")
+	if got := s.Refuse(t.Context(), catalogue.Case{Reading: &reading}, other); !errors.Is(got, other) || len(fault.IssuesOf(got)) != 1 {
 		t.Error("another reason was changed")
 	}
 }
