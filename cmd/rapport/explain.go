@@ -126,7 +126,7 @@ func writeDyads(w io.Writer, dyads []*rapportv1.Dyad) {
 		for _, code := range slices.Sorted(maps.Keys(d.GetLast())) {
 			parts = append(parts, code+" "+decimal(d.GetLast()[code]))
 		}
-		fmt.Fprintf(w, "    %s\n", strings.Join(parts, ", "))
+		fmt.Fprintf(w, "    %s%s\n", strings.Join(parts, ", "), doubted(d.GetUnconfirmed()))
 		if d.Usual != nil && d.Change != nil {
 			fmt.Fprintf(w, "    usual level %s, change %+.2f", decimal(d.GetUsual()), d.GetChange())
 			if d.GetEvent() != "" && d.GetEvent() != "none" {
@@ -135,7 +135,7 @@ func writeDyads(w io.Writer, dyads []*rapportv1.Dyad) {
 			if d.GetRuptureOpen() {
 				fmt.Fprint(w, " (rupture open)")
 			}
-			fmt.Fprintln(w)
+			fmt.Fprintln(w, doubted(d.GetEventUnconfirmed()))
 		}
 	}
 }
@@ -244,7 +244,7 @@ func sheetNotes(sheet *rapportv1.ScoreSheet) string {
 
 func scoreWords(s *rapportv1.Score) string {
 	if s.Value == nil {
-		return "not scorable: " + s.GetNotScorable()
+		return "not scorable: " + s.GetNotScorable() + doubted(s.GetUnconfirmed())
 	}
 	text := fmt.Sprintf("%s of %s", decimal(s.GetValue()), rangeWords(s.GetMin(), s.GetMax()))
 	if s.Se != nil {

@@ -95,7 +95,7 @@ func (l *loader) shelve(packs *instrument.Registry, a *asked) {
 		return
 	}
 	l.forms[exact] = a.q
-	if current := l.forms[a.q.url]; current == nil || compareVersions(current.version, a.q.version) < 0 {
+	if current := l.forms[a.q.url]; current == nil || instrument.CompareVersions(current.version, a.q.version) < 0 {
 		l.forms[a.q.url] = a.q
 	}
 	if _, err := packs.Lookup(a.q.url); err == nil {

@@ -53,7 +53,7 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 	if !ok {
 		return q
 	}
-	if doubts := c.contradictions(&d, q.form); len(doubts) > 0 && !c.scoresAnew(q.url) {
+	if doubts := append(c.contradictions(&d, q.form), unweighed(&d, q.form)...); len(doubts) > 0 && !c.scoresAnew(q.url) {
 		q.unmade = doubts
 		return q
 	}
@@ -71,8 +71,8 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 
 // why is the first reason why it is no instrument, for a sentence; empty when there is none.
 func (q *questionnaire) why() string {
-	for _, issue := range slices.Concat(q.unmade, q.unlaid, q.issues) {
-		if issue.Severity == fault.Error {
+	for i, issue := range slices.Concat(q.unmade, q.unlaid, q.issues) {
+		if i < len(q.unmade) || issue.Severity == fault.Error {
 			return " (" + issue.Path + ": " + issue.Text + ")"
 		}
 	}

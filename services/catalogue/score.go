@@ -62,6 +62,23 @@ func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 	return w.score(), nil
 }
 
+// Refuse completes the reasons why the reading of a response was refused by those that its form has, where the answers
+// could be read: everything that is wrong is told at once. It returns err as it is where the form has nothing to say.
+func (s *Shelf) Refuse(ctx context.Context, c Case, err error) error {
+	if c.Reading.Draft == nil || fault.Of(err) != fault.Unprocessable {
+		return err
+	}
+	out, broken := s.Score(ctx, c)
+	switch {
+	case broken == nil:
+		return fault.New(fault.Unprocessable, append(fault.IssuesOf(err), out.Issues...)...)
+	case fault.Of(broken) == fault.Unprocessable:
+		return fault.New(fault.Unprocessable, append(fault.IssuesOf(err), fault.IssuesOf(broken)...)...)
+	default:
+		return err
+	}
+}
+
 // work is one response on its way.
 type work struct {
 	*Shelf
@@ -112,6 +129,9 @@ func (w *work) find(ctx context.Context) error {
 	w.def = def
 	if def == nil && w.q != nil {
 		w.def = w.q.def
+	}
+	if url, _, _ := strings.Cut(named, "|"); w.def == nil && w.q == nil && w.enforced[url] {
+		return fault.New(fault.Unprocessable, fault.Errorf("not-found", pathQuestionnaire, "%s", textOf(err)))
 	}
 	if w.q != nil {
 		w.asked, w.enforce = w.q.form, w.q.enforce

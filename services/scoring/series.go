@@ -19,6 +19,8 @@ type Rated struct {
 	Usual *float64
 	// Event as the detector names it.
 	Event alliance.Event
+	// Unconfirmed says that the event rests on something that no source that was read confirms.
+	Unconfirmed bool
 }
 
 // Series shows what the alliance detector makes of the ratings of one dyad, session by session; nil is a session that
@@ -49,7 +51,7 @@ func (s *Server) Series(id, code string, ratings []*float64) ([]Rated, *alliance
 		}
 		sheet, _ := fact.External(def, code, *rating, "")
 		dyad = dyad.Rate(session(n), sheet)
-		rated = append(rated, Rated{At: n + 1, Value: *rating, Usual: dyad.Chart.Usual, Event: dyad.Event})
+		rated = append(rated, Rated{n + 1, *rating, dyad.Chart.Usual, dyad.Event, dyad.Unconfirmed()})
 	}
 	return rated, dyad.Chart.Rupture, nil
 }

@@ -20,7 +20,11 @@ func Episode(s *episode.State) (*rapportv1.Episode, error) {
 	view := s.View()
 	out.View = string(view.Tier)
 	for _, r := range view.Reasons {
-		out.Reasons = append(out.Reasons, r.Text)
+		text := r.Text
+		if r.Unconfirmed {
+			text += " (unconfirmed)"
+		}
+		out.Reasons = append(out.Reasons, text)
 	}
 	for _, d := range s.Dyads {
 		out.Dyads = append(out.Dyads, dyad(d))
@@ -39,9 +43,11 @@ func dyad(d *alliance.Dyad) *rapportv1.Dyad {
 	out := &rapportv1.Dyad{
 		Clinician: string(d.Clinician), Rater: d.Rater, Instrument: d.Instrument, Sessions: int32(d.Sessions),
 		Last: map[string]float64{}, Usual: d.Chart.Usual, Event: string(d.Event), RuptureOpen: d.Chart.Open(), LastRated: stamp(d.Rated),
+		EventUnconfirmed: d.Unconfirmed(),
 	}
 	for _, t := range d.Tracks {
 		out.Last[t.Code] = t.Last.Value
+		out.Unconfirmed = out.Unconfirmed || t.Last.Unconfirmed
 	}
 	if change, ok := d.Change(); ok {
 		out.Change = &change

@@ -139,7 +139,7 @@ type Episode struct {
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// `steady`, `watch`, `discuss` or `act-now`.
 	View string `protobuf:"bytes,6,opt,name=view,proto3" json:"view,omitempty"`
-	// Why, heaviest first.
+	// Why, heaviest first; one that rests on what no source that was read confirms ends in `(unconfirmed)`.
 	Reasons []string `protobuf:"bytes,7,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// Alliance by clinician.
 	Dyads []*Dyad `protobuf:"bytes,8,rep,name=dyads,proto3" json:"dyads,omitempty"`
@@ -500,9 +500,14 @@ type Dyad struct {
 	// True while a rupture is open.
 	RuptureOpen bool `protobuf:"varint,9,opt,name=rupture_open,json=ruptureOpen,proto3" json:"rupture_open,omitempty"`
 	// When the last rating was given.
-	LastRated     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_rated,json=lastRated,proto3" json:"last_rated,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LastRated *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_rated,json=lastRated,proto3" json:"last_rated,omitempty"`
+	// True when one of the last scores rests on facts that no source that was read confirms.
+	Unconfirmed bool `protobuf:"varint,11,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// True when the error band by which the event is judged, or the rating it is judged from, is confirmed by no source
+	// that was read.
+	EventUnconfirmed bool `protobuf:"varint,12,opt,name=event_unconfirmed,json=eventUnconfirmed,proto3" json:"event_unconfirmed,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Dyad) Reset() {
@@ -603,6 +608,20 @@ func (x *Dyad) GetLastRated() *timestamppb.Timestamp {
 		return x.LastRated
 	}
 	return nil
+}
+
+func (x *Dyad) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
+func (x *Dyad) GetEventUnconfirmed() bool {
+	if x != nil {
+		return x.EventUnconfirmed
+	}
+	return false
 }
 
 // DistressPart is one named part of the distress profile.
@@ -1173,7 +1192,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\x04band\x18\x03 \x01(\tR\x04band\x12\x13\n" +
 	"\x02se\x18\x04 \x01(\x01H\x00R\x02se\x88\x01\x01\x12 \n" +
 	"\vunconfirmed\x18\x05 \x01(\bR\vunconfirmedB\x05\n" +
-	"\x03_se\"\xa0\x03\n" +
+	"\x03_se\"\xef\x03\n" +
 	"\x04Dyad\x12\x1c\n" +
 	"\tclinician\x18\x01 \x01(\tR\tclinician\x12\x14\n" +
 	"\x05rater\x18\x02 \x01(\tR\x05rater\x12\x1e\n" +
@@ -1188,7 +1207,9 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\frupture_open\x18\t \x01(\bR\vruptureOpen\x129\n" +
 	"\n" +
 	"last_rated\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tlastRated\x1a7\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tlastRated\x12 \n" +
+	"\vunconfirmed\x18\v \x01(\bR\vunconfirmed\x12+\n" +
+	"\x11event_unconfirmed\x18\f \x01(\bR\x10eventUnconfirmed\x1a7\n" +
 	"\tLastEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\b\n" +

@@ -59,10 +59,14 @@ func (d *Dyad) Change() (float64, bool) {
 	return t.Last.Value - *d.Chart.Usual, true
 }
 
-// Unconfirmed says that the rating which a detector watches, or its error band, is confirmed by no source that was read.
+// Unconfirmed says that what the last rating meant rests on something that no source that was read confirms: the rating
+// itself, the error band of the detector, or the step of a session form. It is false while nothing was compared.
 func (d *Dyad) Unconfirmed() bool {
+	if d.Event == Fell {
+		return true // of no step is there a source
+	}
 	t, _ := d.watched()
-	return t.Last.Unconfirmed || t.ReliableUnconfirmed
+	return d.Chart.Usual != nil && (t.Last.Unconfirmed || t.ReliableUnconfirmed)
 }
 
 // watched is the track of the score that a detector watches; false when none does.

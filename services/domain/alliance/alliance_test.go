@@ -3,6 +3,7 @@ package alliance
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -165,6 +166,28 @@ func TestAFallOfASessionFormIsANoteOnly(t *testing.T) {
 	}
 	if d.Chart.Rupture != nil {
 		t.Error("a session form opened a rupture")
+	}
+}
+
+func TestWhatARatingMeantIsUnconfirmedOnlyOnceItWasCompared(t *testing.T) {
+	compared := func(instrument, code string, values ...float64) (said []bool) {
+		d := &Dyad{Rater: "patient", Instrument: instrument}
+		for n, value := range values {
+			d = d.Rate(visit(n), &fact.Scores{Instrument: instrument, Version: "1", Scores: []fact.Score{
+				{Code: code, Value: &value, HigherBetter: true, ReliableUnconfirmed: true},
+			}})
+			said = append(said, d.Unconfirmed())
+		}
+		return said
+	}
+	for name, c := range map[string]struct{ got, want []bool }{
+		"an error band":            {compared("wai-sr", "total-mean", 4, 4, 4, 4), []bool{false, false, false, true}},
+		"a step of a session form": {compared("srs", "total", 38, 37.5, 36), []bool{false, false, true}},
+		"what nobody watches":      {compared("wai-srt", "total", 40, 40, 40, 10), []bool{false, false, false, false}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s: %v, want %v", name, c.got, c.want)
+		}
 	}
 }
 

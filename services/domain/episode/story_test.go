@@ -352,6 +352,24 @@ func TestTheFusedView(t *testing.T) {
 	}
 }
 
+func TestAReasonThatRestsOnAnUnconfirmedErrorBandSaysSo(t *testing.T) {
+	for _, unconfirmed := range []bool{true, false} {
+		var facts []fact.Fact
+		for n, mean := range []float64{4.2, 4.3, 4.2, 3.2} {
+			f := wai(float64(n), mean, "p")
+			f.Scores.Scores[1].ReliableUnconfirmed = unconfirmed
+			facts = append(facts, f)
+		}
+		reasons := tell(facts...).View().Reasons
+		if len(reasons) != 1 || reasons[0].Code != "rupture" || reasons[0].Unconfirmed != unconfirmed {
+			t.Errorf("%v: %+v", unconfirmed, reasons)
+		}
+	}
+	if reasons := tell(phq9(0, 10)).View().Reasons; len(reasons) != 1 || reasons[0].Unconfirmed {
+		t.Errorf("a confirmed score: %+v", reasons)
+	}
+}
+
 func TestTheTableIsInOrderOfWeight(t *testing.T) {
 	for i := 1; i < len(table); i++ {
 		if table[i].weight >= table[i-1].weight {
