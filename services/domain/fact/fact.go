@@ -22,6 +22,7 @@ const (
 	KindTeam         Kind = "team"
 	KindGoal         Kind = "goal"
 	KindMeasure      Kind = "measure"
+	KindRepair       Kind = "repair"
 	KindClock        Kind = "clock"
 )
 
@@ -45,6 +46,7 @@ type Fact struct {
 	Team         *Team         `json:"team,omitempty"`
 	Goal         *Goal         `json:"goal,omitempty"`
 	Measure      *Measure      `json:"measure,omitempty"`
+	Repair       *Repair       `json:"repair,omitempty"`
 	Clock        *Clock        `json:"clock,omitempty"`
 }
 
