@@ -358,6 +358,22 @@ func (d *Dyad) Leave(at time.Time, because string) *Dyad {
 	return &next
 }
 
+// Since is when the dyad was first rated; zero before.
+func (d *Dyad) Since() time.Time {
+	if len(d.Tracks) == 0 {
+		return time.Time{}
+	}
+	return d.Tracks[0].First.At
+}
+
+// HandedOver says whether this many ratings of a clinician who came after it broke stand for a change of therapist from
+// the other dyad, which is not rated any more.
+func (d *Dyad) HandedOver(from *Dyad) bool {
+	r := from.Open()
+	return r != nil && d.Sessions == HandoverRatings && d.Clinician != "" && from.Clinician != "" && d.Clinician != from.Clinician &&
+		d.Rater == from.Rater && d.Instrument == from.Instrument && d.Since().After(r.Onset) && d.Since().After(from.Rated)
+}
+
 // Record is the dyad after a clinician recorded something about its rupture: the open one, or the last one if that was
 // not repaired. False says that there is none.
 func (d *Dyad) Record(key fact.Key, told *fact.Repair) (*Dyad, bool) {

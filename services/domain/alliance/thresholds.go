@@ -149,6 +149,6 @@ const (
 	maxFacts = 4
 )
 
-// handoverRatings of a clinician who is new since an open rupture, and none of the one it is with, are a change of
+// HandoverRatings of a clinician who is new since an open rupture, and none of the one it is with, are a change of
 // therapist.
-const handoverRatings = 3
+const HandoverRatings = 3

@@ -1,6 +1,7 @@
 package alliance
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -17,6 +18,8 @@ type Bad struct {
 	Usual float64 `json:"usual"`
 	// Kept is the completion of home exercise up to then, in %; nil when not known.
 	Kept *float64 `json:"kept,omitempty"`
+	// Seen are the facts of visits missed since, oldest first, at most two.
+	Seen []string `json:"seen,omitempty"`
 }
 
 // Until is the moment from which behaviour is no longer laid to the session.
@@ -68,15 +71,26 @@ func (d *Dyad) Keep(percent float64) *Dyad {
 	return &next
 }
 
-// DrawBack opens a rupture told by behaviour after the bad session: Behavioural or NonResponse, by these facts.
-func (d *Dyad) DrawBack(at time.Time, kind Event, facts ...string) *Dyad {
-	next := *d
+// Note remembers the fact of a visit missed after a bad session.
+func (d *Dyad) Note(fact string) *Dyad {
+	if d.Bad == nil {
+		return d
+	}
+	next, bad := *d, *d.Bad
+	bad.Seen = tail(append(slices.Clip(bad.Seen), fact), MissedVisits)
+	next.Bad = &bad
+	return &next
+}
+
+// DrawBack opens a rupture told by behaviour after the bad session: Behavioural or NonResponse.
+func (d *Dyad) DrawBack(at time.Time, kind Event) *Dyad {
 	if d.Bad == nil || d.Open() != nil {
 		return d
 	}
+	next := *d
 	next.Other = &Rupture{
 		Kind: kind, Status: Open, Score: d.Bad.Score, Onset: at, Value: d.Bad.Value, Usual: d.Bad.Usual,
-		Facts: tail(append([]string{d.Bad.Fact}, facts...), maxFacts), Session: d.Sessions,
+		Facts: append([]string{d.Bad.Fact}, d.Bad.Seen...), Session: d.Sessions,
 	}
 	next.Bad = nil
 	return &next

@@ -36,7 +36,7 @@ func read(t interface{ Fatal(...any) }, raw string) *State {
 func drawFact(t *rapid.T) fact.Fact {
 	day := float64(rapid.IntRange(0, 24*90).Draw(t, "hour")) / 24
 	var f fact.Fact
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 13).Draw(t, "kind") {
 	case 0, 1:
 		f = phq9(day, float64(rapid.IntRange(0, 27).Draw(t, "total")), float64(rapid.IntRange(-1, 3).Draw(t, "item9")))
 	case 2, 3:
@@ -62,10 +62,39 @@ func drawFact(t *rapid.T) fact.Fact {
 		if rapid.Bool().Draw(t, "booked") {
 			f.Visit.Due = on(day + 20)
 		}
+	case 9:
+		f = drawParts(t, day)
+	case 10:
+		f = scored(day, "srs", "alliance", points("total", float64(rapid.IntRange(20, 40).Draw(t, "srs")), rapid.SampledFrom([]string{"discuss", "ok"}).Draw(t, "band"), true, 7.48))
+		f.Scores.Clinician = drawClinician(t)
+	case 11:
+		f = mended(day, rapid.SampledFrom([]string{fact.RepairAcknowledged, fact.RepairAttempted}).Draw(t, "step"), drawClinician(t), "invited-feedback", "unknown")
+	case 12:
+		f = cared(day, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "team"), true)
+		for range rapid.IntRange(0, 2).Draw(t, "members") {
+			f.Team.Members = append(f.Team.Members, fact.Member{Clinician: drawClinician(t), Roles: rapid.SampledFrom([][]string{nil, {"pt"}, {"ot"}}).Draw(t, "roles")})
+		}
 	default:
 		f = clock(day)
 	}
 	f.ID = fmt.Sprintf("%s-%d", f.Kind, rapid.IntRange(0, 1_000_000).Draw(t, "id"))
+	return f
+}
+
+func drawClinician(t *rapid.T) ref.Clinician {
+	return rapid.SampledFrom([]ref.Clinician{"", "Practitioner/a", "Practitioner/b"}).Draw(t, "clinician")
+}
+
+// drawParts is a rating with its parts, by anybody, that tends to lie near 16 but for one part.
+func drawParts(t *rapid.T, day float64) fact.Fact {
+	part := func(name string) float64 {
+		return float64(rapid.SampledFrom([]int{16, 16, 16, 17, 15, 9}).Draw(t, name))
+	}
+	f := rated(day, drawClinician(t), part("task"), part("bond"), part("goal"))
+	f.Scores.Respondent = rapid.SampledFrom([]string{patient, patient, "clinician", "care-partner"}).Draw(t, "rater")
+	if f.Scores.Respondent == "clinician" && rapid.Bool().Draw(t, "own form") {
+		f.Scores.Instrument = "wai-srt"
+	}
 	return f
 }
 
@@ -153,11 +182,17 @@ func TestTheClockAlwaysMovesTheDeadline(t *testing.T) {
 			if !b.state.Deadline.IsZero() && !b.state.Deadline.After(due) {
 				t.Fatalf("after the deadline %v comes %v", due, b.state.Deadline)
 			}
-			if before.Silent() == b.state.Silent() && before.Programme.Closed == b.state.Programme.Closed {
+			if before.Silent() == b.state.Silent() && before.Programme.Closed == b.state.Programme.Closed && drawn(&before) == drawn(b.state) {
 				t.Fatalf("nothing changed at the deadline %v", due)
 			}
 		}
 	})
+}
+
+// drawn counts the dyads in which the patient draws back.
+func drawn(s *State) float64 {
+	n, _ := drawnBack(s)
+	return n
 }
 
 func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
