@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
@@ -233,6 +234,9 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		for w := range 100 {
 			team.Team.Within = append(team.Team.Within, ref.CareTeam(id("w", w)))
 		}
+		for m := range 100 {
+			team.Team.Members = append(team.Team.Members, fact.Member{Clinician: ref.Clinician(id("m", m)), Roles: []string{id("r", 1), id("r", 2), id("r", 3), id("r", 4), id("r", 5)}})
+		}
 		rx := prescribed(day, 1, "active")
 		rx.Prescription.ID = id("r", n)
 		for _, f := range []fact.Fact{
@@ -244,11 +248,36 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 			s = Fold(s, f)
 		}
 	}
+	s = unhappy(s, id)
 	size := len(stored(t, s))
 	t.Logf("the largest state is %d bytes", size)
 	if size > maxBytes {
 		t.Errorf("%d bytes, bound %d", size, maxBytes)
 	}
+}
+
+// unhappy breaks the alliance with as many clinicians as are remembered, again and again, and nobody mends it: every list
+// of every dyad is filled.
+func unhappy(s *State, id func(string, int) string) *State {
+	codes := func(of alliance.Codes) (all []string) {
+		for _, c := range of {
+			all = append(all, c.Code)
+		}
+		return all
+	}
+	day := 1000.0
+	for round := range 3 * 8 {
+		for n := range maxDyads {
+			day += 0.01
+			low := []float64{16, 16, 17, 6, 7, 6, 7, 15}[round%8]
+			rating := rated(day, ref.Clinician(id("Practitioner/", n)), low, low, low)
+			repair := mended(day+0.005, fact.RepairAttempted, rating.Scores.Clinician)
+			repair.Repair.Enhancers, repair.Repair.Eroders = codes(alliance.Enhancers), codes(alliance.Eroders)
+			rating.ID, repair.ID = id("f", n), id("g", n)
+			s = Fold(Fold(s, rating), repair)
+		}
+	}
+	return s
 }
 
 // maxBytes is what the comment on the bounds promises.
