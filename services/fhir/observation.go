@@ -17,7 +17,8 @@ const (
 	activityPanel     = activity + "|PAPanel"
 )
 
-// observation reads an Observation: a log of home exercise, a ready-made score, or a plain measure.
+// observation reads an Observation: a log of home exercise, a ready-made score, what a clinician did about the alliance, or
+// a plain measure.
 func (w *work) observation() {
 	w.subject(w.root.Child("subject"))
 	w.concept(w.root.Child("code"))
@@ -46,6 +47,9 @@ func (w *work) observationFacts(at time.Time) {
 		return
 	}
 	codes := tokens(w.root.Child("code"))
+	if w.repair(at, codes) {
+		return
+	}
 	plan := w.basedOn()
 	for _, code := range codes {
 		switch {
