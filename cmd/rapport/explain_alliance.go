@@ -83,7 +83,7 @@ func ruptureWords(r *rapportv1.Rupture) string {
 		steps = append(steps, "acknowledged "+lapse(s))
 	}
 	for _, a := range r.GetAttempts() {
-		steps = append(steps, "repair attempted "+lapse(a.GetStep())+codes(" with ", a.GetEnhancers())+codes(", worn down by ", a.GetEroders()))
+		steps = append(steps, "repair attempted "+lapse(a.GetStep())+named(" with ", a.GetEnhancers())+named(", worn down by ", a.GetEroders()))
 	}
 	switch {
 	case r.GetEnded() == nil:
@@ -96,7 +96,7 @@ func ruptureWords(r *rapportv1.Rupture) string {
 	return text + "; " + strings.Join(steps, "; ")
 }
 
-func codes(before string, all []string) string {
+func named(before string, all []string) string {
 	if len(all) == 0 {
 		return ""
 	}
@@ -139,7 +139,13 @@ func writeTeam(w io.Writer, team []*rapportv1.TeamLink) {
 }
 
 func trendWord(trend string) string {
-	return map[string]string{"improved": "rising", "deteriorated": "falling"}[trend] + map[string]string{"unchanged": "steady"}[trend]
+	switch trend {
+	case "improved":
+		return "rising"
+	case "deteriorated":
+		return "falling"
+	}
+	return "steady"
 }
 
 func writeGaps(w io.Writer, gaps []*rapportv1.AllianceGap) {
