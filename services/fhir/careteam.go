@@ -38,7 +38,9 @@ func (w *work) activeTeam(from, to time.Time) {
 	}
 	switch {
 	case to.IsZero() || !at.IsZero() && at.Before(to):
-		w.add("", at, fact.Fact{Kind: fact.KindTeam, Team: w.team(true)})
+		t := w.team(true)
+		t.Until = to
+		w.add("", at, fact.Fact{Kind: fact.KindTeam, Team: t})
 	case at.IsZero():
 		w.unused(w.root.Child("period"), "neither period.start nor meta.lastUpdated says since when: only the end of the period is used")
 	}
@@ -100,6 +102,13 @@ func (w *work) participant(t *fact.Team, n tree.Node, places map[ref.Clinician]i
 		}
 		return
 	}
+	from, until := period(n.Child("period"), w.zone)
+	if to := w.reference(member, ""); to.typ == "RelatedPerson" {
+		if person := to.String(); person != "" && len(t.Partners) < fact.MaxPeople {
+			t.Partners = append(t.Partners, fact.Partner{Person: person, Roles: roles(n.Child("role")), From: from, Until: until})
+		}
+		return
+	}
 	c := w.clinician(member, "")
 	if c == "" {
 		return
@@ -108,13 +117,47 @@ func (w *work) participant(t *fact.Team, n tree.Node, places map[ref.Clinician]i
 	if !known {
 		place = len(t.Members)
 		places[c] = place
-		t.Members = append(t.Members, fact.Member{Clinician: c})
+		t.Members = append(t.Members, fact.Member{Clinician: c, From: from, Until: until})
+	}
+	m := &t.Members[place]
+	if known { // a member twice is one for as long as either entry says
+		m.From, m.Until = earliest(m.From, from), latestEnd(m.Until, until)
+	}
+	if behalf := w.onBehalfOf(n.Child("onBehalfOf")); behalf != "" {
+		m.OnBehalfOf = behalf
 	}
 	for _, role := range roles(n.Child("role")) {
-		if !slices.Contains(t.Members[place].Roles, role) {
-			t.Members[place].Roles = append(t.Members[place].Roles, role)
+		if !slices.Contains(m.Roles, role) {
+			m.Roles = append(m.Roles, role)
 		}
 	}
+}
+
+// onBehalfOf is whom a member stands for.
+func (w *work) onBehalfOf(n tree.Node) string {
+	if to := w.reference(n, "Organization"); to.typ == "Organization" || to.typ == "CareTeam" {
+		return to.String()
+	}
+	return ""
+}
+
+// earliest of two beginnings, of which zero is open.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || b.IsZero() {
+		return time.Time{}
+	}
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// latestEnd of two ends, of which zero is open.
+func latestEnd(a, b time.Time) time.Time {
+	if a.IsZero() || b.IsZero() {
+		return time.Time{}
+	}
+	return later(a, b)
 }
 
 // roles are the codings of the roles; a role that is only text gives its words in kebab case.

@@ -21,6 +21,19 @@ const (
 	adherenceSystem = Canonical + "/CodeSystem/adherence"
 	// ratedClinician names the clinician an alliance rating is about.
 	ratedClinician = Canonical + "/StructureDefinition/rated-clinician"
+	// pauseSystem is our own code system of reasons for a pause, and pauseReason the extension that gives one: on an
+	// EpisodeOfCare or one of its statusHistory entries, on a ServiceRequest.
+	pauseSystem = Canonical + "/CodeSystem/pause-reason"
+	pauseReason = Canonical + "/StructureDefinition/pause-reason"
+	// statusDate is the extension that says since when a resource has its status, where R4 has no element for it.
+	statusDate = Canonical + "/StructureDefinition/status-date"
+	// exerciseDose is the extension that gives the dose of one exercise of a session: exercise, sets, repetitions, minutes.
+	exerciseDose = Canonical + "/StructureDefinition/exercise-dose"
+	// restPeriod is the extension that gives a stretch in which nothing is asked for.
+	restPeriod = Canonical + "/StructureDefinition/rest-period"
+	// cancellationDate and virtualService are elements of later releases as extensions.
+	cancellationDate = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.cancellationDate"
+	virtualService   = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"
 	// itemCode carries the code of an answered item.
 	itemCode = Canonical + "/StructureDefinition/item-code"
 )

@@ -83,8 +83,8 @@ func TestSchemaMatchesTheStructureDefinitions(t *testing.T) {
 
 // schemaTypes are the types whose structure is checked.
 var schemaTypes = []string{
-	"Appointment", "Bundle", "CareTeam", "Encounter", "Goal", "Observation", "Patient", "Practitioner", "PractitionerRole",
-	"Questionnaire", "QuestionnaireResponse", "RelatedPerson", "ServiceRequest",
+	"Appointment", "Bundle", "CareTeam", "Encounter", "EpisodeOfCare", "Goal", "Observation", "Patient", "Practitioner",
+	"PractitionerRole", "Questionnaire", "QuestionnaireResponse", "RelatedPerson", "ServiceRequest",
 }
 
 const schemaHead = `# The structure of FHIR R4 (4.0.1): per type its elements; ! required, * repeating, | choice of types,

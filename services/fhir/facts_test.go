@@ -57,10 +57,11 @@ func TestObservationsBecomeExerciseScoresOrMeasures(t *testing.T) {
 		{"sessions in words", session + `,"valueString":"many"}`, "", "warning not-supported Observation.valueString"},
 		{"minutes of a prescribed activity", minutes + `,"basedOn":[{"reference":"urn:uuid:rx"}],"valueQuantity":{"value":30,"code":"min"}}`, at + `exercise  {"done":1,"minutes":30,"prescription":"ServiceRequest/rx"}`, ""},
 		{"no minutes of a prescribed activity", minutes + `,"basedOn":[{"reference":"ServiceRequest/rx"}],"valueQuantity":{"value":0,"code":"min"}}`, at + `exercise  {"done":0,"prescription":"ServiceRequest/rx"}`, ""},
-		{"hours of a prescribed activity", minutes + `,"basedOn":[{"reference":"ServiceRequest/rx"}],"valueQuantity":{"value":1,"code":"h"}}`, "", "warning not-supported Observation.valueQuantity"},
+		{"hours of a prescribed activity", minutes + `,"basedOn":[{"reference":"ServiceRequest/rx"}],"valueQuantity":{"value":1,"code":"h"}}`, at + `exercise  {"done":1,"minutes":60,"prescription":"ServiceRequest/rx"}`, ""},
+		{"kilometres of a prescribed activity", minutes + `,"basedOn":[{"reference":"ServiceRequest/rx"}],"valueQuantity":{"value":1,"code":"km"}}`, "", "warning not-supported Observation.valueQuantity"},
 		{"minutes that nobody prescribed", minutes + `,"valueQuantity":{"value":30,"code":"min"}}`, at + `measure  {"code":"http://loinc.org|55411-3","unit":"min","value":30}`, ""},
 		{"the kind of a prescribed activity", `"code":{"coding":[{"system":"http://loinc.org","code":"73985-4"}]},"basedOn":[{"reference":"ServiceRequest/rx"}],"valueCodeableConcept":{"text":"running"}}`, "", "information informational Observation"},
-		{"adherence in percent", `"code":{"coding":[{"system":"` + ours + `","code":"hep-adherence-percent"}]},"valueQuantity":{"value":71.4,"code":"%"}}`, at + `measure  {"code":"` + ours + `|hep-adherence-percent","unit":"%","value":71.4}`, ""},
+		{"adherence in percent", `"code":{"coding":[{"system":"` + ours + `","code":"hep-adherence-percent"}]},"valueQuantity":{"value":71.4,"code":"%"}}`, at + `exercise  {"done":0,"percent":71.4}`, ""},
 		{"a plain measure", other + `,"valueQuantity":{"value":7,"unit":"points"}}`, at + `measure  {"code":"urn:x|pain","unit":"points","value":7}`, ""},
 		{"a number in words", other + `,"valueString":"seven"}`, "", "information informational Observation.valueString"},
 		{"a number in letters that Go would read", other + `,"valueString":"0x10"}`, "", "information informational Observation.valueString"},
@@ -281,10 +282,21 @@ func TestOnlyExerciseIsAPrescription(t *testing.T) {
 
 func TestVisitsAreAttendedMissedOrCancelled(t *testing.T) {
 	const (
-		head = `{"resourceType":"Appointment","id":"a","start":"2026-02-03T10:00:00Z","end":"2026-02-03T10:30:00Z",`
-		who  = `"participant":[{"actor":{"reference":"Location/l"},"status":"accepted"},{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Practitioner/no"},"status":"declined"},{"actor":{"reference":"Practitioner/pt"},"status":"accepted"}],`
-		seen = `2026-02-03T10:00:00Z visit  {"clinician":"Practitioner/pt","id":"Appointment/a","status":"`
+		head   = `{"resourceType":"Appointment","id":"a","start":"2026-02-03T10:00:00Z","end":"2026-02-03T10:30:00Z",`
+		who    = `"participant":[{"actor":{"reference":"Location/l"},"status":"accepted"},{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Practitioner/no"},"status":"declined"},{"actor":{"reference":"Practitioner/pt"},"status":"accepted"}],`
+		seen   = `2026-02-03T10:00:00Z visit  {"clinician":"Practitioner/pt","id":"Appointment/a","status":"`
+		seenAt = `2026-02-03T10:00:00Z visit  {`
+		unsaid = "information informational Appointment"
+		why    = `"reason":"http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason|`
 	)
+	when := func(t string) string { return `"meta":{"lastUpdated":"` + t + `"},` }
+	off := func(t string) string { return seenAt + `"cancelled":"` + t + `",` }
+	because := func(code string) string {
+		return seenAt + `"clinician":"Practitioner/pt","id":"Appointment/a",` + why + code + `","status":"`
+	}
+	late := func(code string) string {
+		return `"clinician":"Practitioner/pt","id":"Appointment/a","late":true,` + why + code + `","status":"`
+	}
 	reason := func(code string) string {
 		return `"cancelationReason":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/appointment-cancellation-reason","code":"` + code + `"}]},`
 	}
@@ -294,14 +306,22 @@ func TestVisitsAreAttendedMissedOrCancelled(t *testing.T) {
 		{"checked in", who + `"status":"checked-in"}`, seen + `attended"}`, ""},
 		{"not shown", who + `"status":"noshow"}`, seen + `missed"}`, ""},
 		{"booked", who + `"status":"booked"}`, seen + `planned"}`, ""},
-		{"cancelled by the patient", who + reason("pat-crs") + `"status":"cancelled"}`, seen + `cancelled-patient"}`, ""},
-		{"cancelled by the provider", who + reason("prov-pers") + `"status":"cancelled"}`, seen + `cancelled-clinic"}`, ""},
-		{"cancelled by the weather", who + reason("oth-weath") + `"status":"cancelled"}`, seen + `cancelled-clinic"}`, ""},
+		{"cancelled by the patient, nobody knows when", who + reason("pat-crs") + `"status":"cancelled"}`, because("pat-crs") + `cancelled-patient"}`, unsaid},
+		{"cancelled by the patient two days before", when("2026-02-01T10:00:00Z") + who + reason("pat-crs") + `"status":"cancelled"}`, off("2026-02-01T10:00:00Z") + because("pat-crs")[len(seenAt):] + `cancelled-patient"}`, ""},
+		{"cancelled by the patient a day before", when("2026-02-02T10:00:00Z") + who + reason("pat") + `"status":"cancelled"}`, off("2026-02-02T10:00:00Z") + because("pat")[len(seenAt):] + `cancelled-patient"}`, ""},
+		{"cancelled late by the patient", when("2026-02-02T10:00:01Z") + who + reason("pat") + `"status":"cancelled"}`, off("2026-02-02T10:00:01Z") + late("pat") + `cancelled-patient"}`, ""},
+		{"cancelled by the patient, changed after the visit", when("2026-03-02T10:00:01Z") + who + reason("pat") + `"status":"cancelled"}`, because("pat") + `cancelled-patient"}`, unsaid},
+		{"cancelled late as an extension says, changed after the visit", when("2026-03-02T10:00:01Z") + `"extension":[{"url":"http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.cancellationDate","valueDateTime":"2026-02-03T08:00:00Z"}],` + who + reason("pat") + `"status":"cancelled"}`, off("2026-02-03T08:00:00Z") + late("pat") + `cancelled-patient"}`, ""},
+		{"cancelled late by the clinic", when("2026-02-03T09:00:00Z") + who + reason("prov") + `"status":"cancelled"}`, off("2026-02-03T09:00:00Z") + because("prov")[len(seenAt):] + `cancelled-clinic"}`, ""},
+		{"the patient has died", who + reason("pat-dec") + `"status":"cancelled"}`, because("pat-dec") + `cancelled-clinic"}`, ""},
+		{"cancelled by the provider", who + reason("prov-pers") + `"status":"cancelled"}`, because("prov-pers") + `cancelled-clinic"}`, ""},
+		{"cancelled by the weather", who + reason("oth-weath") + `"status":"cancelled"}`, because("oth-weath") + `cancelled-clinic"}`, ""},
+		{"joint", `"extension":[{"url":"http://hl7.org/fhir/5.0/StructureDefinition/extension-Appointment.virtualService"}],"participant":[{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Practitioner/pt"},"status":"accepted"},{"actor":{"reference":"Practitioner/psy"},"status":"accepted"},{"actor":{"reference":"Practitioner/pt"},"status":"accepted"}],"status":"fulfilled"}`, `2026-02-03T10:00:00Z visit  {"clinician":"Practitioner/pt","clinicians":["Practitioner/pt","Practitioner/psy"],"id":"Appointment/a","status":"attended","virtual":true}`, ""},
 		{"cancelled for no reason", who + `"status":"cancelled"}`, seen + `cancelled-clinic"}`, "information informational Appointment"},
 		{"proposed", who + `"status":"proposed"}`, "", "information informational Appointment.status"},
 		{"entered in error", who + `"status":"entered-in-error"}`, "", "information informational Appointment.status"},
-		{"declined by the patient", `"participant":[{"actor":{"reference":"Patient/1"},"status":"declined"}],"status":"booked"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"cancelled-patient"}`, ""},
-		{"cancelled, the patient declined", `"participant":[{"actor":{"reference":"Patient/1"},"status":"declined"}],"status":"cancelled"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"cancelled-patient"}`, ""},
+		{"declined by the patient", `"participant":[{"actor":{"reference":"Patient/1"},"status":"declined"}],"status":"booked"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"cancelled-patient"}`, unsaid},
+		{"cancelled, the patient declined", `"participant":[{"actor":{"reference":"Patient/1"},"status":"declined"}],"status":"cancelled"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"cancelled-patient"}`, unsaid},
 		{"no patient", `"participant":[{"actor":{"reference":"Practitioner/pt"},"status":"accepted"}],"status":"booked"}`, "", "information informational Appointment.participant"},
 		{"a group", `"participant":[{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Patient/2"},"status":"accepted"}],"status":"booked"}`, "", "information informational Appointment.participant"},
 	} {
@@ -314,15 +334,17 @@ func TestVisitsAreAttendedMissedOrCancelled(t *testing.T) {
 }
 
 func TestEncountersAreVisits(t *testing.T) {
-	const head = `{"resourceType":"Encounter","id":"e","class":{"code":"AMB"},"subject":{"reference":"Patient/1"},"period":{"start":"2026-02-03T10:00:00Z","end":"2026-02-03T10:30:00Z"},`
+	const head = `{"resourceType":"Encounter","id":"e","subject":{"reference":"Patient/1"},"period":{"start":"2026-02-03T10:00:00Z","end":"2026-02-03T10:30:00Z"},`
 	for _, s := range []story{
 		{
-			"finished", `"status":"finished","appointment":[{"reference":"Appointment/a"}],"participant":[{"individual":{"reference":"Practitioner/x"}},{"individual":{"reference":"Practitioner/att"},"type":[{"coding":[{"code":"ATND"}]}]},{"individual":{"reference":"PractitionerRole/pt"},"type":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ParticipationType","code":"PPRF"}]}]},{"individual":{"reference":"RelatedPerson/r"},"type":[{"coding":[{"code":"PPRF"}]}]}]}`,
-			`2026-02-03T10:00:00Z visit  {"appointment":"Appointment/a","clinician":"PractitionerRole/pt","id":"Encounter/e","status":"attended"}`, "",
+			"finished", `"class":{"code":"AMB"},"status":"finished","appointment":[{"reference":"Appointment/a"}],"participant":[{"individual":{"reference":"Practitioner/x"}},{"individual":{"reference":"Practitioner/att"},"type":[{"coding":[{"code":"ATND"}]}]},{"individual":{"reference":"PractitionerRole/pt"},"type":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ParticipationType","code":"PPRF"}]}]},{"individual":{"reference":"RelatedPerson/r"},"type":[{"coding":[{"code":"PPRF"}]}]}]}`,
+			`2026-02-03T10:00:00Z visit  {"appointment":"Appointment/a","clinician":"PractitionerRole/pt","clinicians":["PractitionerRole/pt","Practitioner/att","Practitioner/x"],"id":"Encounter/e","minutes":30,"status":"attended"}`, "",
 		},
-		{"planned", `"status":"planned"}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","status":"planned"}`, ""},
-		{"cancelled", `"status":"cancelled"}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","status":"cancelled-clinic"}`, "information informational Encounter.status"},
-		{"entered in error", `"status":"entered-in-error"}`, "", "information informational Encounter.status"},
+		{"by video", `"length":{"value":20,"code":"min"},"status":"finished","class":{"code":"VR"}}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","minutes":20,"status":"attended","virtual":true}`, ""},
+		{"cancelled, with an appointment that says why", `"class":{"code":"AMB"},"status":"cancelled","appointment":[{"reference":"Appointment/a"}]}`, "", "information informational Encounter.appointment"},
+		{"planned", `"class":{"code":"AMB"},"status":"planned"}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","status":"planned"}`, ""},
+		{"cancelled", `"class":{"code":"AMB"},"status":"cancelled"}`, `2026-02-03T10:00:00Z visit  {"id":"Encounter/e","status":"cancelled-clinic"}`, "information informational Encounter.status"},
+		{"entered in error", `"class":{"code":"AMB"},"status":"entered-in-error"}`, "", "information informational Encounter.status"},
 	} {
 		s.run(t, head)
 	}
@@ -348,7 +370,7 @@ func TestCareTeamsSayWhoCaresFromWhenOn(t *testing.T) {
 	for _, s := range []story{
 		{"active", `"meta":{"lastUpdated":"2026-02-01T00:00:00Z"},"status":"active","period":{"start":"2026-01-10"},` + members, `2026-01-10T00:00:00Z team  {"active":true,"id":"t",` + who, odd},
 		{"no status, no period", `"meta":{"lastUpdated":"2026-02-01T00:00:00Z"},` + members, `2026-02-01T00:00:00Z team  {"active":true,"id":"t",` + who, odd},
-		{"until later", `"status":"active","period":{"start":"2026-01-10","end":"2026-04-30"}}`, `2026-01-10T00:00:00Z team  {"active":true,"id":"t"}` + "\n" + `2026-05-01T00:00:00Z team end {"active":false,"id":"t"}`, ""},
+		{"until later", `"status":"active","period":{"start":"2026-01-10","end":"2026-04-30"}}`, `2026-01-10T00:00:00Z team  {"active":true,"id":"t","until":"2026-05-01T00:00:00Z"}` + "\n" + `2026-05-01T00:00:00Z team end {"active":false,"id":"t"}`, ""},
 		{"suspended", `"meta":{"lastUpdated":"2026-02-01T00:00:00Z"},"status":"suspended","period":{"start":"2026-01-10"}}`, `2026-01-10T00:00:00Z team  {"active":true,"id":"t"}` + "\n" + `2026-02-01T00:00:00Z team end {"active":false,"id":"t"}`, ""},
 		{"inactive, nobody knows since when", `"status":"inactive"}`, `- team end {"active":false,"id":"t"}`, ""},
 		{"active, nobody knows since when", `"status":"active"}`, `- team  {"active":true,"id":"t"}`, ""},
@@ -382,11 +404,19 @@ func TestGoalsAreMilestones(t *testing.T) {
 	for _, s := range []story{
 		{
 			"achieved", `"lifecycleStatus":"completed","achievementStatus":{"coding":[{"system":"urn:x","code":"?"},{"system":"http://terminology.hl7.org/CodeSystem/goal-achievement","code":"achieved"}]},"startDate":"2026-01-01","statusDate":"2026-02-10","target":[{"dueDate":"2026-03-01"},{"dueDate":"2026-02-15"}]}`,
-			`2026-02-10T00:00:00Z goal  {"achievement":"achieved","due":"2026-02-16T00:00:00Z","id":"Goal/g","lifecycle":"completed"}`, "",
+			`2026-02-10T00:00:00Z goal  {"achieved":"2026-02-10T00:00:00Z","achievement":"achieved","due":"2026-02-16T00:00:00Z","id":"Goal/g","lifecycle":"completed","started":"2026-01-01T00:00:00Z","targets":[{"due":"2026-03-02T00:00:00Z"},{"due":"2026-02-16T00:00:00Z"}]}`, "",
 		},
 		{
 			"begun", `"lifecycleStatus":"active","startDate":"2026-01-01","target":[{"measure":{"text":"x"},"dueDuration":{"value":2,"code":"wk"}}]}`,
-			`2026-01-01T00:00:00Z goal  {"due":"2026-01-15T00:00:00Z","id":"Goal/g","lifecycle":"active"}`, "",
+			`2026-01-01T00:00:00Z goal  {"due":"2026-01-15T00:00:00Z","id":"Goal/g","lifecycle":"active","started":"2026-01-01T00:00:00Z","targets":[{"due":"2026-01-15T00:00:00Z"}]}`, "",
+		},
+		{
+			"measured", `"lifecycleStatus":"active","startDate":"2026-01-01","target":[{"measure":{"coding":[{"system":"http://loinc.org","code":"41950-7"}]},"detailQuantity":{"value":8000,"comparator":">=","code":"/d"}},{"measure":{"text":"x"},"detailCodeableConcept":{"coding":[{"system":"urn:x","code":"stairs"}]}},{"measure":{"text":"x"},"detailRange":{"low":{"value":90,"code":"deg"}}},{"detailInteger":5,"measure":{"text":"x"}},{"detailString":"far","measure":{"text":"x"}}]}`,
+			`2026-01-01T00:00:00Z goal  {"id":"Goal/g","lifecycle":"active","started":"2026-01-01T00:00:00Z","targets":[{"low":8000,"measure":"http://loinc.org|41950-7","unit":"/d"},{"detail":"urn:x|stairs"},{"low":90,"unit":"deg"},{"high":5,"low":5}]}`, "",
+		},
+		{
+			"achieved, nobody knows when", `"meta":{"lastUpdated":"2026-02-20T08:00:00Z"},"lifecycleStatus":"completed","achievementStatus":{"coding":[{"code":"achieved"}]},"startDate":"2026-01-01"}`,
+			`2026-02-20T08:00:00Z goal  {"achieved":"2026-02-20T08:00:00Z","achievement":"achieved","id":"Goal/g","lifecycle":"completed","started":"2026-01-01T00:00:00Z"}`, "",
 		},
 		{"undated", `"lifecycleStatus":"active"}`, `- goal  {"id":"Goal/g","lifecycle":"active"}`, ""},
 		{"entered in error", `"lifecycleStatus":"entered-in-error"}`, "", "information informational Goal.lifecycleStatus"},

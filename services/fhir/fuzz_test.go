@@ -29,6 +29,9 @@ func FuzzRead(f *testing.F) {
 		`{"resourceType":"CareTeam","id":"t","subject":{"reference":"#p"},"period":{"end":"2026-01"},"participant":[{"member":{"reference":"CareTeam/u"},"role":[{"text":"PT"}]}]}`,
 		`{"resourceType":"Goal","lifecycleStatus":"active","description":{"text":"x"},"subject":{"reference":"urn:uuid:1"},"startDate":"2026","target":[{"dueDuration":{"value":1,"unit":"wk"}}]}`,
 		`{"resourceType":"Appointment","status":"cancelled","participant":[{"actor":{"reference":"Patient?identifier=a|b"},"status":"accepted"}],"start":"2026-01-01T00:00:00Z"}`,
+		`{"resourceType":"EpisodeOfCare","status":"onhold","patient":{"reference":"Patient/1"},"statusHistory":[{"status":"active","period":{"start":"2026"}},{"status":"onhold","period":{"start":"2026-02-01"}}]}`,
+		`{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"urn:app","code":"squat"}]},"subject":{"reference":"Patient/1"},"basedOn":[{"reference":"ServiceRequest/1"}],"effectiveDateTime":"2026-01-01","component":[{"code":{"coding":[{"system":"http://snomed.info/sct","code":"7771000"}]},"valueQuantity":{"value":3,"code":"{sets}"}}]}`,
+		`{"resourceType":"ServiceRequest","status":"on-hold","intent":"order","code":{"coding":[{"system":"http://snomed.info/sct","code":"229065009"}]},"subject":{"reference":"Patient/1"},"occurrenceTiming":{"event":["2026-01-01"],"repeat":{"count":3,"timeOfDay":["08:00:00"]}}}`,
 		`{"resourceType":"Patient","birthDate":"2000-02-29","_birthDate":{"id":"a"}}`,
 		`{"resourceType":"QuestionnaireResponse","status":"completed","questionnaire":"#q","subject":{"identifier":{"system":"a","value":"b"}},"contained":[{"resourceType":"Questionnaire","id":"q","item":[{"linkId":"a","code":[{"code":"c"}]}]}],"item":[{"linkId":"a","definition":"http://loinc.org/x","answer":[{"valueQuantity":{"value":1}}]}]}`,
 	} {
@@ -82,13 +85,19 @@ func readOne(t *testing.T, r *fhir.Reader, doc *tree.Doc, targets map[string]str
 
 func check(t *testing.T, f fact.Fact) {
 	set := 0
-	for _, is := range []bool{f.Scores != nil, f.Exercise != nil, f.Prescription != nil, f.Visit != nil, f.Team != nil, f.Goal != nil, f.Measure != nil} {
+	for _, is := range []bool{f.Scores != nil, f.Exercise != nil, f.Prescription != nil, f.Visit != nil, f.Team != nil, f.Goal != nil, f.Measure != nil, f.Course != nil, f.Death != nil} {
 		if is {
 			set++
 		}
 	}
 	if set != 1 || f.At.Location() != time.UTC {
 		t.Fatalf("%+v", f)
+	}
+	if e := f.Exercise; e != nil && (len(e.Parts) > fact.MaxParts || e.Done < 0 || e.Minutes < 0 || e.Percent != nil && e.Partial) {
+		t.Fatalf("a log that cannot be: %+v", e)
+	}
+	if v := f.Visit; v != nil && (v.Minutes < 0 || v.Late && v.Cancelled.IsZero() || len(v.Clinicians) == 1) {
+		t.Fatalf("a visit that cannot be: %+v", v)
 	}
 	if p := f.Prescription; p != nil && (p.Sessions <= 0 || p.PeriodDays <= 0) {
 		t.Fatalf("a prescription of nothing: %+v", p)

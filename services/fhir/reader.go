@@ -40,6 +40,8 @@ type Reading struct {
 	Type, LogicalID, Version string
 	// Updated is meta.lastUpdated as sent; zero when not sent.
 	Updated time.Time
+	// Changed is since when the resource says what it says, as far as it tells; zero when it does not.
+	Changed time.Time
 	// Subject is the patient it is about.
 	Subject Subject
 	// Identifiers of a Patient itself, as `system|value`.
@@ -97,6 +99,7 @@ var readers = map[string]func(*work){
 	"Appointment":           (*work).appointment,
 	"CareTeam":              (*work).careTeam,
 	"Encounter":             (*work).encounter,
+	"EpisodeOfCare":         (*work).episodeOfCare,
 	"Goal":                  (*work).goal,
 	"Observation":           (*work).observation,
 	"Patient":               (*work).patient,
@@ -143,6 +146,7 @@ func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]str
 	}
 	w.out = Reading{Type: typ, LogicalID: root.Child("id").Text(), Version: root.Child("meta").Child("versionId").Text()}
 	w.out.Updated, _, _ = Interval(root.Child("meta").Child("lastUpdated"), w.zone)
+	w.out.Changed = w.changed()
 	readers[typ](&w)
 	w.withhold()
 	w.out.Issues = c.issues
@@ -158,6 +162,10 @@ type work struct {
 	targets map[string]string
 	zone    *time.Location
 	out     Reading
+	// day is the patient's own calendar day of an Observation, where it is not the UTC day of when its facts stand, and
+	// wholeDay says that no time of day was written.
+	day      string
+	wholeDay bool
 }
 
 // inform adds a piece of information.
@@ -216,21 +224,6 @@ func (w *work) effective(from, to time.Time) { w.out.From, w.out.To = from, to }
 
 // nothing is taken from types that are only kept for reference.
 func (w *work) nothing() {}
-
-func (w *work) patient() {
-	w.out.Subject = Subject{Logical: w.out.LogicalID, Path: w.root.Path()}
-	for n := w.root.Child("identifier").First(); n.Exists(); n = n.Next() {
-		if id := identifier(n); id != "" {
-			w.out.Identifiers = append(w.out.Identifiers, id)
-		}
-	}
-	if len(w.out.Identifiers) > 0 {
-		w.out.Subject.Identifier = w.out.Identifiers[0]
-	}
-	for n := w.root.Child("link").First(); n.Exists(); n = n.Next() {
-		w.link(n.Child("type").Text(), n.Child("other"), "Patient")
-	}
-}
 
 func (w *work) relatedPerson() { w.subject(w.root.Child("patient")) }
 

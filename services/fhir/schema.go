@@ -44,7 +44,7 @@ var primitives = map[string]primitive{
 // sets are kept with a warning, since nothing depends on them.
 var decisive = map[string]bool{
 	"appointmentstatus": true, "bundle-type": true, "care-team-status": true, "days-of-week": true,
-	"encounter-status": true, "goal-status": true, "http-verb": true, "observation-status": true,
+	"encounter-status": true, "episode-of-care-status": true, "goal-status": true, "http-verb": true, "observation-status": true,
 	"participationstatus": true, "publication-status": true, "quantity-comparator": true,
 	"questionnaire-answers-status": true, "request-intent": true, "request-status": true, "units-of-time": true,
 }

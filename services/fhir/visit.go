@@ -1,7 +1,11 @@
 package fhir
 
 import (
+	"cmp"
+	"math"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -38,15 +42,33 @@ func (w *work) appointment() {
 		return
 	}
 	w.subject(patient.Child("actor"))
-	status := w.attendance(patient)
+	visit := fact.Visit{ID: w.self(), Virtual: extension(w.root, virtualService).Exists()}
+	visit.Status = w.attendance(patient)
 	switch {
-	case status == "":
+	case visit.Status == "":
 		w.out.Void = true
 		w.inform(w.root.Child("status"), "not a visit (any more, or yet): stored and not used")
+		return
 	case from.IsZero():
 		w.inform(w.root, "it has no time: stored and not used")
+		return
+	}
+	visit.Clinician, visit.Clinicians = who(w.actingClinicians())
+	if visit.Status == cancelledPatient || visit.Status == cancelledClinic {
+		w.cancellation(&visit, from, to)
+	}
+	w.add("", from, fact.Fact{Kind: fact.KindVisit, Visit: &visit})
+}
+
+// who is the clinician of a visit, and all of them where there are several.
+func who(all []ref.Clinician) (ref.Clinician, []ref.Clinician) {
+	switch len(all) {
+	case 0:
+		return "", nil
+	case 1:
+		return all[0], nil
 	default:
-		w.add("", from, fact.Fact{Kind: fact.KindVisit, Visit: &fact.Visit{ID: w.self(), Status: status, Clinician: w.actingClinician()}})
+		return all[0], all[:min(len(all), fact.MaxPeople)]
 	}
 }
 
@@ -84,14 +106,16 @@ func (w *work) attendance(patient tree.Node) string {
 	}
 }
 
+// blameless are reasons that begin like the patient's own and are nobody's fault: the patient died, or was given an
+// earlier appointment.
+var blameless = map[string]bool{"pat-dec": true, "pat-swl": true}
+
 // cancelledBy tells by the reason whose cancellation it was. What is not the patient's is nobody's fault.
 func (w *work) cancelledBy(patient tree.Node) string {
-	reason := w.root.Child("cancelationReason")
-	if !reason.Exists() {
-		reason = w.root.Child("cancellationReason") // the spelling of later releases
-	}
-	for c := reason.Child("coding").First(); c.Exists(); c = c.Next() {
+	for c := w.cancelReason().Child("coding").First(); c.Exists(); c = c.Next() {
 		switch code := c.Child("code").Text(); {
+		case blameless[code]:
+			return cancelledClinic
 		case code == "pat" || strings.HasPrefix(code, "pat-"):
 			return cancelledPatient
 		case code != "":
@@ -105,16 +129,54 @@ func (w *work) cancelledBy(patient tree.Node) string {
 	return cancelledClinic
 }
 
-// actingClinician is the first clinician among the actors of an appointment.
-func (w *work) actingClinician() ref.Clinician {
+func (w *work) cancelReason() tree.Node {
+	if reason := w.root.Child("cancelationReason"); reason.Exists() {
+		return reason
+	}
+	return w.root.Child("cancellationReason") // the spelling of later releases
+}
+
+// lateWithin is how short before its start a cancellation by the patient is late.
+const lateWithin = 24 * time.Hour
+
+// cancellation enters why and when a visit was cancelled: by the element of later releases or its extension, else by when
+// the resource was last changed, unless that lies after the visit: then it may have been changed for another reason.
+func (w *work) cancellation(v *fact.Visit, from, to time.Time) {
+	v.Reason = chief(tokens(w.cancelReason()))
+	at, _, told := Interval(extension(w.root, cancellationDate).Child("valueDateTime"), w.zone)
+	if !told {
+		at, _, told = Interval(w.root.Child("cancellationDate"), w.zone)
+	}
+	if !told {
+		at = w.changed()
+		told = !at.IsZero() && at.Before(later(from, to))
+	}
+	switch {
+	case told:
+		v.Cancelled = at
+		v.Late = v.Status == cancelledPatient && at.After(from.Add(-lateWithin))
+	case v.Status == cancelledPatient:
+		w.inform(w.root, "nothing says when it was cancelled: it is not counted as late")
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// actingClinicians are the clinicians among the actors of an appointment, as they are listed.
+func (w *work) actingClinicians() (found []ref.Clinician) {
 	for n := w.root.Child("participant").First(); n.Exists(); n = n.Next() {
 		if actor := n.Child("actor"); actor.Exists() && !n.Child("status").Is("declined") {
-			if c := w.clinician(actor, ""); c != "" {
-				return c
+			if c := w.clinician(actor, ""); c != "" && !slices.Contains(found, c) {
+				found = append(found, c)
 			}
 		}
 	}
-	return ""
+	return found
 }
 
 // encounter reads an Encounter as a visit.
@@ -136,7 +198,6 @@ func (w *work) encounter() {
 		status = planned
 	case "cancelled":
 		status = cancelledClinic
-		w.inform(w.root.Child("status"), "an encounter does not say who cancelled: it is counted as nobody's fault")
 	}
 	switch {
 	case status == "":
@@ -147,30 +208,68 @@ func (w *work) encounter() {
 		w.inform(w.root, "period.start is missing: stored and not used")
 		return
 	}
-	visit := fact.Visit{ID: w.self(), Status: status, Clinician: w.attending()}
+	visit := fact.Visit{ID: w.self(), Status: status, Virtual: w.root.Child("class").Child("code").Is("VR")}
+	visit.Clinician, visit.Clinicians = who(w.attending())
 	if n := w.root.Child("appointment").At(0); n.Exists() {
 		if to := w.reference(n, "Appointment"); to.typ == "Appointment" {
 			visit.Appointment = to.String()
 		}
 	}
+	if status == cancelledClinic && visit.Appointment != "" {
+		w.out.Void = true
+		w.inform(w.root.Child("appointment"), "its appointment says why there was no visit: stored and not used")
+		return
+	}
+	if status == cancelledClinic {
+		w.inform(w.root.Child("status"), "an encounter does not say who cancelled: it is counted as nobody's fault")
+	}
+	if status == attended {
+		visit.Minutes = w.length(from, to)
+	}
 	w.out.Clinician = visit.Clinician
 	w.add("", from, fact.Fact{Kind: fact.KindVisit, Visit: &visit})
 }
 
-// attending is the clinician of an encounter: the performer before the attender before whoever takes part.
-func (w *work) attending() ref.Clinician {
-	best, rank := ref.Clinician(""), 0
+// length is how many minutes an encounter took; 0 when it does not say so, or says what cannot be.
+func (w *work) length(from, to time.Time) float64 {
+	if days, ok := daysOf(w.root.Child("length")); ok && days <= 1 {
+		return math.Round(days * mostMinutes)
+	}
+	if start, end := w.root.Child("period").Child("start"), w.root.Child("period").Child("end"); timed(start) && timed(end) {
+		if m := to.Sub(from).Truncate(time.Minute).Minutes(); m > 0 && m <= mostMinutes {
+			return m
+		}
+	}
+	return 0
+}
+
+func timed(n tree.Node) bool { return len(n.TextBytes()) > len(time.DateOnly) }
+
+// attending are the clinicians of an encounter: the performer before the attender before whoever takes part.
+func (w *work) attending() []ref.Clinician {
+	type attendant struct {
+		clinician ref.Clinician
+		rank      int
+	}
+	var found []attendant
 	for n := w.root.Child("participant").First(); n.Exists(); n = n.Next() {
 		individual := n.Child("individual")
 		if !individual.Exists() {
 			continue
 		}
-		c := w.clinician(individual, "Practitioner")
-		if r := participation(n.Child("type")); c != "" && r > rank {
-			best, rank = c, r
+		c, rank := w.clinician(individual, "Practitioner"), participation(n.Child("type"))
+		if i := slices.IndexFunc(found, func(a attendant) bool { return a.clinician == c }); i >= 0 {
+			found[i].rank = max(found[i].rank, rank)
+		} else if c != "" {
+			found = append(found, attendant{c, rank})
 		}
 	}
-	return best
+	slices.SortStableFunc(found, func(a, b attendant) int { return cmp.Compare(b.rank, a.rank) })
+	var all []ref.Clinician
+	for _, a := range found {
+		all = append(all, a.clinician)
+	}
+	return all
 }
 
 func participation(types tree.Node) int {

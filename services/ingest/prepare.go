@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/catalogue"
@@ -145,7 +146,16 @@ func (i *Ingest) input(
 			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
 			Raw: raw, Received: i.Now(), Issues: reading.Issues,
 		},
-		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key,
+		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed,
+	}
+	for _, l := range reading.Links {
+		switch {
+		case reading.Type != "Patient":
+		case l.Kind == fhir.LinkReplaces:
+			in.Replaces = append(in.Replaces, i.linked(s.Source, l.Target))
+		case l.Kind == fhir.LinkReplacedBy:
+			in.ReplacedBy = append(in.ReplacedBy, i.linked(s.Source, l.Target))
+		}
 	}
 	switch subject := reading.Subject; {
 	case subject.Logical != "":
@@ -154,6 +164,15 @@ func (i *Ingest) input(
 		in.Subject = decision.Subject{Identifier: subject.Identifier, Path: subject.Path}
 	}
 	return in
+}
+
+// linked is the patient that a Patient links to, from a target of the form `Patient/x` or `Patient?identifier=x`.
+func (i *Ingest) linked(source ref.Source, target string) decision.Subject {
+	if identifier, ok := strings.CutPrefix(target, "Patient?identifier="); ok {
+		return decision.Subject{Identifier: identifier}
+	}
+	_, id, _ := strings.Cut(target, "/")
+	return decision.Subject{Patient: ref.Patient(i.Namer.ID(source, id))}
 }
 
 func sourceVersion(r fhir.Reading) string {
@@ -179,7 +198,7 @@ func (i *Ingest) date(in *decision.Input) {
 			}
 		case f.At.After(now) && f.Team != nil && !f.Team.Active:
 			continue // the team's end lies ahead, so it cares still
-		case f.At.After(now) && planned(f.Kind):
+		case f.At.After(now) && (planned(f.Kind) || announced(f.Course)):
 			if f.Visit != nil && f.Visit.Due.IsZero() {
 				ahead := *f.Visit
 				ahead.Due = f.At
@@ -199,6 +218,11 @@ func (i *Ingest) date(in *decision.Input) {
 
 func planned(k fact.Kind) bool {
 	return k == fact.KindVisit || k == fact.KindPrescription || k == fact.KindTeam || k == fact.KindGoal
+}
+
+// announced says whether a course of care that is to begin later is known of already.
+func announced(c *fact.Course) bool {
+	return c != nil && (c.Status == fact.CoursePlanned || c.Status == fact.CourseWaiting || c.Status == fact.CourseActive)
 }
 
 // unused is the input of a resource that Rapport does not work with: kept in a Bundle, and said so.

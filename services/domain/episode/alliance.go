@@ -73,6 +73,11 @@ func (s *State) visitsWith(d *alliance.Dyad, after time.Time, last adherence.Dat
 	return n
 }
 
+// met says whether the visit of a fact was with a clinician, alone or jointly. Where nobody is named it may have been.
+func met(v *fact.Visit, c ref.Clinician) bool {
+	return (Visit{Clinician: v.Clinician}).with(c) || slices.Contains(v.Clinicians, c)
+}
+
 // with says whether a visit was with a clinician. Where one of the two is not named it may have been.
 func (v Visit) with(c ref.Clinician) bool { return c == "" || v.Clinician == "" || v.Clinician == c }
 
@@ -186,7 +191,7 @@ func (s *State) takeMembers(at time.Time, t *fact.Team) {
 		}
 	}
 	for _, m := range t.Members {
-		if t.Active && m.Clinician != "" {
+		if t.Active && m.Clinician != "" && (m.Until.IsZero() || m.Until.After(at)) {
 			now = append(now, Member{m.Clinician, t.ID, slices.Clone(m.Roles[:min(len(m.Roles), maxRoles)])})
 		}
 	}
@@ -208,6 +213,13 @@ func (s *State) leave(at time.Time, clinician ref.Clinician) {
 	})
 }
 
+// takeCourse ends the alliance with the course of care. A pause ends nothing.
+func (s *State) takeCourse(at time.Time, c *fact.Course) {
+	if c.Status == fact.CourseFinished || c.Status == fact.CourseCancelled {
+		s.endAlliance(at)
+	}
+}
+
 // endAlliance closes everything that is open with the course of care.
 func (s *State) endAlliance(at time.Time) {
 	s.change(func(d *alliance.Dyad) *alliance.Dyad {
@@ -222,7 +234,7 @@ func (s *State) endAlliance(at time.Time) {
 func (s *State) heedVisit(key fact.Key, v *fact.Visit) {
 	today := adherence.DateOf(key.At)
 	s.change(func(d *alliance.Dyad) *alliance.Dyad {
-		if d.Bad == nil || key.At.After(d.Bad.Until()) || !key.At.After(d.Bad.At) || !(Visit{Clinician: v.Clinician}).with(d.Clinician) {
+		if d.Bad == nil || key.At.After(d.Bad.Until()) || !key.At.After(d.Bad.At) || !met(v, d.Clinician) {
 			return d
 		}
 		switch v.Status {

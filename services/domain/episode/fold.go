@@ -76,6 +76,12 @@ func (s *State) take(key fact.Key, f fact.Fact) {
 		s.takeScores(key, f.Scores)
 	case f.Repair != nil:
 		s.takeRepair(key, f.Repair)
+	case f.Course != nil:
+		s.takeCourse(at, f.Course)
+	case f.Death != nil:
+		s.endAlliance(at)
+	case f.Exercise != nil && !f.Exercise.Sessions():
+		// single exercises and rates worked out elsewhere count no session
 	case f.Exercise != nil:
 		s.Programme = s.Programme.Log(at, *f.Exercise)
 		s.Heard = at

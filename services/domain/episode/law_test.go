@@ -37,7 +37,7 @@ func read(t interface{ Fatal(...any) }, raw string) *State {
 func drawFact(t *rapid.T) fact.Fact {
 	day := float64(rapid.IntRange(0, 24*90).Draw(t, "hour")) / 24
 	var f fact.Fact
-	switch rapid.IntRange(0, 13).Draw(t, "kind") {
+	switch rapid.IntRange(0, 14).Draw(t, "kind") {
 	case 0, 1:
 		f = phq9(day, float64(rapid.IntRange(0, 27).Draw(t, "total")), float64(rapid.IntRange(-1, 3).Draw(t, "item9")))
 	case 2, 3:
@@ -75,6 +75,10 @@ func drawFact(t *rapid.T) fact.Fact {
 		for range rapid.IntRange(0, 2).Draw(t, "members") {
 			f.Team.Members = append(f.Team.Members, fact.Member{Clinician: drawClinician(t), Roles: rapid.SampledFrom([][]string{nil, {"pt"}, {"ot"}}).Draw(t, "roles")})
 		}
+	case 13:
+		f = at(day, fact.KindCourse, func(f *fact.Fact) {
+			f.Course = &fact.Course{ID: "EpisodeOfCare/e", Status: rapid.SampledFrom([]string{fact.CourseActive, fact.CoursePaused, fact.CourseFinished}).Draw(t, "course")}
+		})
 	default:
 		f = clock(day)
 	}

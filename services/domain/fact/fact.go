@@ -22,6 +22,8 @@ const (
 	KindTeam         Kind = "team"
 	KindGoal         Kind = "goal"
 	KindMeasure      Kind = "measure"
+	KindCourse       Kind = "course"
+	KindDeath        Kind = "death"
 	KindRepair       Kind = "repair"
 	KindClock        Kind = "clock"
 )
@@ -36,7 +38,7 @@ type Fact struct {
 	At time.Time `json:"at"`
 	// Recorded is when it was heard of, UTC. The fold does not read it.
 	Recorded time.Time `json:"recorded"`
-	// Source is the stored version it was taken from; zero for the clock.
+	// Source is the stored version it was taken from, or that left in force what an earlier one said; zero for the clock.
 	Source ref.Resource `json:"source,omitzero"`
 
 	Scores       *Scores       `json:"scores,omitempty"`
@@ -46,6 +48,8 @@ type Fact struct {
 	Team         *Team         `json:"team,omitempty"`
 	Goal         *Goal         `json:"goal,omitempty"`
 	Measure      *Measure      `json:"measure,omitempty"`
+	Course       *Course       `json:"course,omitempty"`
+	Death        *Death        `json:"death,omitempty"`
 	Repair       *Repair       `json:"repair,omitempty"`
 	Clock        *Clock        `json:"clock,omitempty"`
 }
@@ -200,84 +204,6 @@ type Item struct {
 	// Recoded is the value before any reversal, where the item is recoded; else nil.
 	Recoded *float64 `json:"recoded,omitempty"`
 	Used    *float64 `json:"used,omitempty"`
-}
-
-// Exercise is one log of home exercise.
-type Exercise struct {
-	// Prescription is the ServiceRequest it is based on, as sent (`ServiceRequest/x`); empty when not said.
-	Prescription string `json:"prescription,omitempty"`
-	// Done is how many sessions it stands for; 0 is "reported not done".
-	Done float64 `json:"done"`
-	// Minutes of exercise; 0 when not said.
-	Minutes float64 `json:"minutes,omitempty"`
-}
-
-// Prescription is the exercise prescription from Fact.At on.
-type Prescription struct {
-	// ID is the ServiceRequest as its source names it, `ServiceRequest/x`.
-	ID string `json:"id"`
-	// Status: active, on-hold, completed, revoked …
-	Status string `json:"status"`
-	// Sessions asked for per Period of PeriodDays days.
-	Sessions   float64 `json:"sessions"`
-	PeriodDays float64 `json:"periodDays"`
-	// Weekdays on which it is done (time.Weekday numbers); empty when any.
-	Weekdays []int `json:"weekdays,omitempty"`
-	// From and Until bound it; zero Until is open. Until is exclusive.
-	From  time.Time `json:"from"`
-	Until time.Time `json:"until,omitzero"`
-}
-
-// Visit is an Appointment or an Encounter.
-type Visit struct {
-	// ID as its source names it, `Encounter/x` or `Appointment/x`.
-	ID string `json:"id"`
-	// Appointment that an Encounter fulfils, as sent; empty when none is named.
-	Appointment string `json:"appointment,omitempty"`
-	// Status: attended, missed, cancelled-patient, cancelled-clinic, planned.
-	Status string `json:"status"`
-	// Clinician seen, as sent.
-	Clinician ref.Clinician `json:"clinician,omitempty"`
-	// Due is when a planned visit is to take place, while Fact.At says when it was planned. Without it the fold
-	// cannot use a planned visit.
-	Due time.Time `json:"due,omitzero"`
-}
-
-// Team is one care team's membership from Fact.At on.
-type Team struct {
-	// ID of the CareTeam in Rapport.
-	ID ref.CareTeam `json:"id"`
-	// Active says whether it cares for the patient now.
-	Active bool `json:"active"`
-	// Members with their roles.
-	Members []Member `json:"members,omitempty"`
-	// Within are care teams in Rapport that are themselves members: alerts go to their feeds too.
-	Within []ref.CareTeam `json:"within,omitempty"`
-}
-
-// Member of a care team.
-type Member struct {
-	Clinician ref.Clinician `json:"clinician"`
-	// Roles as `system|code`, or plain text codes of the house: physical-therapist, psychologist …
-	Roles []string `json:"roles,omitempty"`
-}
-
-// Goal is a milestone.
-type Goal struct {
-	ID string `json:"id"`
-	// Lifecycle and Achievement are FHIR codes.
-	Lifecycle   string    `json:"lifecycle"`
-	Achievement string    `json:"achievement,omitempty"`
-	Due         time.Time `json:"due,omitzero"`
-}
-
-// Measure is a plain Observation value that is no instrument's score, such as pain 0–10 or steps.
-type Measure struct {
-	// Code as `system|code`.
-	Code string `json:"code"`
-	// Value and its UCUM unit.
-	Value float64 `json:"value"`
-	Unit  string  `json:"unit,omitempty"`
 }
 
 // Clock says that time has reached Fact.At, a deadline of the episode.
