@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
@@ -63,9 +64,18 @@ func writeDyad(w io.Writer, d *rapportv1.Dyad) {
 	}
 }
 
-// levelWords are the scores with their usual level: `bond 16 (usual 18.2, -2.2)`.
+// levelWords are the scores with their usual level, the total first: `bond 16 (usual 18.2, -2.2)`. A mean that only repeats
+// a sum is left out.
 func levelWords(d *rapportv1.Dyad) (words []string) {
-	for _, l := range d.GetLevels() {
+	levels := slices.DeleteFunc(slices.Clone(d.GetLevels()), func(l *rapportv1.AllianceLevel) bool {
+		sum, mean := strings.CutSuffix(l.GetCode(), "-mean")
+		return mean && d.GetLast()[sum] != 0
+	})
+	if i := slices.IndexFunc(levels, func(l *rapportv1.AllianceLevel) bool { return l.GetCode() == "total" }); i > 0 {
+		whole := levels[i]
+		levels = slices.Insert(slices.Delete(levels, i, i+1), 0, whole)
+	}
+	for _, l := range levels {
 		text := l.GetCode() + " " + decimal(l.GetLast())
 		if l.Usual != nil {
 			text += fmt.Sprintf(" (usual %s, %+.2f)", decimal(l.GetUsual()), l.GetChange())
@@ -125,8 +135,12 @@ func writeTeam(w io.Writer, team []*rapportv1.TeamLink) {
 		return
 	}
 	fmt.Fprintln(w, "  The team side by side (mean of the last three ratings per item)")
+	longest := 0
 	for _, l := range team {
-		fmt.Fprintf(w, "    %-32s %-8s %s of %s-%s, %s", withWhom(l.GetClinician(), l.GetRole()), l.GetInstrument(), decimal(l.GetLevel()),
+		longest = max(longest, len(withWhom(l.GetClinician(), l.GetRole())))
+	}
+	for _, l := range team {
+		fmt.Fprintf(w, "    %-*s  %s  %.2f of %s-%s, %s", longest, withWhom(l.GetClinician(), l.GetRole()), l.GetInstrument(), l.GetLevel(),
 			decimal(l.GetLeast()), decimal(l.GetMost()), trendWord(l.GetTrend()))
 		if l.GetRuptureOpen() {
 			fmt.Fprint(w, ", rupture open")
