@@ -208,7 +208,7 @@ func (d *Dyad) rate(at time.Time, score fact.Score) {
 	if det := d.detector(); det != nil && det.Code == score.Code {
 		d.Chart, d.Event = det.Rate(d.Chart, at, *score.Value)
 	}
-	if step := d.step(score.Code); step != nil && was.Count > 0 && was.Last.Value-*score.Value >= step.Points-tolerance {
+	if step := d.step(score.Code); step != nil && d.Event == None && d.Open() == nil && was.Count > 0 && was.Last.Value-*score.Value >= step.Points-tolerance {
 		d.Event = Fell
 	}
 }
@@ -273,9 +273,6 @@ func (d *Dyad) follow(at time.Time) {
 func (d *Dyad) margin(code string) (near float64, patience int) {
 	if det := d.detector(); det != nil && det.Code == code {
 		return det.SEM, det.Patience
-	}
-	if step := d.step(code); step != nil {
-		return step.SEM, drawnBack
 	}
 	if p := d.parting(); p != nil {
 		if l := d.Level(code); l != nil {

@@ -17,13 +17,16 @@ type Detector struct {
 	Patience int
 	// Sigma times the mean moving range is the distance of the control limit from the mean.
 	Sigma float64
+	// Floor is the least fall that is a rupture, beside what the widths say.
+	Floor float64
 }
 
-// detectors watch one score each.
-var detectors = []Detector{{
-	Instrument: "wai-sr", Code: "total-mean", SEM: 0.20, RC: 0.55,
-	Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66,
-}}
+// detectors watch one score each. That of the WAI-SR mean is the reference. That of the SRS is our own: the same rules with
+// SEM 2.70 and RC95 7.48 (SD 4.5 and retest .64, both unconfirmed), and no fall within that error is a rupture.
+var detectors = []Detector{
+	{Instrument: "wai-sr", Code: "total-mean", SEM: 0.20, RC: 0.55, Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66},
+	{Instrument: "srs", Code: "total", SEM: 2.70, RC: 7.48, Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66, Floor: 7.48},
+}
 
 // Step is a fall of a session form that is worth a word.
 type Step struct {
@@ -35,12 +38,10 @@ type Step struct {
 	Bad float64
 	// Band of a rating that is bad with any fall.
 	Band string
-	// SEM within which of the usual level a later rating is a return.
-	SEM float64
 }
 
-// steps are those of the session forms. SRS: SD 4.5 and retest .64, both unconfirmed, give SEM 2.70 and RC95 7.48.
-var steps = []Step{{Instrument: "srs", Code: "total", Points: 1, Bad: 3.74, Band: "discuss", SEM: 2.70}}
+// steps are those of the session forms.
+var steps = []Step{{Instrument: "srs", Code: "total", Points: 1, Bad: 3.74, Band: "discuss"}}
 
 // Parting is how one part of an instrument is told to have come apart from the others.
 type Parting struct {
