@@ -157,7 +157,7 @@ func TestTheParts(t *testing.T) {
 	}
 }
 
-func TestAFallOfASessionFormIsANoteUnlessItIsReliable(t *testing.T) {
+func TestASmallFallOfASessionFormIsANoteAndASharpOneARupture(t *testing.T) {
 	d := &Dyad{Rater: "patient", Instrument: "srs"}
 	events := []Event{}
 	for n, total := range []float64{38, 37.5, 36.5, 39, 38.2, 38, 29, 37} {

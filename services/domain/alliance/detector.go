@@ -144,7 +144,7 @@ func limitsOf(base []float64, sem, sigma float64) limits {
 
 func (l limits) ruptures(d Detector, s float64) bool {
 	fall := l.mean - s
-	return fall >= max(2*l.width, d.Floor)-tolerance || s < l.lower-tolerance && fall > d.RC+tolerance
+	return fall >= 2*l.width-tolerance || s < l.lower-tolerance && fall > d.RC+tolerance
 }
 
 func (l limits) strains(d Detector, s float64) bool {
