@@ -103,8 +103,45 @@ func drawParts(t *rapid.T, day float64) fact.Fact {
 	return f
 }
 
+// drawCourse is a course in which the alliance may be strained or break in the third week: a diary kept well up to then,
+// weekly ratings at visits, and afterwards ratings, visits missed or attended, or nothing at all.
+func drawCourse(t *rapid.T) []fact.Fact {
+	srs := rapid.Bool().Draw(t, "by the session form")
+	rating := func(day, level float64) fact.Fact {
+		if srs {
+			return scored(day, "srs", "alliance", points("total", 4*level, "ok", true, 7.48))
+		}
+		return rated(day, "Practitioner/a", level, level, level)
+	}
+	facts := []fact.Fact{cared(0, "x", true), prescribed(0.1, 0.5, "active")}
+	for week := range 3 {
+		facts = append(facts, rating(7.3+7*float64(week), 9), logged(float64(7*week)+0.6, 4))
+	}
+	fall := rapid.SampledFrom([]float64{9, 8, 7.9, 6}).Draw(t, "fall")
+	facts = append(facts, rating(28.3, fall))
+	for n := range rapid.IntRange(0, 6).Draw(t, "afterwards") {
+		day := 29.5 + float64(rapid.IntRange(0, 30).Draw(t, "day")) + float64(n)/100
+		switch rapid.IntRange(0, 3).Draw(t, "what") {
+		case 0:
+			facts = append(facts, rating(day, rapid.SampledFrom([]float64{9, 7, 6}).Draw(t, "level")))
+		case 1:
+			facts = append(facts, logged(day, 1))
+		default:
+			facts = append(facts, visited(day, fact.Visit{
+				ID:     fmt.Sprintf("Appointment/c%d", n),
+				Status: rapid.SampledFrom([]string{attended, missed, cancelledByPatient, cancelledByClinic}).Draw(t, "status"),
+			}))
+		}
+	}
+	return facts
+}
+
 func drawFacts(t *rapid.T) []fact.Fact {
-	facts := rapid.SliceOfN(rapid.Custom(drawFact), 1, 40).Draw(t, "facts")
+	var facts []fact.Fact
+	if rapid.Bool().Draw(t, "a believable course") {
+		facts = drawCourse(t)
+	}
+	facts = append(facts, rapid.SliceOfN(rapid.Custom(drawFact), 1, 40-len(facts)).Draw(t, "facts")...)
 	seen := map[string]bool{}
 	return slices.DeleteFunc(facts, func(f fact.Fact) bool {
 		again := seen[f.ID]
