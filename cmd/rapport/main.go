@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
 )
 
 // version is set at build time.
@@ -35,6 +38,7 @@ type cli struct {
 	Explain     explainCmd     `cmd:"" help:"Show how a patient is going, and why."`
 	Unscored    unscoredCmd    `cmd:"" help:"List what was stored but could not be used."`
 	Rescore     rescoreCmd     `cmd:"" help:"Score again what is stored, after a definition has changed."`
+	Simulate    simulateCmd    `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`
 	Bench       benchCmd       `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify      verifyCmd      `cmd:"" help:"Check a database's own invariants."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring a database to this binary's schema."`
@@ -137,6 +141,12 @@ func failed(s streams, err error) int {
 		fmt.Fprintln(s.err, "rapport:", usage)
 		return exitUsage
 	}
+	if f, ok := errors.AsType[*fault.Fault](err); ok && len(f.Issues) > 1 && inFile.MatchString(f.Issues[0].Path) {
+		for _, issue := range f.Issues { // the faults of a folder: a line for each
+			fmt.Fprintf(s.err, "rapport: %s: %s\n", issue.Path, issue.Text)
+		}
+		return exitFailed
+	}
 	if !errors.Is(err, errSaid) && !gone(err) {
 		fmt.Fprintln(s.err, "rapport:", describe(err))
 	}
@@ -145,6 +155,9 @@ func failed(s streams, err error) int {
 	}
 	return exitFailed
 }
+
+// inFile is the place of an issue in a file.
+var inFile = regexp.MustCompile(`:\d+(:\d+)?$`)
 
 // errSaid is a failure that the command has already told of.
 var errSaid = errors.New("failed")

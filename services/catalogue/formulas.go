@@ -31,8 +31,15 @@ type formula struct {
 	bounded   bool
 }
 
-// mostWork bounds questions times formulas: to find out what a formula rests on, each question is tried on it.
-const mostWork = 2_000
+// mostTrials bounds how often the formulas of one Questionnaire are tried to find out what they rest on, and again how far
+// they reach. A trial takes some tenths of a millisecond.
+const mostTrials = 3_000
+
+// trials are how often each question is left out, and how often each answer is tried for the lowest and the highest.
+const (
+	leftOut  = 4
+	climbing = 4
+)
 
 // expressions compiles those of a Questionnaire, and finds out what each score rests on and how far it reaches. What is
 // wrong with them joins the issues of the Questionnaire.
@@ -51,10 +58,12 @@ func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
 	f := formulas{of: of, broken: len(of.Issues()) > 0}
 	taken := map[string]bool{}
 	links := of.LinkIDs()
-	if len(links)*questions(q.form) > mostWork {
+	questions, options := sizeOf(q.form)
+	if len(links)*questions*leftOut > mostTrials {
 		q.issues = append(q.issues, fault.Warnf("too-costly", "Questionnaire", "so many formulas over so many questions are not tried out: not scored"))
 		return formulas{of: of, broken: true}
 	}
+	ranged := len(links)*options*climbing <= mostTrials
 	for _, linkID := range links {
 		if !numeric(q.form.Item(linkID)) {
 			continue
@@ -64,21 +73,24 @@ func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
 			f.broken = true
 			continue
 		}
-		if one.low, one.high, one.bounded, err = of.Range(ctx, linkID); err != nil {
-			one.bounded = false
+		if ranged {
+			one.low, one.high, one.bounded, err = of.Range(ctx, linkID)
+			one.bounded = one.bounded && err == nil
 		}
 		f.scores = append(f.scores, one)
 	}
 	return f
 }
 
-func questions(f *form.Form) (count int) {
+// sizeOf is how many questions a form has, and how many options these have together.
+func sizeOf(f *form.Form) (questions, options int) {
 	for item := range f.All() {
 		if item.Type.Question() {
-			count++
+			questions++
+			options += max(len(item.Options), 2)
 		}
 	}
-	return count
+	return questions, options
 }
 
 // numeric says whether a calculated item is a score.
@@ -114,9 +126,6 @@ func (f formulas) enter(d *instrument.Definition) {
 		d.Forms[0].Scores[one.code] = one.linkID
 	}
 }
-
-// used says whether anything of a response must be computed.
-func (f formulas) used() bool { return f.of != nil && len(f.of.LinkIDs())+len(f.of.Conditions()) > 0 }
 
 // enabled evaluates the enableWhenExpressions on a response; nil when there are none.
 func (f formulas) enabled(ctx context.Context, doc *tree.Doc) func(linkID string) (bool, error) {

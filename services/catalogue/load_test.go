@@ -1,8 +1,10 @@
 package catalogue_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -328,7 +330,7 @@ func TestTwoPlacesForOneThingAreRefused(t *testing.T) {
 func TestLintNamesTheFilesThatCanBeUsedAndEveryProblem(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"good.yaml": "instruments: {phq-9: {strict: true}}", "bad.yaml": "instruments:\n  phq-9: {strikt: true}",
+		"good.yaml": "instruments: {gad-7: {strict: true}}", "bad.yaml": "instruments:\n  phq-9: {strikt: true}",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -346,6 +348,28 @@ func TestLintNamesTheFilesThatCanBeUsedAndEveryProblem(t *testing.T) {
 		t.Error(ok, err)
 	}
 	if _, err := catalogue.Lint("", filepath.Join(dir, "none")); fault.Of(err) != fault.Unavailable {
+		t.Error(err)
+	}
+}
+
+func TestTheExamplesOfTheReadmeLoad(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diary, err := os.ReadFile("testdata/clinic/sleep-diary.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
+	if len(blocks) < 2 {
+		t.Fatal("an overlay and a source map are meant to be shown", len(blocks))
+	}
+	folder := fstest.MapFS{"diary.json": {Data: diary}}
+	for i, block := range blocks {
+		folder[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: block[1]}
+	}
+	if _, err := catalogue.Load(folder); err != nil {
 		t.Error(err)
 	}
 }

@@ -47,7 +47,9 @@ const (
 // to one of our own forms or to an enforced one that breaks it; Unavailable when the store is away.
 func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 	w := work{Shelf: s, Case: c, draft: *c.Reading.Draft}
-	w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire)
+	if w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire); w.mapped != nil {
+		w.draft.Variant = w.mapped.Variant
+	}
 	if err := w.find(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -162,13 +164,23 @@ func (w *work) contained(id string) *questionnaire {
 		if !n.Child("id").Is(id) || !n.Child("resourceType").Is(questionnaireType) {
 			continue
 		}
-		// Value sets may stand beside it, so what it means depends on all that is contained.
-		key := "contained " + string(w.Source) + " " + ref.Digest(id, string(n.Parent().Raw()))
+		key := "contained " + string(w.Source) + " " + meaningOf(n)
 		return w.compiled.of(key, len(n.Parent().Raw()), func() *questionnaire {
 			return w.compile(n, "questionnaire-"+ref.Digest("contained", string(w.Source), contentOf(n)))
 		})
 	}
 	return nil
+}
+
+// meaningOf is a digest of a contained Questionnaire and of the value sets beside it.
+func meaningOf(n tree.Node) string {
+	parts := []string{n.Child("id").Text(), contentOf(n)}
+	for beside := n.Parent().First(); beside.Exists(); beside = beside.Next() {
+		if typ := beside.Child("resourceType"); typ.Is("ValueSet") || typ.Is("CodeSystem") {
+			parts = append(parts, string(beside.Raw()))
+		}
+	}
+	return ref.Digest(parts...)
 }
 
 // unreadable says that a Questionnaire is there but cannot be used.
@@ -243,7 +255,7 @@ func (w *work) compute(ctx context.Context, pruned *response.Draft) error {
 		return nil
 	}
 	doc, err := without(w.Doc, w.draft.Items, pruned.Items)
-	if err == nil && doc != nil {
+	if err == nil {
 		pruned.Computed, err = w.q.formulas.compute(ctx, doc, pruned)
 	}
 	switch {
@@ -336,16 +348,13 @@ func (m mapping) translated(item *response.Item, a *response.Answer) *response.I
 	return &d.Items[0]
 }
 
-// without is the response without the answers that were pruned from its draft; nil when nothing is left.
+// without is the response without the answers that were pruned from its draft, and without items of which nothing is left.
 func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	lost := map[string]bool{}
 	answers(all, func(path string) { lost[path] = true })
 	answers(kept, func(path string) { delete(lost, path) })
 	if len(lost) == 0 {
 		return doc, nil
-	}
-	if gone(doc.Root(), lost) {
-		return nil, nil
 	}
 	return tree.Parse(tree.Without(doc, func(n tree.Node) bool {
 		switch string(n.Parent().KeyBytes()) {
@@ -359,7 +368,7 @@ func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	}), tree.Limits{})
 }
 
-// gone says whether everything below an item is lost. An array without elements is no FHIR, so the item goes with them.
+// gone says whether everything below an item is lost.
 func gone(item tree.Node, lost map[string]bool) bool {
 	answers, items := item.Child("answer"), item.Child("item")
 	for a := answers.First(); a.Exists(); a = a.Next() {

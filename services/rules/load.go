@@ -31,7 +31,7 @@ var (
 		string(fact.KindTeam), string(fact.KindGoal), string(fact.KindMeasure), string(fact.KindRepair), string(fact.KindClock),
 	}
 	constructs = []string{
-		"alliance", "distress", "beliefs", "risk", "sleep", "fatigue", "adherence", "function", "pain", "change",
+		"alliance", "distress", "beliefs", "risk", "sleep", "fatigue", "adherence", "function", "pain", "change", "other",
 	}
 )
 

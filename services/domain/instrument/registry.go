@@ -109,7 +109,9 @@ func (r *Registry) add(p Entry) (issues []fault.Issue) {
 		r.names[key] = d
 	}
 	name("id", d.ID)
-	name("id", d.Canonical())
+	if !d.Foreign {
+		name("id", d.Canonical())
+	}
 	for i, alias := range d.Aliases {
 		name(at("aliases", i), "Questionnaire/"+alias)
 	}
