@@ -1,5 +1,7 @@
 package alliance
 
+import "slices"
+
 // Every number by which a rupture, a gap, a weak link or a ceiling is told stands in this file. None is validated in
 // physical therapy. The reference detector's constants are those of its published description; all others are our own
 // design, derived where the comment says so.
@@ -27,6 +29,9 @@ var detectors = []Detector{
 	{Instrument: "wai-sr", Code: "total-mean", SEM: 0.20, RC: 0.55, Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66},
 	{Instrument: "srs", Code: "total", SEM: 2.70, RC: 7.48, Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66},
 }
+
+// Detectors are those in use; changing what is returned changes none of them.
+func Detectors() []Detector { return slices.Clone(detectors) }
 
 // Step is a fall of a session form that is worth a word.
 type Step struct {
