@@ -54,6 +54,7 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 	if err != nil {
 		return nil, wire.Error(err)
 	}
+	wire.Acknowledged(out, alerts)
 	for _, a := range alerts {
 		if a.Live() {
 			out.Alerts = append(out.Alerts, wire.Alert(a))
@@ -91,8 +92,23 @@ func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*ep
 		}
 		state = episode.Replay(patient, facts[e]) // laid out by another version; it is stored anew with the next fact
 	}
+	if state.Form != episode.Form {
+		if state, err = anew(r, patient); err != nil {
+			return nil, nil, err
+		}
+	}
 	alerts, err := r.AlertsOf([]ref.Episode{e})
 	return state, alerts[e], err
+}
+
+// anew folds a state that was kept in an older form, as the next fact would.
+func anew(r store.Reader, patient ref.Patient) (*episode.State, error) {
+	e := ref.EpisodeOf(patient)
+	facts, err := r.Facts([]ref.Episode{e})
+	if err != nil {
+		return nil, err
+	}
+	return episode.Replay(patient, facts[e]), nil
 }
 
 func unknown() error {

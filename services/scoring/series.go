@@ -50,10 +50,14 @@ func (s *Server) Series(id, code string, ratings []*float64) ([]Rated, *alliance
 			continue
 		}
 		sheet, _ := fact.External(def, code, *rating, "")
-		dyad = dyad.Rate(session(n), sheet)
+		dyad = dyad.Rate(fact.Key{At: session(n)}, sheet)
 		rated = append(rated, Rated{n + 1, *rating, dyad.Chart.Usual, dyad.Event, dyad.Unconfirmed()})
 	}
-	return rated, dyad.Chart.Rupture, nil
+	var last *alliance.Rupture
+	if all := dyad.Ruptures(); len(all) > 0 {
+		last = all[len(all)-1]
+	}
+	return rated, last, nil
 }
 
 // session is a moment for the n-th rating: the detector asks only for their order.

@@ -104,7 +104,7 @@ func TestADyadSaysWhatOfItIsUnconfirmed(t *testing.T) {
 		for n, value := range []float64{4.2, 4.3, 4.2, 3.2} {
 			s := unconfirmed
 			s.Code, s.Value = code, &value
-			d = d.Rate(time.Unix(int64(n), 0), &fact.Scores{Instrument: instrument, Version: "1", Scores: []fact.Score{s}})
+			d = d.Rate(fact.Key{At: time.Unix(int64(n), 0)}, &fact.Scores{Instrument: instrument, Version: "1", Scores: []fact.Score{s}})
 		}
 		e, err := wire.Episode(&episode.State{Dyads: []*alliance.Dyad{d}})
 		if err != nil {
