@@ -229,6 +229,7 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 	unchanged := Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient}
 	switch {
 	case head.Hash == in.Record.Hash:
+		unchanged.Issues = head.Issues // a replay is told what the first one was told
 		return unchanged, true
 	case stale(head.SourceVersion, in.Record.SourceVersion):
 		unchanged.Issues = []fault.Issue{fault.Infof("informational", in.Record.Type+".meta",
