@@ -12,7 +12,7 @@
 //	domain/form         a questionnaire as it was asked, and whether an answered one keeps to it
 //	domain/score        scores, the items used, and why something is not scorable
 //	domain/fact         one dated thing that happened; the order of facts
-//	domain/trend        a person's own control chart; reliable and important change
+//	domain/trend        what the difference of two values amounts to: reliable, important, band
 //	domain/adherence    what was prescribed, what was done, and the windows between
 //	domain/alliance     dyads, their sessions, ruptures and repairs
 //	domain/distress     the profile on the common ladder
@@ -32,6 +32,7 @@
 //	store/rows          the flat form in which both answers keep what was decided
 //	store/postgres      the shared answer
 //	store/sqlite        the embedded answer
+//	catalogue           every instrument, form and map of a clinic; a reading to its scores
 //	auth                a token to a principal
 //	commit              group commit: many submissions, one transaction, each alone in its failure
 //	ingest              IngestService; Accept, which every door calls

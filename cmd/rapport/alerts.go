@@ -189,7 +189,7 @@ func numberWords(n *rapportv1.Number) string {
 	if n.Reference != nil {
 		text += fmt.Sprintf(" (against %s%s)", decimal(n.GetReference()), unitWords(n.GetUnit()))
 	}
-	return text
+	return text + doubted(n.GetUnconfirmed())
 }
 
 // unitWords is a UCUM unit behind its number; an annotation such as {sessions} is its own word.

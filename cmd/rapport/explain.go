@@ -101,6 +101,7 @@ func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSh
 	writeDyads(w, e.GetDyads())
 	writeDistress(w, e.GetDistress())
 	writeAdherence(w, e.GetAdherence())
+	writeTrajectories(w, e.GetTrajectories())
 	writeAlerts(w, e.GetAlerts())
 	for _, sheet := range sheets {
 		fmt.Fprintln(w)
@@ -150,6 +151,7 @@ func writeDistress(w io.Writer, parts []*rapportv1.DistressPart) {
 		if p.GetChange() != "" {
 			fmt.Fprintf(w, ", from %s: %s", decimal(p.GetBaseline()), p.GetChange())
 		}
+		fmt.Fprint(w, doubted(p.GetUnconfirmed() || p.GetSinceFirst().GetUnconfirmed()))
 		fmt.Fprintln(w)
 	}
 }
@@ -190,13 +192,19 @@ func writeAlerts(w io.Writer, alerts []*rapportv1.Alert) {
 
 // writeSheet prints one response's scores with their working.
 func writeSheet(w io.Writer, sheet *rapportv1.ScoreSheet) {
-	fmt.Fprintf(w, "%s %s", sheet.GetInstrument(), sheet.GetVersion())
+	fmt.Fprintf(w, "%s %s%s", sheet.GetInstrument(), sheet.GetVersion(), sheetNotes(sheet))
 	if sheet.GetEffective() != nil {
 		fmt.Fprintf(w, " on %s", day(sheet.GetEffective()))
 	}
 	fmt.Fprintf(w, "%s\n", prefixed(" from ", sheet.GetSource()))
 	for _, score := range sheet.GetScores() {
 		fmt.Fprintf(w, "  %-16s %s\n", score.GetCode(), scoreWords(score))
+	}
+	for _, d := range sheet.GetDecisions() {
+		fmt.Fprintf(w, "  %-16s %s%s%s\n", d.GetCode(), d.GetResult(), prefixed("cannot be said: ", d.GetNotScorable()), doubted(d.GetUnconfirmed()))
+	}
+	if sheet.Submitted != nil {
+		fmt.Fprintf(w, "  submitted        %s: differs from ours, which counts\n", decimal(sheet.GetSubmitted()))
 	}
 	for _, c := range sheet.GetCritical() {
 		fmt.Fprintf(w, "  item %d answered %s: %s\n", c.GetItem(), decimal(c.GetValue()), c.GetSeverity())
@@ -216,11 +224,36 @@ func writeSheet(w io.Writer, sheet *rapportv1.ScoreSheet) {
 	}
 }
 
+// sheetNotes are what must be known of the definition that scored a sheet.
+func sheetNotes(sheet *rapportv1.ScoreSheet) string {
+	var notes []string
+	if sheet.GetVersionAssumed() {
+		notes = append(notes, "no version was named")
+	}
+	if sheet.GetVariant() != "" {
+		notes = append(notes, "numbered "+sheet.GetVariant())
+	}
+	switch sheet.GetStatus() {
+	case "provisional":
+		notes = append(notes, "provisional")
+	case "licence-review":
+		notes = append(notes, "licence review pending")
+	}
+	if len(notes) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(notes, ", ") + ")"
+}
+
 func scoreWords(s *rapportv1.Score) string {
 	if s.Value == nil {
 		return "not scorable: " + s.GetNotScorable()
 	}
-	text := fmt.Sprintf("%s of %s-%s%s", decimal(s.GetValue()), decimal(s.GetMin()), decimal(s.GetMax()), prefixed(", ", s.GetBand()))
+	text := fmt.Sprintf("%s of %s", decimal(s.GetValue()), rangeWords(s.GetMin(), s.GetMax()))
+	if s.Se != nil {
+		text += ", standard error " + decimal(s.GetSe())
+	}
+	text += prefixed(", ", s.GetBand())
 	if s.GetProrated() {
 		text += ", prorated"
 	}
@@ -228,6 +261,14 @@ func scoreWords(s *rapportv1.Score) string {
 		text += ", unconfirmed"
 	}
 	return text
+}
+
+// rangeWords is the range of a score.
+func rangeWords(from, to float64) string {
+	if from < 0 {
+		return decimal(from) + " to " + decimal(to)
+	}
+	return decimal(from) + "-" + decimal(to)
 }
 
 // answerWords is an answer, with the value that was used when it differs: `4→0`.

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -106,7 +104,7 @@ func command(ctx context.Context, args []string, s streams) (code int) {
 	if bare {
 		parser.Stdout, args = s.err, []string{"--help"}
 	}
-	parsed, err := parser.Parse(unanswered(args))
+	parsed, err := parser.Parse(args)
 	if err != nil {
 		return wrongUsage(s, err)
 	}
@@ -114,17 +112,6 @@ func command(ctx context.Context, args []string, s streams) (code int) {
 		return failed(s, err)
 	}
 	return exitDone
-}
-
-// unanswered lets a list of answers begin with an unanswered one, which would be taken for a flag: `--answers -,1,2`.
-func unanswered(args []string) []string {
-	out := slices.Clone(args)
-	for n := range out[:max(0, len(out)-1)] {
-		if out[n] == "--answers" && (out[n+1] == "-" || strings.HasPrefix(out[n+1], "-,")) {
-			return slices.Concat(out[:n], []string{"--answers=" + out[n+1]}, out[n+2:])
-		}
-	}
-	return out
 }
 
 // exit unwinds to run when kong wants to end the process, such as after --help.

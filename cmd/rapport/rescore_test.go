@@ -17,12 +17,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/server"
 )
 
 // catalogue is the PHQ-9 that ships, with pairs of texts replaced.
-func catalogue(t *testing.T, pairs ...string) *instrument.Registry {
+func loaded(t *testing.T, pairs ...string) *catalogue.Catalogue {
 	t.Helper()
 	text, err := os.ReadFile("../../services/domain/instrument/packs/phq-9.json")
 	if err != nil {
@@ -38,19 +39,19 @@ func catalogue(t *testing.T, pairs ...string) *instrument.Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return catalogue.Of(r)
 }
 
 func TestRescoringIsToldAsRecorded(t *testing.T) {
 	store := "sqlite:" + filepath.Join(t.TempDir(), "clinic.db")
-	first := startClinic(t, func(c *server.Config) { c.Store, c.Instruments = store, catalogue(t) })
+	first := startClinic(t, func(c *server.Config) { c.Store, c.Catalogue = store, loaded(t) })
 	rapport(t, "ingest", "testdata/fhir/bundle.json", "testdata/fhir/first.json", "testdata/fhir/mixed.ndjson").want(t, exitFailed)
 	if err := first.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	second := startClinic(t, func(c *server.Config) {
 		c.Store = store
-		c.Instruments = catalogue(t, `"version": "1.0.0"`, `"version": "1.1.0"`, `"from": 0, "to": 4`, `"from": 0, "to": 2`,
+		c.Catalogue = loaded(t, `"version": "1.0.0"`, `"version": "1.1.0"`, `"from": 0, "to": 4`, `"from": 0, "to": 2`,
 			`"from": 5, "to": 9`, `"from": 3, "to": 9`, `"value": 1,`, `"value": 2,`,
 			`"forms": [`, `"forms": [{"url": "http://example.org/Questionnaire/mood", "evidence": "design: test"},`)
 	})
@@ -62,7 +63,7 @@ func TestADefinitionThatWasChangedUnderItsVersionIsToldOf(t *testing.T) {
 	c.Listen, c.HTTPListen, c.Redis = "127.0.0.1:0", "127.0.0.1:0", "none"
 	c.Store = "sqlite:" + filepath.Join(t.TempDir(), "clinic.db")
 	startClinic(t, func(config *server.Config) { config.Store = c.Store }).end(t)
-	c.Instruments = catalogue(t, `"value": 1,`, `"value": 2,`)
+	c.Catalogue = loaded(t, `"value": 1,`, `"value": 2,`)
 	_, err := server.New(t.Context(), c)
 	if err == nil {
 		t.Fatal("it was taken")

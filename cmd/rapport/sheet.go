@@ -3,128 +3,88 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"strings"
+	"strconv"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/scoring"
 )
 
-// show prints a definition as a scoring sheet that can be laid beside its paper.
-func (c instrumentsCmd) show(s streams, d *instrument.Definition) error {
+// instrumentsCmd lists the instruments.
+type instrumentsCmd struct {
+	Show instrumentsShowCmd `cmd:"" default:"withargs" help:"List the instruments, or show one as its scoring sheet."`
+	Lint instrumentsLintCmd `cmd:"" help:"Check packs, FHIR Questionnaires, overlays and source maps."`
+}
+
+// instrumentsFlag is the folder of a clinic.
+type instrumentsFlag struct {
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships." env:"RAPPORT_INSTRUMENTS"`
+}
+
+// instrumentsShowCmd lists the instruments, or shows one.
+type instrumentsShowCmd struct {
+	outputFlag
+	instrumentsFlag
+	ID string `arg:"" optional:"" help:"Show this one as its scoring sheet."`
+}
+
+// Help shows examples.
+func (instrumentsShowCmd) Help() string {
+	return "Examples:\n  rapport instruments\n  rapport instruments phq-9\n  rapport instruments wai-sr -o json"
+}
+
+// Run lists, or shows one.
+func (c instrumentsShowCmd) Run(s streams) error {
+	registry, err := catalogue.Open(c.Instruments)
+	if err != nil {
+		return err
+	}
+	if c.ID == "" {
+		return c.list(s, registry.All())
+	}
+	definition, err := registry.Lookup(c.ID)
+	if err != nil {
+		return fmt.Errorf("no instrument is called %q%s: `rapport instruments` lists them", c.ID,
+			prefixed("; did you mean ", scoring.Nearest(c.ID, registry.All())))
+	}
 	if c.json() {
-		return json.NewEncoder(s.out).Encode(d)
+		return json.NewEncoder(s.out).Encode(definition)
 	}
-	w := s.out
-	fmt.Fprintf(w, "%s  version %s\n%s\n\n", d.ID, d.Version, d.Title)
-	for _, line := range []struct{ label, text string }{
-		{"Measures", d.Construct + ", answered by the " + d.Respondent},
-		{"Recall", claim(d.Recall)},
-		{"Cadence", claim(d.Cadence)},
-		{"Licence", strings.TrimSpace(d.Licence.Notice + " " + d.Licence.Attribution)},
-		{"Canonicals", strings.Join(d.Canonicals, "\n              ")},
-		{"Content hash", d.Hash},
-	} {
-		fmt.Fprintf(w, "%-13s %s\n", line.label, line.text)
-	}
-	fmt.Fprintf(w, "\nItems (%s)\n", d.ItemEvidence)
-	for i := range d.Items {
-		writeItem(w, &d.Items[i])
-	}
-	for i := range d.Scores {
-		writeScore(w, &d.Scores[i])
-	}
-	for _, a := range d.Alerts {
-		fmt.Fprintf(w, "\nItem %s answered %s %s: %s (%s)\n", numbers(a.Items), a.When, decimal(a.Value), a.Severity, a.Evidence)
-	}
-	if len(d.Doubts) > 0 {
-		fmt.Fprintln(w, "\nNot confirmed by a source that was read")
-		for _, doubt := range d.Doubts {
-			fmt.Fprintf(w, "  %-28s %s\n", doubt.Fact, doubt.Evidence)
+	_, err = fmt.Fprint(s.out, scoring.Page(definition))
+	return err
+}
+
+func (c instrumentsShowCmd) list(s streams, all []*instrument.Definition) error {
+	if c.json() {
+		for _, d := range all {
+			if err := json.NewEncoder(s.out).Encode(d); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	if len(d.References) > 0 {
-		fmt.Fprintf(w, "\nSources\n  %s\n", strings.Join(d.References, "\n  "))
+	wide := 0
+	for _, d := range all {
+		wide = max(wide, len(d.ID))
 	}
-	return nil
+	const line = "%-*s  %-9s  %5s  %-2s  %s\n"
+	fmt.Fprintf(s.out, line, wide, "ID", "CONSTRUCT", "ITEMS", "", "TITLE")
+	for _, d := range all {
+		fmt.Fprintf(s.out, line, wide, d.ID, d.Construct, strconv.Itoa(len(d.Items)), marks(d), cut(d.Title, max(12, width-wide-24)))
+	}
+	_, err := fmt.Fprintln(s.out, "\n? a scoring key or band is unconfirmed   L licence review pending\n"+
+		"`rapport instruments ID` shows the scoring sheet of one.")
+	return err
 }
 
-func claim(c instrument.Claim) string {
-	if c.Evidence.Confirmed() {
-		return c.Text
+// marks are what must be known of an instrument before its scores are used.
+func marks(d *instrument.Definition) string {
+	text := ""
+	if d.Unconfirmed {
+		text = "?"
 	}
-	return c.Text + " (unconfirmed)"
-}
-
-func writeItem(w io.Writer, i *instrument.Item) {
-	var options []string
-	for _, o := range i.Answers().Options {
-		options = append(options, decimal(o.Ordinal))
+	if d.Status == instrument.LicenceReview {
+		text += "L"
 	}
-	note := ""
-	if i.Reverse != nil {
-		note = fmt.Sprintf(", scored as %s - x", decimal(*i.Reverse))
-	}
-	if i.Unscored {
-		note += ", not scored"
-	}
-	fmt.Fprintf(w, "  %2d  %-28s %s%s\n", i.Number, i.Concept, strings.Join(options, " "), note)
-}
-
-func writeScore(w io.Writer, s *instrument.Score) {
-	made := "items " + numbers(s.Items)
-	if len(s.Of) > 0 {
-		made = strings.Join(s.Of, " + ")
-	}
-	if s.Divisor != 0 && s.Divisor != 1 {
-		made += " / " + decimal(s.Divisor)
-	}
-	fmt.Fprintf(w, "\nScore %s: %s of %s, %s-%s, %s (%s)\n", s.Code, s.Kind, made, decimal(s.Min), decimal(s.Max),
-		strings.ReplaceAll(s.Direction, "-", " is "), s.Evidence)
-	if m := s.Missing; m != nil {
-		rule := "every item is needed"
-		if m.Rule == instrument.MissingProrate {
-			rule = fmt.Sprintf("from %d answered items on the others count as their mean%s", m.Answered, prefixed(", rounded ", m.Round))
-		}
-		fmt.Fprintf(w, "  missing     %s (%s)\n", rule, m.Evidence)
-	}
-	if s.Bands != nil {
-		for _, b := range s.Bands.List {
-			fmt.Fprintf(w, "  %-22s %s-%s\n", b.Code, decimal(b.From), decimal(b.To))
-		}
-		fmt.Fprintf(w, "  bands       (%s)\n", s.Bands.Evidence)
-	}
-	for _, cut := range s.Cuts {
-		fmt.Fprintf(w, "  cut >= %-5s %s (%s)\n", decimal(cut.At), cut.Text, cut.Evidence)
-	}
-	writeChange(w, s)
-}
-
-func writeChange(w io.Writer, s *instrument.Score) {
-	if s.Change == nil {
-		return
-	}
-	if r := s.Change.Reliable; r != nil {
-		points := "beyond 1.96 standard errors of the difference"
-		if !s.BySE() {
-			points = decimal(*s.ReliableChange()) + " points"
-		}
-		fmt.Fprintf(w, "  reliable    %s (%s)%s (%s)\n", points, r.Level, population(r.Population, r.N), r.Evidence)
-	}
-	if i := s.Change.Important; i != nil {
-		fmt.Fprintf(w, "  important   %s points%s (%s)\n", decimal(i.Points), population(i.Population, i.N), i.Evidence)
-	}
-	if s.Change.Others != "" {
-		fmt.Fprintf(w, "  others      %s\n", s.Change.Others)
-	}
-}
-
-func population(who string, n int) string {
-	if n > 0 {
-		who = strings.TrimSpace(fmt.Sprintf("%s n = %d", who, n))
-	}
-	return prefixed(", ", who)
-}
-
-func numbers(list []int) string {
-	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ", "), "[]")
+	return text
 }

@@ -12,9 +12,9 @@ func TestEveryInstrumentHasAScoringSheet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, def := range r.All() {
-		said := []string{def.Title, "Items", "Sources"}
+		said := []string{def.ID + "  version " + def.Version, "ITEMS", "SOURCES"}
 		for i := range def.Scores {
-			said = append(said, "Score "+def.Scores[i].Code)
+			said = append(said, "SCORE "+def.Scores[i].Code)
 		}
 		rapport(t, "instruments", def.ID).want(t, exitDone, said...)
 	}

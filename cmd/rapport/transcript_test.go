@@ -23,6 +23,14 @@ func TestScoresAreToldAsRecorded(t *testing.T) {
 	transcript(t, "score")
 }
 
+func TestChangesAreJudgedAsRecorded(t *testing.T) {
+	transcript(t, "change")
+}
+
+func TestScoringSheetsReadAsRecorded(t *testing.T) {
+	transcript(t, "sheets")
+}
+
 // leaves are the commands that do something.
 func leaves(t *testing.T) []*kong.Node {
 	t.Helper()

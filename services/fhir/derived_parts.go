@@ -209,6 +209,9 @@ func (s *Sheet) decision(i int) Part {
 		title: s.title() + ": " + words(d.Code),
 	}
 	p.build = func(out *samply.Observation) {
+		if s.Definition != nil && i < len(s.Definition.Decisions) && s.Definition.Decisions[i].Code == d.Code {
+			note(out, s.Definition.Decisions[i].Text)
+		}
 		if d.NotScorable != "" {
 			absent(out, d.NotScorable, reasons[d.NotScorable].text)
 			return

@@ -70,6 +70,7 @@ func sheet(t testing.TB, def *instrument.Definition, answers []*float64, changes
 		Definition: def, Patient: "p1", Engine: "1.2.3",
 		BornFrom: date(1980, 2, 29), BornTo: date(1980, 3, 1),
 	}
+	s.Fact.Scores.Hash = "hash" // which changes with every word of a pack
 	s.Stem = ref.Derived("clinic", s.Fact.Source)
 	s.Answered = answeredOf(t, `{"resourceType":"QuestionnaireResponse","id":"r1","status":"completed","authored":"2026-03-02T10:00:00+01:00",
 		"subject":{"reference":"Patient/p1"},"encounter":{"reference":"https://ehr.example/fhir/Encounter/e1/_history/2"},
@@ -228,8 +229,8 @@ func TestWhatCannotBeScoredHasAReasonAndNoNumber(t *testing.T) {
 		t.Error("no score is no screen, and no answer is no item")
 	}
 	none := sheet(t, definition(t, "phq-9"), nil)
-	if got := len(none.Parts()); got != 2 {
-		t.Errorf("an empty form has %d parts: its panel and the score that it has not", got)
+	if got := len(none.Parts()); got != 3 {
+		t.Errorf("an empty form has %d parts: its panel, and the score and the decision that it has not", got)
 	}
 }
 
@@ -459,8 +460,8 @@ func TestWhatIsDerivedFollowsTheVersionsOfItsForm(t *testing.T) {
 	if o, ok := h.Find("panel", 0); !ok || o.Version != 6 || o.Standing != Withdrawn {
 		t.Errorf("%+v", o)
 	}
-	if got := len(h.Current()); got != 12 {
-		t.Errorf("%d: a panel, a score, a screen and nine items", got)
+	if got := len(h.Current()); got != 13 {
+		t.Errorf("%d: a panel, a score, a decision, a screen and nine items", got)
 	}
 	if _, ok := NewHistory(nil).Find("panel", 0); ok {
 		t.Error("nothing was found in nothing")
@@ -498,4 +499,17 @@ func vectorSheets(t testing.TB) map[string]*Sheet {
 		}
 	}
 	return out
+}
+
+func TestADecisionIsAWordOrHasAReason(t *testing.T) {
+	def := definition(t, "phq-9")
+	decided := part(t, sheet(t, def, numbers(3, 3, 3, 3, 3, 0, 0, 0, 0)), "decision-dsm")
+	if decided.ValueCodeableConcept == nil || decided.ValueCodeableConcept.Coding[0].System != SystemResult || decided.DataAbsentReason != nil ||
+		!strings.Contains(decided.notes(), def.Decisions[0].Text) {
+		t.Errorf("%+v %s", decided.ValueCodeableConcept, decided.notes())
+	}
+	open := part(t, sheet(t, def, numbers(3, 3, 3, 3, 3, 0, 0, 0, -1)), "decision-dsm")
+	if open.ValueCodeableConcept != nil || open.DataAbsentReason == nil {
+		t.Errorf("%+v", open)
+	}
 }

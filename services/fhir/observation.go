@@ -41,29 +41,41 @@ func (w *work) observationFacts(at time.Time) {
 	if w.log(at, codes) {
 		return
 	}
-	v, kind := value(w.root)
-	if def, score, ok := w.scoreOf(codes); ok {
+	if made, ok := w.scoreOf(codes); ok {
+		v, kind := value(w.root)
 		if !v.Exists() {
-			w.inform(w.root, "this %s score has no value: stored and not used", def.ID)
+			w.inform(w.root, "this %s score has no value: stored and not used", made.def.ID)
 			return
 		}
-		w.readyMade("", at, def, score, v, kind)
+		w.readyMade("", at, made, v, kind)
 		return
 	}
 	w.measure(at, codes)
 }
 
-// scoreOf is the instrument's score that one of the codes stands for.
-func (w *work) scoreOf(codes []string) (*instrument.Definition, *instrument.Score, bool) {
-	if w.Instruments == nil {
-		return nil, nil, false
-	}
+// ready is what a code of a ready-made score stands for.
+type ready struct {
+	def *instrument.Definition
+	key *instrument.Score
+	// variant in which it was computed; empty for the instrument's own.
+	variant string
+}
+
+// scoreOf finds the score that one of the codes stands for, and the variant in which it was computed.
+func (w *work) scoreOf(codes []string) (made ready, ok bool) {
 	for _, code := range codes {
-		if def, score, ok := w.Instruments.ByScoreCode(code); ok && def.Score(score) != nil {
-			return def, def.Score(score), true
+		var score string
+		if sources, is := w.Instruments.(Sources); is {
+			made.def, score, made.variant, ok = sources.ReadyMade(w.source, code)
+		} else if w.Instruments != nil {
+			made.def, score, ok = w.Instruments.ByScoreCode(code)
+		}
+		if ok {
+			made.key = made.def.Score(score)
+			return made, made.key != nil
 		}
 	}
-	return nil, nil, false
+	return ready{}, false
 }
 
 // observed enters the effective interval and gives the moment that facts stand at: the start, or the end of a period
@@ -141,12 +153,16 @@ func (w *work) basedOn() string {
 }
 
 // readyMade reads a score that was computed elsewhere.
-func (w *work) readyMade(
-	part string, at time.Time, def *instrument.Definition, key *instrument.Score, v tree.Node, kind string,
-) {
+func (w *work) readyMade(part string, at time.Time, made ready, v tree.Node, kind string) {
+	def, key := made.def, made.key
 	n, _, why := w.numeric(v, kind)
 	if why != "" {
 		w.unused(v, "%s: not used as a %s score", why, def.ID)
+		return
+	}
+	n, ok := def.Shifted(key, made.variant, n)
+	if !ok {
+		w.unused(v, "a %s score of %s cannot be converted from the variant %s: not used", key.Code, def.ID, made.variant)
 		return
 	}
 	scores, ok := fact.External(def, key.Code, n, w.scoredBy(def))
@@ -155,7 +171,7 @@ func (w *work) readyMade(
 		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, low, high)
 		return
 	}
-	w.out.Respondent = scores.Respondent
+	scores.Variant, w.out.Respondent = made.variant, scores.Respondent
 	w.out.Clinician = w.clinician(extension(w.root, ratedClinician).Child("valueReference"), "Practitioner")
 	scores.Clinician, scores.Encounter = w.out.Clinician, w.out.Encounter
 	w.add(part, at, fact.Fact{Kind: fact.KindScores, Scores: scores})

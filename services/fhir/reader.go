@@ -17,6 +17,13 @@ type Instruments interface {
 	ByScoreCode(systemCode string) (def *instrument.Definition, scoreCode string, ok bool)
 }
 
+// Sources know what a source means by codes of its own. Instruments that are Sources too are asked as such.
+type Sources interface {
+	// ReadyMade finds the definition and the score code of a `system|code` of a source, and the variant in which the
+	// source computes it; ok is false when none has it.
+	ReadyMade(source ref.Source, systemCode string) (def *instrument.Definition, scoreCode, variant string, ok bool)
+}
+
 // Reader turns FHIR JSON into what Rapport can use. It holds no state and may be shared.
 type Reader struct {
 	// Instruments recognise ready-made scores; nil recognises none.
@@ -222,7 +229,6 @@ func (w *work) questionnaire() {
 	for n := w.root.Child("code").First(); n.Exists(); n = n.Next() {
 		w.coding(n)
 	}
-	w.inform(w.root, "stored; questionnaires are scored by the instruments that Rapport knows")
 }
 
 // canonical enters a canonical as codes to find the resource by.

@@ -1,6 +1,9 @@
 package ingest
 
 import (
+	"context"
+
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/record"
@@ -10,24 +13,28 @@ import (
 )
 
 // prepareBundle reads the entries of a Bundle. A transaction stands or falls together; any other type is a set of
-// independent entries.
-func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
+// independent entries. Its Questionnaires are read first, so that its responses can be scored by them wherever they stand.
+// Errors, but for Unavailable, are why all of it is refused.
+func (i *Ingest) prepareBundle(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, doc *tree.Doc) (*part, error) {
 	if err := fhir.FewEnough(doc); err != nil {
-		return refused(err)
+		return nil, err
 	}
 	bundle, err := fhir.ReadBundle(doc)
 	if err != nil {
-		return refused(err)
+		return nil, err
 	}
 	p := &part{bundle: true, atomic: bundle.Type == "transaction"}
 	if len(bundle.Entries) == 0 {
 		p.note = []fault.Issue{fault.Infof("informational", "Bundle.entry", "the Bundle has no entries: nothing to do")}
 	}
 	p.note = append(p.note, bundle.Issues...)
-	targets := bundle.Targets()
+	read, err := i.readEntries(ctx, shelf, s, &bundle)
+	if err != nil {
+		return nil, err
+	}
 	seen := map[ref.Resource]string{}
 	for n := range bundle.Entries {
-		in, err := i.entry(s, &bundle.Entries[n], targets)
+		in, err := read[n].in, read[n].err
 		if err == nil && p.atomic {
 			err = once(seen, &in, bundle.Entries[n].Path)
 		}
@@ -47,7 +54,32 @@ func (i *Ingest) prepareBundle(s decision.Submission, doc *tree.Doc) *part {
 			}
 		}
 	}
-	return p
+	return p, nil
+}
+
+// readEntry is one entry as read, or why it cannot be.
+type readEntry struct {
+	in  decision.Input
+	err error
+}
+
+// readEntries reads first the Questionnaires, then the others. Errors: Unavailable when the store is away.
+func (i *Ingest) readEntries(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, bundle *fhir.Bundle) ([]readEntry, error) {
+	targets := bundle.Targets()
+	read := make([]readEntry, len(bundle.Entries))
+	for _, questionnaires := range []bool{true, false} {
+		for n := range bundle.Entries {
+			e := &bundle.Entries[n]
+			if (e.Resource != nil && e.Type() == "Questionnaire") != questionnaires {
+				continue
+			}
+			read[n].in, read[n].err = i.entry(ctx, shelf, s, e, targets)
+			if err := read[n].err; err != nil && fault.Of(err) == fault.Unavailable {
+				return nil, err
+			}
+		}
+	}
+	return read, nil
 }
 
 // once refuses a resource that an earlier entry of the same transaction names: FHIR leaves open which would win. Bodies
@@ -66,7 +98,9 @@ func once(seen map[ref.Resource]string, in *decision.Input, path string) error {
 }
 
 // entry reads one entry. Its references to other entries become those entries' ids in the source.
-func (i *Ingest) entry(s decision.Submission, e *fhir.Entry, targets map[string]string) (decision.Input, error) {
+func (i *Ingest) entry(
+	ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, e *fhir.Entry, targets map[string]string,
+) (decision.Input, error) {
 	if fault.Any(e.Issues) {
 		return decision.Input{}, fault.New(fault.Invalid, e.Issues...)
 	}
@@ -82,7 +116,7 @@ func (i *Ingest) entry(s decision.Submission, e *fhir.Entry, targets map[string]
 			"a Bundle within a Bundle is not taken: send it by itself"))
 	}
 	s.Key = ""
-	in, err := i.read(s, e.Resource, e.LogicalID(), targets)
+	in, err := i.read(ctx, shelf, s, e.Resource, e.LogicalID(), targets)
 	if notSupported(err) {
 		in, err = i.unused(s, e.Resource, e.LogicalID(), targets)
 	}

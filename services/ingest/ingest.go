@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -42,8 +42,8 @@ type Config struct {
 	Store store.Store
 	// Reader reads FHIR.
 	Reader *fhir.Reader
-	// Instruments score.
-	Instruments *instrument.Registry
+	// Library scores.
+	Library *catalogue.Library
 	// Namer gives ids.
 	Namer ref.Namer
 	// Now is the clock.
@@ -61,8 +61,8 @@ type Ingest struct {
 
 // New is the room, ready.
 func New(c Config) (*Ingest, error) {
-	if c.Group == nil || c.Reader == nil || c.Instruments == nil || c.Now == nil || c.Log == nil {
-		return nil, errors.New("ingest: Group, Reader, Instruments, Now and Log are required")
+	if c.Group == nil || c.Reader == nil || c.Library == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("ingest: Group, Reader, Library, Now and Log are required")
 	}
 	return &Ingest{Config: c, reading: newSpace(readingAtOnce)}, nil
 }
@@ -85,11 +85,12 @@ func (i *Ingest) Accept(ctx context.Context, s decision.Submission) (decision.Re
 type Batch struct {
 	parts []*part
 	runs  []*commit.Pending
+	shelf *catalogue.Shelf
 }
 
 // Begin reads submissions of one tenant and queues them, in order, without waiting for their commit.
 func (i *Ingest) Begin(ctx context.Context, t ref.Tenant, submissions []decision.Submission) (*Batch, error) {
-	b := &Batch{parts: make([]*part, len(submissions))}
+	b := &Batch{parts: make([]*part, len(submissions)), shelf: i.Library.Open(t)}
 	var together []decision.Input
 	flush := func(inputs []decision.Input, atomic bool) error {
 		run, err := i.Group.Submit(ctx, t, inputs, atomic)
@@ -99,7 +100,7 @@ func (i *Ingest) Begin(ctx context.Context, t ref.Tenant, submissions []decision
 		return err
 	}
 	for n, s := range submissions {
-		p, err := i.inTurn(ctx, s)
+		p, err := i.inTurn(ctx, b.shelf, s)
 		if err != nil {
 			b.finish()
 			return nil, err
@@ -126,21 +127,23 @@ func (i *Ingest) Begin(ctx context.Context, t ref.Tenant, submissions []decision
 	return b, nil
 }
 
-// inTurn reads a submission; a large one when there is memory for it. Errors: Unavailable when ctx ended before.
-func (i *Ingest) inTurn(ctx context.Context, s decision.Submission) (*part, error) {
+// inTurn reads a submission; a large one when there is memory for it. Errors: Unavailable when ctx ended before, and as
+// prepare.
+func (i *Ingest) inTurn(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission) (*part, error) {
 	if len(s.Body) < largeBody {
-		return i.prepare(s), nil
+		return i.prepare(ctx, shelf, s)
 	}
 	n, err := i.reading.take(ctx, len(s.Body))
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
 	}
 	defer i.reading.give(n)
-	return i.prepare(s), nil
+	return i.prepare(ctx, shelf, s)
 }
 
 // finish waits for what was queued already when the rest cannot be, so that nothing of it is still under way.
 func (b *Batch) finish() {
+	defer b.shelf.Close()
 	for _, run := range b.runs {
 		_, _ = run.Wait() // Its callers are told that the batch failed, and may send all of it again.
 	}
@@ -148,6 +151,7 @@ func (b *Batch) finish() {
 
 // Wait returns one receipt per submission, in order. Errors: as commit.Pending.Wait.
 func (b *Batch) Wait() ([]decision.Receipt, error) {
+	defer b.shelf.Close()
 	var committed []decision.Receipt
 	var failed error
 	for _, run := range b.runs {

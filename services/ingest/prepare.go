@@ -2,51 +2,64 @@ package ingest
 
 import (
 	"cmp"
+	"context"
 	"encoding/hex"
 	"errors"
 	"runtime/debug"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
-// prepare reads one submission: what can be known of it without the store. It never panics.
-func (i *Ingest) prepare(s decision.Submission) (p *part) {
+// prepare reads one submission: what can be known of it before it is known whose it is and whether it is new. It never
+// panics. Errors: Unavailable when the store is away, where it must be asked for a questionnaire.
+func (i *Ingest) prepare(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission) (p *part, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			i.Log.Error("a submission could not be read", "stack", string(debug.Stack()))
 			p = refused(fault.Newf(fault.Internal, "exception", "this submission could not be read: please report it"))
 		}
 	}()
+	p, err = i.part(ctx, shelf, s)
+	if err != nil && fault.Of(err) != fault.Unavailable {
+		return refused(err), nil
+	}
+	return p, err
+}
+
+// part reads one submission. Errors, but for Unavailable, are why it is refused.
+func (i *Ingest) part(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission) (*part, error) {
 	if err := check(s); err != nil {
-		return refused(err)
+		return nil, err
 	}
 	doc, err := tree.Parse(s.Body, tree.Limits{Bytes: MaxBundle})
 	if err != nil {
-		return refused(err)
+		return nil, err
 	}
 	typ := doc.Root().Child("resourceType").Text()
 	if s.Type != "" && typ != s.Type {
-		return refused(fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType",
-			"the body is not a %s, which this address takes", s.Type)))
+		return nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType",
+			"the body is not a %s, which this address takes", s.Type))
 	}
 	if typ == "Bundle" {
-		return i.prepareBundle(s, doc)
+		return i.prepareBundle(ctx, shelf, s, doc)
 	}
 	if len(s.Body) > MaxBody {
-		return refused(fault.New(fault.TooLarge, fault.Errorf("too-long", typ, "a resource may have %d MiB at most", MaxBody>>20)))
+		return nil, fault.New(fault.TooLarge, fault.Errorf("too-long", typ, "a resource may have %d MiB at most", MaxBody>>20))
 	}
-	in, err := i.read(s, doc, "", nil)
+	in, err := i.read(ctx, shelf, s, doc, "", nil)
 	if err != nil {
-		return refused(err)
+		return nil, err
 	}
-	return &part{inputs: []decision.Input{in}, entries: []*decision.Receipt{nil}}
+	return &part{inputs: []decision.Input{in}, entries: []*decision.Receipt{nil}}, nil
 }
 
 func check(s decision.Submission) error {
@@ -68,26 +81,49 @@ func check(s decision.Submission) error {
 
 // read turns one resource into an input. LogicalID is the id to use when the resource has none of its own, targets are
 // what the fullUrls of its Bundle stand for.
-func (i *Ingest) read(s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string) (decision.Input, error) {
+func (i *Ingest) read(
+	ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string,
+) (decision.Input, error) {
 	reading, err := i.Reader.ReadIn(doc, s.Source, targets)
 	if err != nil {
 		return decision.Input{}, err
 	}
 	in := i.input(s, doc, reading, logicalID, targets)
-	i.enter(&in, &reading)
-	return in, nil
+	if reading.Type == "Questionnaire" {
+		in.Record.Issues = append(in.Record.Issues, shelf.Put(s.Source, in.Record.Unversioned(), doc)...)
+	}
+	by, err := i.enter(ctx, shelf, &in, doc, &reading)
+	if err == nil && by.definition != nil {
+		err = i.Library.Keep(ctx, s.Tenant, by.definition)
+	}
+	return in, err
 }
 
-// enter takes what a reading says over as facts, under ids by which those of a later version replace them. It is false when
-// the reading answers a form that no instrument is known for.
-func (i *Ingest) enter(in *decision.Input, reading *fhir.Reading) (known bool) {
-	known = reading.Draft == nil || i.score(in, reading)
+// entered says by what a reading was taken over.
+type entered struct {
+	// unknown says that it answers a form that no instrument is known for.
+	unknown bool
+	// definition that scored it; nil when it was not scored.
+	definition *instrument.Definition
+}
+
+// enter takes what a reading says over as facts, under ids by which those of a later version replace them. Errors: as
+// catalogue.Shelf.Score.
+func (i *Ingest) enter(
+	ctx context.Context, shelf *catalogue.Shelf, in *decision.Input, doc *tree.Doc, reading *fhir.Reading,
+) (by entered, err error) {
+	if reading.Draft != nil && !reading.Void {
+		if by.definition, err = i.score(ctx, shelf, in, doc, reading); err != nil {
+			return by, err
+		}
+		by.unknown = by.definition == nil
+	}
 	i.date(in)
 	for n := range in.Facts {
 		f := &in.Facts[n]
 		f.ID = ref.Digest("fact", in.Record.Type, in.Record.ID, string(f.Kind), f.ID)
 	}
-	return known
+	return by, nil
 }
 
 func (i *Ingest) input(

@@ -2,12 +2,14 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -18,8 +20,10 @@ import (
 )
 
 // reread reads a stored version as if it came now: the input judges it again. Heard is when its content first came, which
-// stands in for a date that it lacks. Known is false when no instrument is known for the form. It never panics.
-func (i *Ingest) reread(r record.Record, heard time.Time) (in decision.Input, known bool, err error) {
+// stands in for a date that it lacks. It never panics.
+func (i *Ingest) reread(
+	ctx context.Context, shelf *catalogue.Shelf, r record.Record, heard time.Time,
+) (in decision.Input, by entered, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			i.Log.Error("a stored resource could not be read", "resource", r.Type, "stack", string(debug.Stack()))
@@ -28,11 +32,11 @@ func (i *Ingest) reread(r record.Record, heard time.Time) (in decision.Input, kn
 	}()
 	doc, err := tree.Parse(r.Raw, tree.Limits{Bytes: MaxBundle})
 	if err != nil {
-		return in, false, err
+		return in, by, err
 	}
 	reading, err := i.Reader.ReadIn(doc, r.Source, nil)
 	if err != nil {
-		return in, false, err
+		return in, by, err
 	}
 	// The hash stays that of what was sent: in a Bundle references may have been written anew since.
 	in = i.input(decision.Submission{Source: r.Source}, doc, reading, "", nil)
@@ -40,9 +44,9 @@ func (i *Ingest) reread(r record.Record, heard time.Time) (in decision.Input, kn
 	in.Record.Resource, in.Record.SourceID, in.Record.SourceVersion = r.Resource, r.SourceID, r.SourceVersion
 	in.Record.Hash, in.Record.Raw, in.Record.Patient = r.Hash, r.Raw, r.Patient
 	in.Record.Received = heard
-	known = i.enter(&in, &reading)
+	by, err = i.enter(ctx, shelf, &in, doc, &reading)
 	in.Record.Received = i.Now()
-	return in, known, nil
+	return in, by, err
 }
 
 // heard is when the content of a stored version first came: a version made by rescoring came later than its content. Of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -125,7 +126,11 @@ func (i *Ingest) complete(wish *Rescoring) error {
 	wish.Types = slices.Compact(slices.Sorted(slices.Values(wish.Types)))
 	ids := make([]string, 0, len(wish.Instruments))
 	for _, name := range wish.Instruments {
-		definition, err := i.Instruments.Lookup(name)
+		definition, err := i.Library.Lookup(name)
+		if catalogue.IsForm(name) && err != nil {
+			ids = append(ids, name)
+			continue
+		}
 		if err != nil {
 			issues = append(issues, fault.Errorf("not-found", "instruments", "no instrument is known as %q", name))
 			continue
@@ -186,6 +191,11 @@ func (r *rescoring) send(found findings) error {
 	case r.DryRun:
 		r.Changed += int64(len(found.changes))
 		return r.tellChanges(found.changes)
+	}
+	for _, d := range found.by {
+		if err := r.Library.Keep(r.ctx, r.tenant, d); err != nil {
+			return err
+		}
 	}
 	pending, err := r.Group.Submit(r.ctx, r.tenant, found.inputs, true)
 	if err != nil {

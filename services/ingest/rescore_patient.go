@@ -5,9 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
@@ -44,13 +46,17 @@ type findings struct {
 	unchanged int64
 	failures  []Failure
 	inputs    []decision.Input
-	changes   []Change
+	// by are the definitions that scored them.
+	by      []*instrument.Definition
+	changes []Change
 }
 
 // look reads a patient's resources from a spot on, all from one state of the store, until there are no more or enough of
 // them have changed.
 func (r *rescoring) look(from store.Reader, p ref.Patient, at spot, found *findings) (spot, error) {
 	var stored map[ref.Resource][]fact.Fact
+	shelf := r.Library.OpenIn(r.tenant, from)
+	defer shelf.Close()
 	for ; at.typ < len(r.Types); at = (spot{typ: at.typ + 1}) {
 		for {
 			page, err := from.Search(record.Query{
@@ -68,7 +74,7 @@ func (r *rescoring) look(from store.Reader, p ref.Patient, at spot, found *findi
 				}
 			}
 			for _, x := range page {
-				if err := r.weigh(from, x, stored[x.Unversioned()], found); err != nil {
+				if err := r.weigh(from, shelf, x, stored[x.Unversioned()], found); err != nil {
 					return at, err
 				}
 				at.after = record.Place{From: x.From, Resource: x.Unversioned()}
@@ -98,12 +104,14 @@ func (r *rescoring) facts(from store.Reader, p ref.Patient) (map[ref.Resource][]
 }
 
 // weigh finds out whether a stored version says something else now.
-func (r *rescoring) weigh(from store.Reader, x record.Record, stored []fact.Fact, found *findings) error {
+func (r *rescoring) weigh(
+	from store.Reader, shelf *catalogue.Shelf, x record.Record, stored []fact.Fact, found *findings,
+) error {
 	came, err := heard(from, x)
 	if err != nil {
 		return err
 	}
-	in, known, err := r.inTurnAgain(r.ctx, x, came)
+	in, by, err := r.inTurnAgain(r.ctx, shelf, x, came)
 	if err != nil && fault.Of(err) == fault.Unavailable {
 		return err
 	}
@@ -114,11 +122,14 @@ func (r *rescoring) weigh(from store.Reader, x record.Record, stored []fact.Fact
 		found.failures = append(found.failures, Failure{x.Resource, fault.IssuesOf(err)})
 	case alike(stored, in.Facts):
 		found.unchanged++
-	case was != nil && is == nil && (!known || !r.knows(was)):
+	case was != nil && is == nil && (by.unknown || !r.knows(was)):
 		found.failures = append(found.failures, Failure{x.Resource, []fault.Issue{fault.Warnf("not-found", x.Type,
 			"the instrument %s in the version that scored it is not loaded: its scores were kept", was.Instrument)}})
 	default:
 		found.inputs = append(found.inputs, in)
+		if by.definition != nil {
+			found.by = append(found.by, by.definition)
+		}
 		found.changes = append(found.changes, Change{Before: x.Resource, Was: was, Is: is})
 		found.load.inputs, found.bytes = found.load.inputs+1, found.bytes+len(x.Raw)
 	}
@@ -127,16 +138,18 @@ func (r *rescoring) weigh(from store.Reader, x record.Record, stored []fact.Fact
 
 // inTurnAgain reads a stored version; a large one when there is memory for it. Errors: as reread; Unavailable when ctx
 // ended before.
-func (i *Ingest) inTurnAgain(ctx context.Context, x record.Record, came time.Time) (decision.Input, bool, error) {
+func (i *Ingest) inTurnAgain(
+	ctx context.Context, shelf *catalogue.Shelf, x record.Record, came time.Time,
+) (decision.Input, entered, error) {
 	if len(x.Raw) < largeBody {
-		return i.reread(x, came)
+		return i.reread(ctx, shelf, x, came)
 	}
 	n, err := i.reading.take(ctx, len(x.Raw))
 	if err != nil {
-		return decision.Input{}, false, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
+		return decision.Input{}, entered{}, fault.Wrap(fault.Unavailable, err, "waiting for memory to read a large body")
 	}
 	defer i.reading.give(n)
-	return i.reread(x, came)
+	return i.reread(ctx, shelf, x, came)
 }
 
 // wanted says whether scores before or now are of an instrument that was asked for.
@@ -150,6 +163,6 @@ func (r *rescoring) wanted(was, is *fact.Scores) bool {
 
 // knows says whether the instrument of scores is known still, in whatever version.
 func (r *rescoring) knows(s *fact.Scores) bool {
-	_, err := r.Ingest.Instruments.Lookup(s.Instrument)
-	return err == nil
+	_, err := r.Library.Lookup(s.Instrument)
+	return err == nil || catalogue.IsForm(s.Instrument)
 }

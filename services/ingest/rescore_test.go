@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -79,9 +80,11 @@ func room(t testing.TB, s store.Store, known *instrument.Registry, at time.Time)
 	}
 	t.Cleanup(func() { _ = group.Stop(context.Background()) })
 	namer := ref.Namer{Home: "ehr"}
+	now := func() time.Time { return at }
 	i, err := ingest.New(ingest.Config{
-		Group: group, Store: s, Reader: &fhir.Reader{Instruments: known, Namer: namer}, Instruments: known, Namer: namer,
-		Now: func() time.Time { return at }, Log: slog.New(slog.DiscardHandler),
+		Group: group, Store: s, Reader: &fhir.Reader{Instruments: known, Namer: namer},
+		Library: catalogue.NewLibrary(catalogue.Of(known), s.(catalogue.Store), namer, now), Namer: namer,
+		Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

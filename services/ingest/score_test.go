@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 )
@@ -17,14 +17,15 @@ import (
 // room reads; nothing behind it commits.
 func room(t *testing.T) *Ingest {
 	t.Helper()
-	instruments, err := instrument.Builtin()
+	loaded, err := catalogue.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	namer := ref.Namer{Home: "ehr"}
+	now := func() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) }
 	return &Ingest{Config: Config{
-		Reader: &fhir.Reader{Instruments: instruments, Namer: namer}, Instruments: instruments, Namer: namer,
-		Now: func() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) }, Log: slog.New(slog.DiscardHandler),
+		Reader: &fhir.Reader{Instruments: loaded, Namer: namer}, Library: catalogue.NewLibrary(loaded, nil, namer, now), Namer: namer,
+		Now: now, Log: slog.New(slog.DiscardHandler),
 	}}
 }
 
@@ -37,8 +38,9 @@ func scoresOf(t *testing.T, members string) *fact.Scores {
 	}
 	body := `{"resourceType":"QuestionnaireResponse","id":"r","status":"completed","questionnaire":"http://loinc.org/q/44249-1",
 		"subject":{"reference":"Patient/p"},"authored":"2026-03-01T09:00:00Z",` + members + `"item":[` + strings.Join(items, ",") + `]}`
-	p := room(t).prepare(decision.Submission{Tenant: "t", Source: "ehr", Body: []byte(body)})
-	if len(p.inputs) != 1 || len(p.inputs[0].Facts) != 1 {
+	r := room(t)
+	p, err := r.prepare(t.Context(), r.Library.Open("t"), decision.Submission{Tenant: "t", Source: "ehr", Body: []byte(body)})
+	if err != nil || len(p.inputs) != 1 || len(p.inputs[0].Facts) != 1 {
 		t.Fatalf("prepared as %+v", p)
 	}
 	return p.inputs[0].Facts[0].Scores

@@ -84,6 +84,13 @@ func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*ep
 	if !ok {
 		return nil, nil, unknown()
 	}
+	if state.Form != episode.Form {
+		facts, err := r.Facts([]ref.Episode{e})
+		if err != nil {
+			return nil, nil, err
+		}
+		state = episode.Replay(patient, facts[e]) // laid out by another version; it is stored anew with the next fact
+	}
 	alerts, err := r.AlertsOf([]ref.Episode{e})
 	return state, alerts[e], err
 }

@@ -279,19 +279,15 @@ func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
 		return page{}, false, err
 	}
 	if of.Version != 0 {
-		if o, ok, err = v.derived(of); err != nil || !ok {
-			return page{}, true, cmpOr(err, unknownVersion())
+		if o, ok, err = v.derived(of); err == nil && !ok {
+			err = unknownVersion()
+		}
+		if err != nil {
+			return page{}, true, err
 		}
 	}
 	p, err := v.observedPage(o)
 	return p, true, err
-}
-
-func cmpOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // patientsOf are the patients of what something may be derived from.

@@ -85,9 +85,10 @@ func (l *loader) figure(n *yaml.Node) (f figure, name string) {
 				name = n.Value
 			}
 		},
-		"value":     func(n *yaml.Node) { f.value = l.expression(n, cel.DoubleType, cel.IntType) },
-		"reference": func(n *yaml.Node) { f.reference = l.expression(n, cel.DoubleType, cel.IntType) },
-		"unit":      func(n *yaml.Node) { f.unit = l.scalar(n) },
+		"value":       func(n *yaml.Node) { f.value = l.expression(n, cel.DoubleType, cel.IntType) },
+		"reference":   func(n *yaml.Node) { f.reference = l.expression(n, cel.DoubleType, cel.IntType) },
+		"unconfirmed": func(n *yaml.Node) { f.unconfirmed = l.expression(n, cel.BoolType) },
+		"unit":        func(n *yaml.Node) { f.unit = l.scalar(n) },
 	}, "name", "value")
 	return f, name
 }

@@ -137,6 +137,7 @@ func viewDyad(d *alliance.Dyad) *Dyad {
 	}
 	if change, ok := d.Change(); ok {
 		v.Watched, v.Usual, v.Change, v.Value = true, *d.Chart.Usual, change, *d.Chart.Usual+change
+		v.Unconfirmed = d.Unconfirmed()
 	}
 	return v
 }
@@ -154,20 +155,21 @@ func viewTrack(v *Score, instrument string, t *trend.Track) {
 		Known: t.Count > 0, Code: t.Code, Instrument: instrument, Value: t.Last.Value, Band: t.Last.Band, At: t.Last.At,
 		Count: t.Count, First: t.First.Value, FirstBand: t.First.Band, Previous: t.Previous.Value,
 		PreviousBand: t.Previous.Band, HigherBetter: t.HigherBetter, Part: t.Part, Level: t.Level,
+		Unconfirmed: t.Last.Unconfirmed,
 	}
 	if t.Count < 2 {
 		return
 	}
 	first, _ := t.SinceFirst()
 	previous, _ := t.SincePrevious()
-	v.SinceFirst = viewChange(first, t.Last.Value-t.First.Value)
-	v.SincePrevious = viewChange(previous, t.Last.Value-t.Previous.Value)
+	v.SinceFirst, v.SincePrevious = viewChange(first), viewChange(previous)
 }
 
-func viewChange(v trend.Verdict, points float64) *Change {
+func viewChange(v trend.Verdict) *Change {
 	return &Change{
-		Known: true, Points: points, Direction: string(v.Direction), Worse: v.Worse(),
+		Known: true, Points: v.Points, Direction: string(v.Direction), Worse: v.Worse(),
 		Reliable: v.Reliable != nil && *v.Reliable, Important: v.Important != nil && *v.Important,
+		Band: string(v.Band), Class: string(v.Class), Unconfirmed: v.Unconfirmed.Any(),
 	}
 }
 

@@ -70,6 +70,8 @@ type Score struct {
 	SincePrevious *Change `cel:"since_previous"`
 	// HigherBetter is the direction of the score.
 	HigherBetter bool `cel:"higher_better"`
+	// Unconfirmed: the last value or its band rests on a key, band or missing rule that no source confirms.
+	Unconfirmed bool `cel:"unconfirmed"`
 	// Part of the distress profile and the level there.
 	Part  string `cel:"part"`
 	Level string `cel:"level"`
@@ -88,6 +90,12 @@ type Change struct {
 	Important bool `cel:"important"`
 	// Worse: deteriorated beyond measurement error.
 	Worse bool `cel:"worse"`
+	// Band is what became of the band: `better`, `worse`, `same`, or empty when that is not known.
+	Band string `cel:"band"`
+	// Class: `recovered`, `improved`, `unchanged`, `deteriorated`, or empty where no cut-off is known.
+	Class string `cel:"class"`
+	// Unconfirmed: one of the values, or a change statistic that was used, is confirmed by no source.
+	Unconfirmed bool `cel:"unconfirmed"`
 }
 
 // Dyad is the alliance with one clinician as one rater sees it.
@@ -111,6 +119,8 @@ type Dyad struct {
 	Value   float64 `cel:"value"`
 	Usual   float64 `cel:"usual"`
 	Change  float64 `cel:"change"`
+	// Unconfirmed: the rating that is watched, or its error band, is confirmed by no source.
+	Unconfirmed bool `cel:"unconfirmed"`
 	// Scores of the form.
 	Scores []Score `cel:"scores"`
 }

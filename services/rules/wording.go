@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -75,9 +76,9 @@ func (p phrase) write(v judge.View, numbers []judge.Number) (string, error) {
 
 // figure is a number behind a finding.
 type figure struct {
-	name             phrase
-	value, reference *expression
-	unit             string
+	name                          phrase
+	value, reference, unconfirmed *expression
+	unit                          string
 }
 
 func (f figure) read(v judge.View) (judge.Number, error) {
@@ -85,13 +86,25 @@ func (f figure) read(v judge.View) (judge.Number, error) {
 	if err != nil {
 		return judge.Number{}, err
 	}
-	value, err := f.value.number(v)
-	if err != nil || f.reference == nil {
-		return judge.Number{Name: name, Value: value, Unit: f.unit}, err
+	n := judge.Number{Name: name, Unit: f.unit}
+	if n.Value, err = f.value.number(v); err != nil {
+		return n, err
+	}
+	if f.unconfirmed != nil {
+		if n.Unconfirmed, err = f.unconfirmed.holds(v); err != nil {
+			return n, err
+		}
+	}
+	if f.reference == nil {
+		return n, nil
 	}
 	reference, err := f.reference.number(v)
-	return judge.Number{Name: name, Value: value, Reference: &reference, Unit: f.unit}, err
+	n.Reference = &reference
+	return n, err
 }
+
+// doubt follows what was seen where one of its numbers is unconfirmed.
+const doubt = " Unconfirmed: no source that was read backs the key, band or error band behind this."
 
 // words are everything a finding says.
 type words struct {
@@ -114,6 +127,9 @@ func (w words) describe(v judge.View) (judge.Wording, []judge.Number, error) {
 		if said[i], err = p.write(v, numbers); err != nil {
 			return judge.Wording{}, nil, err
 		}
+	}
+	if slices.ContainsFunc(numbers, func(n judge.Number) bool { return n.Unconfirmed }) {
+		said[0] += doubt
 	}
 	return judge.Wording{Seen: said[0], Question: said[1], Phrase: said[2]}, numbers, nil
 }

@@ -29,6 +29,7 @@ import (
 
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/server"
 	"github.com/rapport-health/rapport/services/testbed"
@@ -80,7 +81,7 @@ func serveAsChild() int {
 			fmt.Fprintln(os.Stderr, err)
 			return 3
 		}
-		c.Instruments = known
+		c.Catalogue = catalogue.Of(known)
 	}
 	s, err := server.New(ctx, c)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -32,8 +32,11 @@ type Config struct {
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
 	BaseURL string
-	// Instruments score; nil for those that ship.
-	Instruments *instrument.Registry
+	// Instruments is a folder of packs, FHIR Questionnaires, overlays and source maps that are added to what ships; empty
+	// for that alone. It is read at the start.
+	Instruments string
+	// Catalogue, where it is not nil, stands in for what ships and for the folder.
+	Catalogue *catalogue.Catalogue
 	// Rules is a YAML file that extends the default rules; empty for the defaults alone.
 	Rules string
 	// TLSCert and TLSKey are PEM files; both or none.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/server"
 	"github.com/rapport-health/rapport/services/testbed"
@@ -103,30 +104,22 @@ func (b bundled) ids() []string {
 	return out
 }
 
-// engines runs a test over a server on each engine.
-func engines(t *testing.T, do func(t *testing.T, c *clinic)) {
-	t.Run("sqlite", func(t *testing.T) { do(t, start(t, nil)) })
-	t.Run("postgres", func(t *testing.T) {
-		url := testbed.Database(t)
-		do(t, start(t, func(c *server.Config) { c.Store = url }))
-	})
-}
-
 const bornP1 = `{"resourceType":"Patient","id":"p1","birthDate":"1980-05-17"}`
 
 func TestDerivedObservationsFollowTheirFormThroughAmendmentAndWithdrawal(t *testing.T) {
-	engines(t, func(t *testing.T, c *clinic) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		c := start(t, func(c *server.Config) { c.Store = store })
 		form := phq9("r1", "p1", monday, 2, 2, 1, 2, 2, 2, 2, 0, 0)
 		c.send(bornP1, form)
 		first := c.search("Observation?patient=p1&_count=100")
-		expect(t, "at first", first.observed(), "item-1 final", "item-2 final", "item-3 final", "item-4 final", "item-5 final", "item-6 final",
+		expect(t, "at first", first.observed(), "decision-dsm final", "item-1 final", "item-2 final", "item-3 final", "item-4 final", "item-5 final", "item-6 final",
 			"item-7 final", "item-8 final", "item-9 final", "panel final", "score-total final 13", "screen final")
 
 		c.later(time.Hour)
 		amended := strings.Replace(phq9("r1", "p1", monday, 2, 2, 1, 2, 2, 2, 2, -1, 1), `"completed"`, `"amended"`, 1)
 		c.send(amended)
 		second := c.search("Observation?patient=p1&_count=100")
-		expect(t, "once amended", second.observed(), "item-1 amended", "item-2 amended", "item-3 amended", "item-4 amended",
+		expect(t, "once amended", second.observed(), "decision-dsm amended", "item-1 amended", "item-2 amended", "item-3 amended", "item-4 amended",
 			"item-5 amended", "item-6 amended", "item-7 amended", "item-8 entered-in-error", "item-9 amended", "panel amended",
 			"score-total amended 16", "screen corrected")
 
@@ -169,7 +162,8 @@ func expect(t *testing.T, what string, got []string, want ...string) {
 }
 
 func TestASearchFindsObservationsThatWereSentAndThoseThatAreDerived(t *testing.T) {
-	engines(t, func(t *testing.T, c *clinic) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		c := start(t, func(c *server.Config) { c.Store = store })
 		steps := func(id string, day int, more string) string {
 			return fmt.Sprintf(`{"resourceType":"Observation","id":%q,"status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category",
 				"code":"activity"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"41950-7"}]},"subject":{"reference":"Patient/p1"},
@@ -178,8 +172,8 @@ func TestASearchFindsObservationsThatWereSentAndThoseThatAreDerived(t *testing.T
 		c.send(bornP1, phq9("r1", "p1", monday.AddDate(0, 0, -3), 2, 2, 1, 2, 2, 2, 2, 0, 0), phq9("r2", "p1", monday, 0, 0, 0, 0, 0, 0, 0, 0, 0),
 			phq9("r3", "p2", monday, 1, 1, 1, 1, 1, 1, 1, 1, 0), steps("s1", 1, ""), steps("s2", 2, `,"derivedFrom":[{"reference":"QuestionnaireResponse/r1"}]`))
 		all := c.search("Observation?patient=p1&_count=1000")
-		if len(all.Entry) != 26 || all.Total != 26 {
-			t.Fatalf("%d of %d: two forms of twelve, and two that were sent", len(all.Entry), all.Total)
+		if len(all.Entry) != 28 || all.Total != 28 {
+			t.Fatalf("%d of %d: two forms of thirteen, and two that were sent", len(all.Entry), all.Total)
 		}
 		const total = "http://loinc.org|44261-6"
 		for query, want := range map[string]int{
@@ -187,17 +181,17 @@ func TestASearchFindsObservationsThatWereSentAndThoseThatAreDerived(t *testing.T
 			"patient=p2&code=" + total:                                   1,
 			"patient=p1,p2&code=" + total:                                3,
 			"patient=p1&code=" + total + ",http://loinc.org|41950-7":     4,
-			"patient=p1&category=survey":                                 24,
+			"patient=p1&category=survey":                                 26,
 			"patient=p1&category=activity":                               2,
-			"patient=p1&category=survey,activity":                        26,
-			"patient=p1&status=final":                                    26,
+			"patient=p1&category=survey,activity":                        28,
+			"patient=p1&status=final":                                    28,
 			"patient=p1&status=amended":                                  0,
-			"patient=p1&date=2026-02-27":                                 12,
-			"patient=p1&date=ge2026-03-01":                               14,
-			"patient=p1&date=2026-03-02T09:00:00Z":                       12,
+			"patient=p1&date=2026-02-27":                                 13,
+			"patient=p1&date=ge2026-03-01":                               15,
+			"patient=p1&date=2026-03-02T09:00:00Z":                       13,
 			"patient=p1&category=survey&date=lt2026-03-01&code=" + total: 1,
-			"derived-from=QuestionnaireResponse/r1":                      13,
-			"derived-from:QuestionnaireResponse=r2":                      12,
+			"derived-from=QuestionnaireResponse/r1":                      14,
+			"derived-from:QuestionnaireResponse=r2":                      13,
 			"patient=p2&derived-from=QuestionnaireResponse/r1":           0,
 			"derived-from=QuestionnaireResponse/none":                    0,
 			"derived-from=QuestionnaireResponse/r1&category=activity":    1,
@@ -258,4 +252,29 @@ func TestACopyOfADerivedObservationDoesNotShadowIt(t *testing.T) {
 	if again := c.fhir(http.StatusOK, http.MethodGet, "Observation/"+total, ""); string(again) != string(copied) {
 		t.Errorf("%s", again)
 	}
+}
+
+// What was scored by a definition that is no longer in force is told by that definition still, and what was scored anew
+// by the new one.
+func TestDerivedObservationsTellByWhichDefinitionTheyWereScored(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		old := by(t, store, packs(t), 0)
+		old.send(bornP1, phq9("r1", "p1", monday, 2, 2, 1, 2, 2, 2, 2, 0, 0), phq9("r2", "p2", monday, 1, 1, 1, 1, 1, 1, 1, 1, 1))
+		id := old.search("Observation?patient=p1&code=http://loinc.org|44261-6").Entry[0].Resource.ID
+		old.end()
+		c := by(t, store, second(t), time.Hour)
+		before := string(c.fhir(http.StatusOK, http.MethodGet, "Observation/"+id, ""))
+		c.rescore(&rapportv1.RescoreRequest{})
+		after := string(c.fhir(http.StatusOK, http.MethodGet, "Observation/"+id, ""))
+		first := string(c.fhir(http.StatusOK, http.MethodGet, "Observation/"+id+"/_history/1", ""))
+		for what, test := range map[string]struct{ body, version, status string }{
+			"before rescoring": {before, "phq-9|1.0.0", "final"}, "after it": {after, "phq-9|1.1.0", "amended"}, "the version before": {first, "phq-9|1.0.0", "final"},
+		} {
+			for _, want := range []string{test.version + `"`, `"status":"` + test.status + `"`, `"44261-6"`, `"valueInteger":13`} {
+				if !strings.Contains(test.body, want) {
+					t.Errorf("%s: %s lacks %s", what, test.body, want)
+				}
+			}
+		}
+	})
 }

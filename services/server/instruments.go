@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -13,13 +14,12 @@ import (
 // openInstruments takes the instruments in force, unless one of them was changed under its version since it was in force
 // in this database: then scores that carry the same name would not mean the same.
 func (s *Server) openInstruments(ctx context.Context) (err error) {
-	s.instruments = s.config.Instruments
-	if s.instruments == nil {
-		if s.instruments, err = instrument.Builtin(); err != nil {
-			return err
+	if s.catalogue = s.config.Catalogue; s.catalogue == nil {
+		if s.catalogue, err = catalogue.Open(s.config.Instruments); err != nil {
+			return fmt.Errorf("--instruments: %w", err)
 		}
 	}
-	definitions, err := definitionsOf(s.instruments)
+	definitions, err := definitionsOf(s.catalogue.Registry())
 	if err != nil {
 		return err
 	}
@@ -57,35 +57,45 @@ func changedUnderVersion(contradicted []store.Definition) error {
 }
 
 // Definition is the one by which something of a tenant was scored, if it is in force or was fetched before; else nil.
-func (s *Server) Definition(_ ref.Tenant, id, version string) *instrument.Definition {
-	name := id + "|" + version
-	if d, err := s.instruments.Lookup(name); err == nil {
+func (s *Server) Definition(t ref.Tenant, id, version string) *instrument.Definition {
+	if d, err := s.catalogue.Lookup(id + "|" + version); err == nil {
 		return d
 	}
-	if d, ok := s.former.Load(name); ok {
-		return d.(*instrument.Definition)
+	for _, of := range []ref.Tenant{t, store.ServerWide} {
+		if d, ok := s.former.Load(former{of, id, version}); ok {
+			return d.(*instrument.Definition)
+		}
 	}
 	return nil
 }
 
-// FetchDefinition brings one that is only kept still from the store, once; nil when it is not known.
+// former names a definition that is only kept.
+type former struct {
+	tenant      ref.Tenant
+	id, version string
+}
+
+// FetchDefinition brings one that is only kept from the store, once: of a former version, or of a form that a system of
+// the tenant has sent. It is nil when it is not known.
 func (s *Server) FetchDefinition(ctx context.Context, t ref.Tenant, id, version string) (*instrument.Definition, error) {
 	if d := s.Definition(t, id, version); d != nil {
 		return d, nil
 	}
-	kept, err := s.store.KeptDefinition(ctx, store.ServerWide, id, version)
-	switch {
-	case err != nil && fault.Of(err) == fault.NotFound:
-		return nil, nil
-	case err != nil:
-		return nil, err
+	for _, of := range []ref.Tenant{t, store.ServerWide} {
+		kept, err := s.store.KeptDefinition(ctx, of, id, version)
+		switch {
+		case err != nil && fault.Of(err) == fault.NotFound:
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if d := instrument.Restore(kept.Body, kept.Hash); d != nil {
+			s.former.Store(former{of, id, version}, d)
+			return d, nil
+		}
 	}
-	d, _ := instrument.Parse(id+".json", kept.Body)
-	if d != nil { // else it is of a form that this program does not read any more
-		s.former.Store(id+"|"+version, d)
-	}
-	return d, nil
+	return nil, nil
 }
 
 // Definitions are those in force.
-func (s *Server) Definitions(ref.Tenant) []*instrument.Definition { return s.instruments.All() }
+func (s *Server) Definitions(ref.Tenant) []*instrument.Definition { return s.catalogue.All() }

@@ -106,6 +106,7 @@ var law = []room{
 	{name: "store/rows", may: "domain/... store"},
 	{name: "store/postgres", may: "domain/... store store/rows goose pgx puddle"},
 	{name: "store/sqlite", may: "domain/... store store/rows goose modernc x/sys"},
+	{name: "catalogue", may: "domain/... store fhir fhir/tree fhir/path yaml"},
 	{name: "auth", may: "domain/... store grpc go-oidc go-jose"},
 	{name: "commit", may: "domain/... store"},
 	{name: "watch", may: "domain/... store"},
@@ -113,8 +114,8 @@ var law = []room{
 	{name: "relay/embedded", may: "miniredis"},
 	{name: "relay", may: "domain/... store watch go-redis", tests: "miniredis"},
 	{name: "deadlines", may: "domain/... store commit"},
-	{name: "ingest", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path commit"},
-	{name: "scoring", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path"},
+	{name: "ingest", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path catalogue commit"},
+	{name: "scoring", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path catalogue"},
 	{name: "outcomes", may: "domain/... store auth wire api/rapport/v1 protobuf grpc watch"},
 	{name: "alerts", may: "domain/... store auth wire api/rapport/v1 protobuf grpc commit watch"},
 	{name: "conference", may: "domain/... store auth wire api/rapport/v1 protobuf grpc commit"},
@@ -129,7 +130,7 @@ var law = []room{
 	{name: "server", may: "services/... api/... protobuf grpc otelgrpc go-redis"},
 	{name: "server/servertest", may: "services/... api/... protobuf grpc go-redis cmp", testOnly: true},
 	{name: "bench", may: "domain/... simulate testbed api/rapport/v1 api/client protobuf grpc pgx modernc go-redis"},
-	{name: "cmd/rapport", may: "server auth scoring bench simulate rules fhir fhir/tree fhir/path wire domain/... api/... protobuf grpc go-redis prometheus kong yaml"},
+	{name: "cmd/rapport", may: "server auth catalogue scoring bench simulate rules fhir fhir/tree fhir/path wire domain/... api/... protobuf grpc go-redis prometheus kong yaml"},
 }
 
 // Tests may use these beside what their room may import.

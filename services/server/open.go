@@ -24,6 +24,7 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/alerts"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -35,7 +36,6 @@ import (
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/rules"
-	"github.com/rapport-health/rapport/services/scoring"
 	"github.com/rapport-health/rapport/services/store/postgres"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 	"github.com/rapport-health/rapport/services/watch"
@@ -196,9 +196,10 @@ func (s *Server) startRedis(address string) (err error) {
 
 func (s *Server) openRooms(context.Context) (err error) {
 	namer := ref.Namer{Home: s.config.Home}
-	s.reader = &fhir.Reader{Instruments: s.instruments, Namer: namer}
+	s.library = catalogue.NewLibrary(s.catalogue, s.store, namer, s.config.Now)
+	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer}
 	s.ingest, err = ingest.New(ingest.Config{
-		Group: s.group, Store: s.store, Reader: s.reader, Instruments: s.instruments, Namer: namer, Now: s.config.Now, Log: s.config.Log,
+		Group: s.group, Store: s.store, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
 	return err
 }
@@ -229,7 +230,7 @@ func (s *Server) openGRPC(context.Context) (err error) {
 	rapportv1.RegisterAlertServiceServer(s.grpc, &alerts.Server{
 		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
-	rapportv1.RegisterScoringServiceServer(s.grpc, &scoring.Server{Instruments: s.instruments, Reader: s.reader})
+	rapportv1.RegisterScoringServiceServer(s.grpc, s.scoring())
 	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{Store: s.store})
 	return nil
 }
@@ -269,7 +270,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.store, Accept: s.ingest, Score: &scoring.Server{Instruments: s.instruments, Reader: s.reader}, Definitions: s,
+		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/server"
 	"github.com/rapport-health/rapport/services/testbed"
@@ -49,13 +50,13 @@ func packs(t *testing.T) fstest.MapFS {
 	return files
 }
 
-func registry(t *testing.T, files fstest.MapFS) *instrument.Registry {
+func registry(t *testing.T, files fstest.MapFS) *catalogue.Catalogue {
 	t.Helper()
 	r, err := instrument.Load(files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return catalogue.Of(r)
 }
 
 // changed replaces texts of a pack, each of which must be there.
@@ -88,7 +89,7 @@ func second(t *testing.T) fstest.MapFS {
 // by runs a server on a store with the instruments of some packs, a while after monday.
 func by(t *testing.T, store string, files fstest.MapFS, after time.Duration) *clinic {
 	t.Helper()
-	c := start(t, func(c *server.Config) { c.Store, c.Redis, c.Instruments = store, "none", registry(t, files) })
+	c := start(t, func(c *server.Config) { c.Store, c.Redis, c.Catalogue = store, "none", registry(t, files) })
 	c.later(after)
 	return c
 }
@@ -451,7 +452,7 @@ func TestADefinitionThatWasChangedUnderItsVersionIsRefusedAtTheStart(t *testing.
 		changed(t, quiet, "phq-9.json", `"value": 1,`, `"value": 2,`)
 		config := server.Default()
 		config.Listen, config.HTTPListen, config.Redis, config.Store = "127.0.0.1:0", "127.0.0.1:0", "none", store
-		config.Instruments = registry(t, quiet)
+		config.Catalogue = registry(t, quiet)
 		_, err := server.New(t.Context(), config)
 		if err == nil || !strings.Contains(err.Error(), "phq-9|1.0.0") || !strings.Contains(err.Error(), "higher version") || strings.Contains(err.Error(), "gad-7") {
 			t.Fatalf("got %v", err)

@@ -14,10 +14,10 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
 	"github.com/rapport-health/rapport/services/domain/access"
-	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/ingest"
 	"github.com/rapport-health/rapport/services/relay"
@@ -37,14 +37,15 @@ type engine interface {
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
 type Server struct {
-	config      Config
-	auth        auth.Authenticator
-	store       engine
-	log         *watch.Log
-	group       *commit.Group
-	ingest      *ingest.Ingest
-	instruments *instrument.Registry
-	// former holds definitions that are only kept still, by `id|version`.
+	config    Config
+	auth      auth.Authenticator
+	store     engine
+	log       *watch.Log
+	group     *commit.Group
+	ingest    *ingest.Ingest
+	catalogue *catalogue.Catalogue
+	library   *catalogue.Library
+	// former holds definitions that are only kept, by former.
 	former    sync.Map
 	reader    *fhir.Reader
 	scheduler *deadlines.Scheduler

@@ -55,7 +55,9 @@ func Alert(a alert.Alert) *rapportv1.Alert {
 		out.Sources = append(out.Sources, s.String())
 	}
 	for _, n := range a.Numbers {
-		out.Numbers = append(out.Numbers, &rapportv1.Number{Name: n.Name, Value: n.Value, Reference: n.Reference, Unit: n.Unit})
+		out.Numbers = append(out.Numbers, &rapportv1.Number{
+			Name: n.Name, Value: n.Value, Reference: n.Reference, Unit: n.Unit, Unconfirmed: n.Unconfirmed,
+		})
 	}
 	for _, s := range a.History {
 		out.History = append(out.History, &rapportv1.AlertStep{

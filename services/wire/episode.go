@@ -29,6 +29,7 @@ func Episode(s *episode.State) (*rapportv1.Episode, error) {
 		out.Distress = append(out.Distress, part(p))
 	}
 	out.Adherence = adherenceOf(s)
+	out.Trajectories = trajectories(s)
 	var err error
 	out.State, err = whole(s)
 	return out, err
@@ -54,8 +55,9 @@ func part(p distress.Part) *rapportv1.DistressPart {
 		return out
 	}
 	out.Value, out.Baseline = &p.Track.Last.Value, &p.Track.First.Value
+	out.Unconfirmed = p.Track.Last.Unconfirmed
 	if since, ok := p.Track.SinceFirst(); ok {
-		out.Change = string(since.Direction)
+		out.Change, out.SinceFirst = string(since.Direction), Verdict(since, p.Track.First, p.Track.Last)
 	}
 	return out
 }

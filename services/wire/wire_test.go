@@ -30,7 +30,7 @@ func full(t *testing.T) (alert.Alert, feed.Draft) {
 		Patient: "p", Episode: "p", Title: "Safety item", Seen: "item 9 \"above\" <zero> & more — ä", Question: "q?", Phrase: "ph", Evidence: "e",
 		Roles: []string{"physician"}, Feeds: []feed.Name{"team:x", "unassigned"}, Facts: []string{"f1", "f2"},
 		Sources:   []ref.Resource{{Type: "QuestionnaireResponse", ID: "r", Version: 3}},
-		Numbers:   []judge.Number{{Name: "phq-9 total", Value: 14, Reference: &reference}, {Name: "HEP", Value: 0, Unit: "%"}},
+		Numbers:   []judge.Number{{Name: "phq-9 total", Value: 14, Reference: &reference, Unconfirmed: true}, {Name: "HEP", Value: 0, Unit: "%"}},
 		Effective: at.Add(-time.Hour),
 	}
 	a, _ = alert.Begin(a, at, "")

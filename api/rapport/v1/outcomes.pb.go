@@ -150,7 +150,9 @@ type Episode struct {
 	// The whole state as JSON, for tools that want all of it.
 	State *structpb.Struct `protobuf:"bytes,11,opt,name=state,proto3" json:"state,omitempty"`
 	// Alerts that are open or acknowledged.
-	Alerts        []*Alert `protobuf:"bytes,12,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	Alerts []*Alert `protobuf:"bytes,12,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	// Every score that is followed, with what its change amounts to.
+	Trajectories  []*Trajectory `protobuf:"bytes,13,rep,name=trajectories,proto3" json:"trajectories,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -269,6 +271,213 @@ func (x *Episode) GetAlerts() []*Alert {
 	return nil
 }
 
+func (x *Episode) GetTrajectories() []*Trajectory {
+	if x != nil {
+		return x.Trajectories
+	}
+	return nil
+}
+
+// Trajectory is the way of one score through the episode.
+type Trajectory struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Instrument id.
+	Instrument string `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	// Score code.
+	Score string `protobuf:"bytes,2,opt,name=score,proto3" json:"score,omitempty"`
+	// Who answered: `patient`, `clinician` or `care-partner`.
+	Respondent string `protobuf:"bytes,3,opt,name=respondent,proto3" json:"respondent,omitempty"`
+	// Clinician that an alliance rating is about; empty for other instruments.
+	Clinician string `protobuf:"bytes,4,opt,name=clinician,proto3" json:"clinician,omitempty"`
+	// Number of readings.
+	Readings int32 `protobuf:"varint,5,opt,name=readings,proto3" json:"readings,omitempty"`
+	// The first reading: the baseline.
+	First *Reading `protobuf:"bytes,6,opt,name=first,proto3" json:"first,omitempty"`
+	// The last reading.
+	Last *Reading `protobuf:"bytes,7,opt,name=last,proto3" json:"last,omitempty"`
+	// What the change since the first reading amounts to; absent while there is but one.
+	SinceFirst *ChangeVerdict `protobuf:"bytes,8,opt,name=since_first,json=sinceFirst,proto3" json:"since_first,omitempty"`
+	// What the change since the reading before amounts to; absent while there is but one.
+	SincePrevious *ChangeVerdict `protobuf:"bytes,9,opt,name=since_previous,json=sincePrevious,proto3" json:"since_previous,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trajectory) Reset() {
+	*x = Trajectory{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trajectory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trajectory) ProtoMessage() {}
+
+func (x *Trajectory) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trajectory.ProtoReflect.Descriptor instead.
+func (*Trajectory) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Trajectory) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+func (x *Trajectory) GetScore() string {
+	if x != nil {
+		return x.Score
+	}
+	return ""
+}
+
+func (x *Trajectory) GetRespondent() string {
+	if x != nil {
+		return x.Respondent
+	}
+	return ""
+}
+
+func (x *Trajectory) GetClinician() string {
+	if x != nil {
+		return x.Clinician
+	}
+	return ""
+}
+
+func (x *Trajectory) GetReadings() int32 {
+	if x != nil {
+		return x.Readings
+	}
+	return 0
+}
+
+func (x *Trajectory) GetFirst() *Reading {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *Trajectory) GetLast() *Reading {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *Trajectory) GetSinceFirst() *ChangeVerdict {
+	if x != nil {
+		return x.SinceFirst
+	}
+	return nil
+}
+
+func (x *Trajectory) GetSincePrevious() *ChangeVerdict {
+	if x != nil {
+		return x.SincePrevious
+	}
+	return nil
+}
+
+// Reading is one value at its time.
+type Reading struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the answers were given.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// The value in points of the score.
+	Value float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	// Its band; empty where none is defined.
+	Band string `protobuf:"bytes,3,opt,name=band,proto3" json:"band,omitempty"`
+	// Its standard error; absent when not known.
+	Se *float64 `protobuf:"fixed64,4,opt,name=se,proto3,oneof" json:"se,omitempty"`
+	// True when the value or its band rests on facts that no source that was read confirms.
+	Unconfirmed   bool `protobuf:"varint,5,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reading) Reset() {
+	*x = Reading{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reading) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reading) ProtoMessage() {}
+
+func (x *Reading) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reading.ProtoReflect.Descriptor instead.
+func (*Reading) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Reading) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Reading) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Reading) GetBand() string {
+	if x != nil {
+		return x.Band
+	}
+	return ""
+}
+
+func (x *Reading) GetSe() float64 {
+	if x != nil && x.Se != nil {
+		return *x.Se
+	}
+	return 0
+}
+
+func (x *Reading) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
 // Dyad is the alliance of the patient with one clinician.
 type Dyad struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -298,7 +507,7 @@ type Dyad struct {
 
 func (x *Dyad) Reset() {
 	*x = Dyad{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -310,7 +519,7 @@ func (x *Dyad) String() string {
 func (*Dyad) ProtoMessage() {}
 
 func (x *Dyad) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -323,7 +532,7 @@ func (x *Dyad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dyad.ProtoReflect.Descriptor instead.
 func (*Dyad) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{3}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Dyad) GetClinician() string {
@@ -412,14 +621,18 @@ type DistressPart struct {
 	// Reliable change from baseline: `improved`, `unchanged`, `deteriorated`, or empty when unknown.
 	Change string `protobuf:"bytes,6,opt,name=change,proto3" json:"change,omitempty"`
 	// When it was measured.
-	Measured      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=measured,proto3" json:"measured,omitempty"`
+	Measured *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=measured,proto3" json:"measured,omitempty"`
+	// The verdicts on the change from baseline; absent while there is but one measurement.
+	SinceFirst *ChangeVerdict `protobuf:"bytes,8,opt,name=since_first,json=sinceFirst,proto3" json:"since_first,omitempty"`
+	// True when the value or its level rests on facts that no source that was read confirms.
+	Unconfirmed   bool `protobuf:"varint,9,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DistressPart) Reset() {
 	*x = DistressPart{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +644,7 @@ func (x *DistressPart) String() string {
 func (*DistressPart) ProtoMessage() {}
 
 func (x *DistressPart) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +657,7 @@ func (x *DistressPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistressPart.ProtoReflect.Descriptor instead.
 func (*DistressPart) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{4}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DistressPart) GetPart() string {
@@ -496,6 +709,20 @@ func (x *DistressPart) GetMeasured() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *DistressPart) GetSinceFirst() *ChangeVerdict {
+	if x != nil {
+		return x.SinceFirst
+	}
+	return nil
+}
+
+func (x *DistressPart) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
 // Adherence is home-exercise completion.
 type Adherence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -517,7 +744,7 @@ type Adherence struct {
 
 func (x *Adherence) Reset() {
 	*x = Adherence{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +756,7 @@ func (x *Adherence) String() string {
 func (*Adherence) ProtoMessage() {}
 
 func (x *Adherence) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +769,7 @@ func (x *Adherence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adherence.ProtoReflect.Descriptor instead.
 func (*Adherence) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{5}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Adherence) GetWindowDays() int32 {
@@ -604,7 +831,7 @@ type ListScoresRequest struct {
 
 func (x *ListScoresRequest) Reset() {
 	*x = ListScoresRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +843,7 @@ func (x *ListScoresRequest) String() string {
 func (*ListScoresRequest) ProtoMessage() {}
 
 func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +856,7 @@ func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScoresRequest.ProtoReflect.Descriptor instead.
 func (*ListScoresRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{6}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListScoresRequest) GetPatient() string {
@@ -673,7 +900,7 @@ type ListScoresResponse struct {
 
 func (x *ListScoresResponse) Reset() {
 	*x = ListScoresResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +912,7 @@ func (x *ListScoresResponse) String() string {
 func (*ListScoresResponse) ProtoMessage() {}
 
 func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +925,7 @@ func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScoresResponse.ProtoReflect.Descriptor instead.
 func (*ListScoresResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{7}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListScoresResponse) GetSheets() []*ScoreSheet {
@@ -728,7 +955,7 @@ type ListUnscoredRequest struct {
 
 func (x *ListUnscoredRequest) Reset() {
 	*x = ListUnscoredRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +967,7 @@ func (x *ListUnscoredRequest) String() string {
 func (*ListUnscoredRequest) ProtoMessage() {}
 
 func (x *ListUnscoredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +980,7 @@ func (x *ListUnscoredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnscoredRequest.ProtoReflect.Descriptor instead.
 func (*ListUnscoredRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{8}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListUnscoredRequest) GetPageSize() int32 {
@@ -787,7 +1014,7 @@ type Unscored struct {
 
 func (x *Unscored) Reset() {
 	*x = Unscored{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +1026,7 @@ func (x *Unscored) String() string {
 func (*Unscored) ProtoMessage() {}
 
 func (x *Unscored) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +1039,7 @@ func (x *Unscored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unscored.ProtoReflect.Descriptor instead.
 func (*Unscored) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{9}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Unscored) GetReference() string {
@@ -856,7 +1083,7 @@ type ListUnscoredResponse struct {
 
 func (x *ListUnscoredResponse) Reset() {
 	*x = ListUnscoredResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +1095,7 @@ func (x *ListUnscoredResponse) String() string {
 func (*ListUnscoredResponse) ProtoMessage() {}
 
 func (x *ListUnscoredResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +1108,7 @@ func (x *ListUnscoredResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnscoredResponse.ProtoReflect.Descriptor instead.
 func (*ListUnscoredResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{10}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListUnscoredResponse) GetUnscored() []*Unscored {
@@ -908,7 +1135,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"C\n" +
 	"\x12GetEpisodeResponse\x12-\n" +
-	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\"\xd5\x03\n" +
+	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\"\x91\x04\n" +
 	"\aEpisode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\apatient\x18\x02 \x01(\tR\apatient\x12\x14\n" +
@@ -922,7 +1149,31 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\tadherence\x18\n" +
 	" \x01(\v2\x15.rapport.v1.AdherenceR\tadherence\x12-\n" +
 	"\x05state\x18\v \x01(\v2\x17.google.protobuf.StructR\x05state\x12)\n" +
-	"\x06alerts\x18\f \x03(\v2\x11.rapport.v1.AlertR\x06alerts\"\xa0\x03\n" +
+	"\x06alerts\x18\f \x03(\v2\x11.rapport.v1.AlertR\x06alerts\x12:\n" +
+	"\ftrajectories\x18\r \x03(\v2\x16.rapport.v1.TrajectoryR\ftrajectories\"\xee\x02\n" +
+	"\n" +
+	"Trajectory\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x01 \x01(\tR\n" +
+	"instrument\x12\x14\n" +
+	"\x05score\x18\x02 \x01(\tR\x05score\x12\x1e\n" +
+	"\n" +
+	"respondent\x18\x03 \x01(\tR\n" +
+	"respondent\x12\x1c\n" +
+	"\tclinician\x18\x04 \x01(\tR\tclinician\x12\x1a\n" +
+	"\breadings\x18\x05 \x01(\x05R\breadings\x12)\n" +
+	"\x05first\x18\x06 \x01(\v2\x13.rapport.v1.ReadingR\x05first\x12'\n" +
+	"\x04last\x18\a \x01(\v2\x13.rapport.v1.ReadingR\x04last\x12:\n" +
+	"\vsince_first\x18\b \x01(\v2\x19.rapport.v1.ChangeVerdictR\n" +
+	"sinceFirst\x12@\n" +
+	"\x0esince_previous\x18\t \x01(\v2\x19.rapport.v1.ChangeVerdictR\rsincePrevious\"\x9d\x01\n" +
+	"\aReading\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x12\n" +
+	"\x04band\x18\x03 \x01(\tR\x04band\x12\x13\n" +
+	"\x02se\x18\x04 \x01(\x01H\x00R\x02se\x88\x01\x01\x12 \n" +
+	"\vunconfirmed\x18\x05 \x01(\bR\vunconfirmedB\x05\n" +
+	"\x03_se\"\xa0\x03\n" +
 	"\x04Dyad\x12\x1c\n" +
 	"\tclinician\x18\x01 \x01(\tR\tclinician\x12\x14\n" +
 	"\x05rater\x18\x02 \x01(\tR\x05rater\x12\x1e\n" +
@@ -942,7 +1193,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\b\n" +
 	"\x06_usualB\t\n" +
-	"\a_change\"\xfb\x01\n" +
+	"\a_change\"\xd9\x02\n" +
 	"\fDistressPart\x12\x12\n" +
 	"\x04part\x18\x01 \x01(\tR\x04part\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\tR\x05level\x12\x1e\n" +
@@ -952,7 +1203,10 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\x05value\x18\x04 \x01(\x01H\x00R\x05value\x88\x01\x01\x12\x1f\n" +
 	"\bbaseline\x18\x05 \x01(\x01H\x01R\bbaseline\x88\x01\x01\x12\x16\n" +
 	"\x06change\x18\x06 \x01(\tR\x06change\x126\n" +
-	"\bmeasured\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bmeasuredB\b\n" +
+	"\bmeasured\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bmeasured\x12:\n" +
+	"\vsince_first\x18\b \x01(\v2\x19.rapport.v1.ChangeVerdictR\n" +
+	"sinceFirst\x12 \n" +
+	"\vunconfirmed\x18\t \x01(\bR\vunconfirmedB\b\n" +
 	"\x06_valueB\v\n" +
 	"\t_baseline\"\xed\x01\n" +
 	"\tAdherence\x12\x1f\n" +
@@ -1013,55 +1267,65 @@ func file_rapport_v1_outcomes_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_outcomes_proto_rawDescData
 }
 
-var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*GetEpisodeRequest)(nil),     // 0: rapport.v1.GetEpisodeRequest
 	(*GetEpisodeResponse)(nil),    // 1: rapport.v1.GetEpisodeResponse
 	(*Episode)(nil),               // 2: rapport.v1.Episode
-	(*Dyad)(nil),                  // 3: rapport.v1.Dyad
-	(*DistressPart)(nil),          // 4: rapport.v1.DistressPart
-	(*Adherence)(nil),             // 5: rapport.v1.Adherence
-	(*ListScoresRequest)(nil),     // 6: rapport.v1.ListScoresRequest
-	(*ListScoresResponse)(nil),    // 7: rapport.v1.ListScoresResponse
-	(*ListUnscoredRequest)(nil),   // 8: rapport.v1.ListUnscoredRequest
-	(*Unscored)(nil),              // 9: rapport.v1.Unscored
-	(*ListUnscoredResponse)(nil),  // 10: rapport.v1.ListUnscoredResponse
-	nil,                           // 11: rapport.v1.Dyad.LastEntry
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 13: google.protobuf.Struct
-	(*Alert)(nil),                 // 14: rapport.v1.Alert
-	(*ScoreSheet)(nil),            // 15: rapport.v1.ScoreSheet
-	(*Issue)(nil),                 // 16: rapport.v1.Issue
+	(*Trajectory)(nil),            // 3: rapport.v1.Trajectory
+	(*Reading)(nil),               // 4: rapport.v1.Reading
+	(*Dyad)(nil),                  // 5: rapport.v1.Dyad
+	(*DistressPart)(nil),          // 6: rapport.v1.DistressPart
+	(*Adherence)(nil),             // 7: rapport.v1.Adherence
+	(*ListScoresRequest)(nil),     // 8: rapport.v1.ListScoresRequest
+	(*ListScoresResponse)(nil),    // 9: rapport.v1.ListScoresResponse
+	(*ListUnscoredRequest)(nil),   // 10: rapport.v1.ListUnscoredRequest
+	(*Unscored)(nil),              // 11: rapport.v1.Unscored
+	(*ListUnscoredResponse)(nil),  // 12: rapport.v1.ListUnscoredResponse
+	nil,                           // 13: rapport.v1.Dyad.LastEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 15: google.protobuf.Struct
+	(*Alert)(nil),                 // 16: rapport.v1.Alert
+	(*ChangeVerdict)(nil),         // 17: rapport.v1.ChangeVerdict
+	(*ScoreSheet)(nil),            // 18: rapport.v1.ScoreSheet
+	(*Issue)(nil),                 // 19: rapport.v1.Issue
 }
 var file_rapport_v1_outcomes_proto_depIdxs = []int32{
-	12, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
+	14, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
 	2,  // 1: rapport.v1.GetEpisodeResponse.episode:type_name -> rapport.v1.Episode
-	12, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
-	12, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
-	3,  // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
-	4,  // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
-	5,  // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
-	13, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
-	14, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
-	11, // 9: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
-	12, // 10: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
-	12, // 11: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
-	12, // 12: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
-	15, // 13: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
-	16, // 14: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
-	12, // 15: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
-	9,  // 16: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
-	0,  // 17: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
-	6,  // 18: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
-	8,  // 19: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
-	1,  // 20: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
-	7,  // 21: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
-	10, // 22: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
-	20, // [20:23] is the sub-list for method output_type
-	17, // [17:20] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
+	14, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
+	5,  // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
+	6,  // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
+	7,  // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
+	15, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
+	16, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
+	3,  // 9: rapport.v1.Episode.trajectories:type_name -> rapport.v1.Trajectory
+	4,  // 10: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
+	4,  // 11: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
+	17, // 12: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
+	17, // 13: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
+	14, // 14: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	13, // 15: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
+	14, // 16: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
+	14, // 17: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
+	17, // 18: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
+	14, // 19: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
+	18, // 20: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
+	19, // 21: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
+	14, // 22: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
+	11, // 23: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
+	0,  // 24: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
+	8,  // 25: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
+	10, // 26: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
+	1,  // 27: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
+	9,  // 28: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
+	12, // 29: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
+	27, // [27:30] is the sub-list for method output_type
+	24, // [24:27] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_outcomes_proto_init() }
@@ -1070,16 +1334,17 @@ func file_rapport_v1_outcomes_proto_init() {
 		return
 	}
 	file_rapport_v1_types_proto_init()
-	file_rapport_v1_outcomes_proto_msgTypes[3].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[4].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[5].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[6].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_outcomes_proto_rawDesc), len(file_rapport_v1_outcomes_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

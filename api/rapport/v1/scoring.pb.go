@@ -45,7 +45,11 @@ type Instrument struct {
 	// True when the key or bands are not confirmed by a source that was read.
 	Unconfirmed bool `protobuf:"varint,10,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	// Licence notice.
-	Licence       string `protobuf:"bytes,11,opt,name=licence,proto3" json:"licence,omitempty"`
+	Licence string `protobuf:"bytes,11,opt,name=licence,proto3" json:"licence,omitempty"`
+	// `ready`, `provisional` (every score is unconfirmed) or `licence-review`.
+	Status string `protobuf:"bytes,12,opt,name=status,proto3" json:"status,omitempty"`
+	// Numberings of the answers besides the instrument's own, such as `0-4`.
+	Variants      []string `protobuf:"bytes,13,rep,name=variants,proto3" json:"variants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +161,20 @@ func (x *Instrument) GetLicence() string {
 	return ""
 }
 
+func (x *Instrument) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Instrument) GetVariants() []string {
+	if x != nil {
+		return x.Variants
+	}
+	return nil
+}
+
 // ListInstrumentsRequest asks for all of them.
 type ListInstrumentsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -240,20 +258,141 @@ func (x *ListInstrumentsResponse) GetInstruments() []*Instrument {
 	return nil
 }
 
+// GetInstrumentRequest names one.
+type GetInstrumentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id such as `phq-9`, or a canonical with or without `|version`.
+	Instrument    string `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInstrumentRequest) Reset() {
+	*x = GetInstrumentRequest{}
+	mi := &file_rapport_v1_scoring_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInstrumentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInstrumentRequest) ProtoMessage() {}
+
+func (x *GetInstrumentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_scoring_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInstrumentRequest.ProtoReflect.Descriptor instead.
+func (*GetInstrumentRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetInstrumentRequest) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+// GetInstrumentResponse is the instrument.
+type GetInstrumentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its facts in short.
+	Instrument *Instrument `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	// The whole definition as JSON, in the form of an instrument file.
+	Definition []byte `protobuf:"bytes,2,opt,name=definition,proto3" json:"definition,omitempty"`
+	// The scoring sheet as plain text of at most 80 columns, to be laid beside the paper.
+	Sheet string `protobuf:"bytes,3,opt,name=sheet,proto3" json:"sheet,omitempty"`
+	// Every fact that no source that was read confirms, by its place in the definition.
+	Unconfirmed   []*Backing `protobuf:"bytes,4,rep,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetInstrumentResponse) Reset() {
+	*x = GetInstrumentResponse{}
+	mi := &file_rapport_v1_scoring_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetInstrumentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetInstrumentResponse) ProtoMessage() {}
+
+func (x *GetInstrumentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_scoring_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetInstrumentResponse.ProtoReflect.Descriptor instead.
+func (*GetInstrumentResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetInstrumentResponse) GetInstrument() *Instrument {
+	if x != nil {
+		return x.Instrument
+	}
+	return nil
+}
+
+func (x *GetInstrumentResponse) GetDefinition() []byte {
+	if x != nil {
+		return x.Definition
+	}
+	return nil
+}
+
+func (x *GetInstrumentResponse) GetSheet() string {
+	if x != nil {
+		return x.Sheet
+	}
+	return ""
+}
+
+func (x *GetInstrumentResponse) GetUnconfirmed() []*Backing {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return nil
+}
+
 // Answers are ordinals as printed on the form, in the instrument's own item order.
 type Answers struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Instrument id.
 	Instrument string `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
 	// One per item.
-	Answers       []*Answer `protobuf:"bytes,2,rep,name=answers,proto3" json:"answers,omitempty"`
+	Answers []*Answer `protobuf:"bytes,2,rep,name=answers,proto3" json:"answers,omitempty"`
+	// Numbering of the answers, such as `0-4`; empty for the instrument's own.
+	Variant       string `protobuf:"bytes,3,opt,name=variant,proto3" json:"variant,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Answers) Reset() {
 	*x = Answers{}
-	mi := &file_rapport_v1_scoring_proto_msgTypes[3]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -265,7 +404,7 @@ func (x *Answers) String() string {
 func (*Answers) ProtoMessage() {}
 
 func (x *Answers) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_scoring_proto_msgTypes[3]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -278,7 +417,7 @@ func (x *Answers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answers.ProtoReflect.Descriptor instead.
 func (*Answers) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{3}
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Answers) GetInstrument() string {
@@ -295,6 +434,13 @@ func (x *Answers) GetAnswers() []*Answer {
 	return nil
 }
 
+func (x *Answers) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
 // Answer is one ordinal or none.
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -306,7 +452,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_rapport_v1_scoring_proto_msgTypes[4]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -318,7 +464,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_scoring_proto_msgTypes[4]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -331,7 +477,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{4}
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Answer) GetValue() float64 {
@@ -350,14 +496,19 @@ type ScoreRequest struct {
 	//
 	//	*ScoreRequest_QuestionnaireResponse
 	//	*ScoreRequest_Answers
-	Response      isScoreRequest_Response `protobuf_oneof:"response"`
+	Response isScoreRequest_Response `protobuf_oneof:"response"`
+	// True asks for the workings: how each score came about, in words.
+	Explain bool `protobuf:"varint,3,opt,name=explain,proto3" json:"explain,omitempty"`
+	// Source in whose words a questionnaire_response speaks: its map is applied, and the Questionnaires that it has sent are
+	// meant. Empty for the home source of the server.
+	Source        string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScoreRequest) Reset() {
 	*x = ScoreRequest{}
-	mi := &file_rapport_v1_scoring_proto_msgTypes[5]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -369,7 +520,7 @@ func (x *ScoreRequest) String() string {
 func (*ScoreRequest) ProtoMessage() {}
 
 func (x *ScoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_scoring_proto_msgTypes[5]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -382,7 +533,7 @@ func (x *ScoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreRequest.ProtoReflect.Descriptor instead.
 func (*ScoreRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{5}
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ScoreRequest) GetResponse() isScoreRequest_Response {
@@ -408,6 +559,20 @@ func (x *ScoreRequest) GetAnswers() *Answers {
 		}
 	}
 	return nil
+}
+
+func (x *ScoreRequest) GetExplain() bool {
+	if x != nil {
+		return x.Explain
+	}
+	return false
+}
+
+func (x *ScoreRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
 }
 
 type isScoreRequest_Response interface {
@@ -439,7 +604,7 @@ type ScoreResponse struct {
 
 func (x *ScoreResponse) Reset() {
 	*x = ScoreResponse{}
-	mi := &file_rapport_v1_scoring_proto_msgTypes[6]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +616,7 @@ func (x *ScoreResponse) String() string {
 func (*ScoreResponse) ProtoMessage() {}
 
 func (x *ScoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_scoring_proto_msgTypes[6]
+	mi := &file_rapport_v1_scoring_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +629,7 @@ func (x *ScoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreResponse.ProtoReflect.Descriptor instead.
 func (*ScoreResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{6}
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ScoreResponse) GetSheet() *ScoreSheet {
@@ -474,12 +639,212 @@ func (x *ScoreResponse) GetSheet() *ScoreSheet {
 	return nil
 }
 
+// ChangeRequest holds two values of one score.
+type ChangeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Instrument id.
+	Instrument string `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	// Score code, such as `total`.
+	Score string `protobuf:"bytes,2,opt,name=score,proto3" json:"score,omitempty"`
+	// The earlier value.
+	From float64 `protobuf:"fixed64,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The later value.
+	To float64 `protobuf:"fixed64,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Standard error of the earlier value; absent to take that of the instrument's table.
+	FromSe *float64 `protobuf:"fixed64,5,opt,name=from_se,json=fromSe,proto3,oneof" json:"from_se,omitempty"`
+	// Standard error of the later value; absent to take that of the instrument's table.
+	ToSe          *float64 `protobuf:"fixed64,6,opt,name=to_se,json=toSe,proto3,oneof" json:"to_se,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRequest) Reset() {
+	*x = ChangeRequest{}
+	mi := &file_rapport_v1_scoring_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRequest) ProtoMessage() {}
+
+func (x *ChangeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_scoring_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ChangeRequest) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+func (x *ChangeRequest) GetScore() string {
+	if x != nil {
+		return x.Score
+	}
+	return ""
+}
+
+func (x *ChangeRequest) GetFrom() float64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *ChangeRequest) GetTo() float64 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *ChangeRequest) GetFromSe() float64 {
+	if x != nil && x.FromSe != nil {
+		return *x.FromSe
+	}
+	return 0
+}
+
+func (x *ChangeRequest) GetToSe() float64 {
+	if x != nil && x.ToSe != nil {
+		return *x.ToSe
+	}
+	return 0
+}
+
+// ChangeResponse is the verdict with what it was judged by.
+type ChangeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the difference amounts to.
+	Verdict *ChangeVerdict `protobuf:"bytes,1,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// What it was judged by.
+	Statistics *ChangeStatistics `protobuf:"bytes,2,opt,name=statistics,proto3" json:"statistics,omitempty"`
+	// Standard errors that were used; absent where none was.
+	FromSe *float64 `protobuf:"fixed64,3,opt,name=from_se,json=fromSe,proto3,oneof" json:"from_se,omitempty"`
+	// Standard error of the later value.
+	ToSe *float64 `protobuf:"fixed64,4,opt,name=to_se,json=toSe,proto3,oneof" json:"to_se,omitempty"`
+	// Version of the definition.
+	Version string `protobuf:"bytes,5,opt,name=version,proto3" json:"version,omitempty"`
+	// Content hash of the definition.
+	DefinitionHash string `protobuf:"bytes,6,opt,name=definition_hash,json=definitionHash,proto3" json:"definition_hash,omitempty"`
+	// The statistics with their evidence.
+	RestsOn []*Backing `protobuf:"bytes,7,rep,name=rests_on,json=restsOn,proto3" json:"rests_on,omitempty"`
+	// What kept a verdict from being given, such as a value that is not in the table.
+	Issues        []*Issue `protobuf:"bytes,8,rep,name=issues,proto3" json:"issues,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeResponse) Reset() {
+	*x = ChangeResponse{}
+	mi := &file_rapport_v1_scoring_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeResponse) ProtoMessage() {}
+
+func (x *ChangeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_scoring_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeResponse.ProtoReflect.Descriptor instead.
+func (*ChangeResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_scoring_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ChangeResponse) GetVerdict() *ChangeVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetStatistics() *ChangeStatistics {
+	if x != nil {
+		return x.Statistics
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetFromSe() float64 {
+	if x != nil && x.FromSe != nil {
+		return *x.FromSe
+	}
+	return 0
+}
+
+func (x *ChangeResponse) GetToSe() float64 {
+	if x != nil && x.ToSe != nil {
+		return *x.ToSe
+	}
+	return 0
+}
+
+func (x *ChangeResponse) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ChangeResponse) GetDefinitionHash() string {
+	if x != nil {
+		return x.DefinitionHash
+	}
+	return ""
+}
+
+func (x *ChangeResponse) GetRestsOn() []*Backing {
+	if x != nil {
+		return x.RestsOn
+	}
+	return nil
+}
+
+func (x *ChangeResponse) GetIssues() []*Issue {
+	if x != nil {
+		return x.Issues
+	}
+	return nil
+}
+
 var File_rapport_v1_scoring_proto protoreflect.FileDescriptor
 
 const file_rapport_v1_scoring_proto_rawDesc = "" +
 	"\n" +
 	"\x18rapport/v1/scoring.proto\x12\n" +
-	"rapport.v1\x1a\x16rapport/v1/types.proto\"\xbd\x02\n" +
+	"rapport.v1\x1a\x16rapport/v1/types.proto\"\xf1\x02\n" +
 	"\n" +
 	"Instrument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -497,28 +862,74 @@ const file_rapport_v1_scoring_proto_rawDesc = "" +
 	"\x06scores\x18\t \x03(\tR\x06scores\x12 \n" +
 	"\vunconfirmed\x18\n" +
 	" \x01(\bR\vunconfirmed\x12\x18\n" +
-	"\alicence\x18\v \x01(\tR\alicence\"\x18\n" +
+	"\alicence\x18\v \x01(\tR\alicence\x12\x16\n" +
+	"\x06status\x18\f \x01(\tR\x06status\x12\x1a\n" +
+	"\bvariants\x18\r \x03(\tR\bvariants\"\x18\n" +
 	"\x16ListInstrumentsRequest\"S\n" +
 	"\x17ListInstrumentsResponse\x128\n" +
-	"\vinstruments\x18\x01 \x03(\v2\x16.rapport.v1.InstrumentR\vinstruments\"W\n" +
+	"\vinstruments\x18\x01 \x03(\v2\x16.rapport.v1.InstrumentR\vinstruments\"6\n" +
+	"\x14GetInstrumentRequest\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x01 \x01(\tR\n" +
+	"instrument\"\xbc\x01\n" +
+	"\x15GetInstrumentResponse\x126\n" +
+	"\n" +
+	"instrument\x18\x01 \x01(\v2\x16.rapport.v1.InstrumentR\n" +
+	"instrument\x12\x1e\n" +
+	"\n" +
+	"definition\x18\x02 \x01(\fR\n" +
+	"definition\x12\x14\n" +
+	"\x05sheet\x18\x03 \x01(\tR\x05sheet\x125\n" +
+	"\vunconfirmed\x18\x04 \x03(\v2\x13.rapport.v1.BackingR\vunconfirmed\"q\n" +
 	"\aAnswers\x12\x1e\n" +
 	"\n" +
 	"instrument\x18\x01 \x01(\tR\n" +
 	"instrument\x12,\n" +
-	"\aanswers\x18\x02 \x03(\v2\x12.rapport.v1.AnswerR\aanswers\"-\n" +
+	"\aanswers\x18\x02 \x03(\v2\x12.rapport.v1.AnswerR\aanswers\x12\x18\n" +
+	"\avariant\x18\x03 \x01(\tR\avariant\"-\n" +
 	"\x06Answer\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\x01H\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"\x84\x01\n" +
+	"\x06_value\"\xb6\x01\n" +
 	"\fScoreRequest\x127\n" +
 	"\x16questionnaire_response\x18\x01 \x01(\fH\x00R\x15questionnaireResponse\x12/\n" +
-	"\aanswers\x18\x02 \x01(\v2\x13.rapport.v1.AnswersH\x00R\aanswersB\n" +
+	"\aanswers\x18\x02 \x01(\v2\x13.rapport.v1.AnswersH\x00R\aanswers\x12\x18\n" +
+	"\aexplain\x18\x03 \x01(\bR\aexplain\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06sourceB\n" +
 	"\n" +
 	"\bresponse\"=\n" +
 	"\rScoreResponse\x12,\n" +
-	"\x05sheet\x18\x01 \x01(\v2\x16.rapport.v1.ScoreSheetR\x05sheet2\xaa\x01\n" +
+	"\x05sheet\x18\x01 \x01(\v2\x16.rapport.v1.ScoreSheetR\x05sheet\"\xb7\x01\n" +
+	"\rChangeRequest\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x01 \x01(\tR\n" +
+	"instrument\x12\x14\n" +
+	"\x05score\x18\x02 \x01(\tR\x05score\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x01R\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\x01R\x02to\x12\x1c\n" +
+	"\afrom_se\x18\x05 \x01(\x01H\x00R\x06fromSe\x88\x01\x01\x12\x18\n" +
+	"\x05to_se\x18\x06 \x01(\x01H\x01R\x04toSe\x88\x01\x01B\n" +
+	"\n" +
+	"\b_from_seB\b\n" +
+	"\x06_to_se\"\xef\x02\n" +
+	"\x0eChangeResponse\x123\n" +
+	"\averdict\x18\x01 \x01(\v2\x19.rapport.v1.ChangeVerdictR\averdict\x12<\n" +
+	"\n" +
+	"statistics\x18\x02 \x01(\v2\x1c.rapport.v1.ChangeStatisticsR\n" +
+	"statistics\x12\x1c\n" +
+	"\afrom_se\x18\x03 \x01(\x01H\x00R\x06fromSe\x88\x01\x01\x12\x18\n" +
+	"\x05to_se\x18\x04 \x01(\x01H\x01R\x04toSe\x88\x01\x01\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\x12'\n" +
+	"\x0fdefinition_hash\x18\x06 \x01(\tR\x0edefinitionHash\x12.\n" +
+	"\brests_on\x18\a \x03(\v2\x13.rapport.v1.BackingR\arestsOn\x12)\n" +
+	"\x06issues\x18\b \x03(\v2\x11.rapport.v1.IssueR\x06issuesB\n" +
+	"\n" +
+	"\b_from_seB\b\n" +
+	"\x06_to_se2\xc1\x02\n" +
 	"\x0eScoringService\x12Z\n" +
-	"\x0fListInstruments\x12\".rapport.v1.ListInstrumentsRequest\x1a#.rapport.v1.ListInstrumentsResponse\x12<\n" +
-	"\x05Score\x12\x18.rapport.v1.ScoreRequest\x1a\x19.rapport.v1.ScoreResponseB\xa3\x01\n" +
+	"\x0fListInstruments\x12\".rapport.v1.ListInstrumentsRequest\x1a#.rapport.v1.ListInstrumentsResponse\x12T\n" +
+	"\rGetInstrument\x12 .rapport.v1.GetInstrumentRequest\x1a!.rapport.v1.GetInstrumentResponse\x12<\n" +
+	"\x05Score\x12\x18.rapport.v1.ScoreRequest\x1a\x19.rapport.v1.ScoreResponse\x12?\n" +
+	"\x06Change\x12\x19.rapport.v1.ChangeRequest\x1a\x1a.rapport.v1.ChangeResponseB\xa3\x01\n" +
 	"\x0ecom.rapport.v1B\fScoringProtoP\x01Z:github.com/rapport-health/rapport/api/rapport/v1;rapportv1\xa2\x02\x03RXX\xaa\x02\n" +
 	"Rapport.V1\xca\x02\n" +
 	"Rapport\\V1\xe2\x02\x16Rapport\\V1\\GPBMetadata\xea\x02\vRapport::V1b\x06proto3"
@@ -535,31 +946,49 @@ func file_rapport_v1_scoring_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_scoring_proto_rawDescData
 }
 
-var file_rapport_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_rapport_v1_scoring_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_rapport_v1_scoring_proto_goTypes = []any{
 	(*Instrument)(nil),              // 0: rapport.v1.Instrument
 	(*ListInstrumentsRequest)(nil),  // 1: rapport.v1.ListInstrumentsRequest
 	(*ListInstrumentsResponse)(nil), // 2: rapport.v1.ListInstrumentsResponse
-	(*Answers)(nil),                 // 3: rapport.v1.Answers
-	(*Answer)(nil),                  // 4: rapport.v1.Answer
-	(*ScoreRequest)(nil),            // 5: rapport.v1.ScoreRequest
-	(*ScoreResponse)(nil),           // 6: rapport.v1.ScoreResponse
-	(*ScoreSheet)(nil),              // 7: rapport.v1.ScoreSheet
+	(*GetInstrumentRequest)(nil),    // 3: rapport.v1.GetInstrumentRequest
+	(*GetInstrumentResponse)(nil),   // 4: rapport.v1.GetInstrumentResponse
+	(*Answers)(nil),                 // 5: rapport.v1.Answers
+	(*Answer)(nil),                  // 6: rapport.v1.Answer
+	(*ScoreRequest)(nil),            // 7: rapport.v1.ScoreRequest
+	(*ScoreResponse)(nil),           // 8: rapport.v1.ScoreResponse
+	(*ChangeRequest)(nil),           // 9: rapport.v1.ChangeRequest
+	(*ChangeResponse)(nil),          // 10: rapport.v1.ChangeResponse
+	(*Backing)(nil),                 // 11: rapport.v1.Backing
+	(*ScoreSheet)(nil),              // 12: rapport.v1.ScoreSheet
+	(*ChangeVerdict)(nil),           // 13: rapport.v1.ChangeVerdict
+	(*ChangeStatistics)(nil),        // 14: rapport.v1.ChangeStatistics
+	(*Issue)(nil),                   // 15: rapport.v1.Issue
 }
 var file_rapport_v1_scoring_proto_depIdxs = []int32{
-	0, // 0: rapport.v1.ListInstrumentsResponse.instruments:type_name -> rapport.v1.Instrument
-	4, // 1: rapport.v1.Answers.answers:type_name -> rapport.v1.Answer
-	3, // 2: rapport.v1.ScoreRequest.answers:type_name -> rapport.v1.Answers
-	7, // 3: rapport.v1.ScoreResponse.sheet:type_name -> rapport.v1.ScoreSheet
-	1, // 4: rapport.v1.ScoringService.ListInstruments:input_type -> rapport.v1.ListInstrumentsRequest
-	5, // 5: rapport.v1.ScoringService.Score:input_type -> rapport.v1.ScoreRequest
-	2, // 6: rapport.v1.ScoringService.ListInstruments:output_type -> rapport.v1.ListInstrumentsResponse
-	6, // 7: rapport.v1.ScoringService.Score:output_type -> rapport.v1.ScoreResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	0,  // 0: rapport.v1.ListInstrumentsResponse.instruments:type_name -> rapport.v1.Instrument
+	0,  // 1: rapport.v1.GetInstrumentResponse.instrument:type_name -> rapport.v1.Instrument
+	11, // 2: rapport.v1.GetInstrumentResponse.unconfirmed:type_name -> rapport.v1.Backing
+	6,  // 3: rapport.v1.Answers.answers:type_name -> rapport.v1.Answer
+	5,  // 4: rapport.v1.ScoreRequest.answers:type_name -> rapport.v1.Answers
+	12, // 5: rapport.v1.ScoreResponse.sheet:type_name -> rapport.v1.ScoreSheet
+	13, // 6: rapport.v1.ChangeResponse.verdict:type_name -> rapport.v1.ChangeVerdict
+	14, // 7: rapport.v1.ChangeResponse.statistics:type_name -> rapport.v1.ChangeStatistics
+	11, // 8: rapport.v1.ChangeResponse.rests_on:type_name -> rapport.v1.Backing
+	15, // 9: rapport.v1.ChangeResponse.issues:type_name -> rapport.v1.Issue
+	1,  // 10: rapport.v1.ScoringService.ListInstruments:input_type -> rapport.v1.ListInstrumentsRequest
+	3,  // 11: rapport.v1.ScoringService.GetInstrument:input_type -> rapport.v1.GetInstrumentRequest
+	7,  // 12: rapport.v1.ScoringService.Score:input_type -> rapport.v1.ScoreRequest
+	9,  // 13: rapport.v1.ScoringService.Change:input_type -> rapport.v1.ChangeRequest
+	2,  // 14: rapport.v1.ScoringService.ListInstruments:output_type -> rapport.v1.ListInstrumentsResponse
+	4,  // 15: rapport.v1.ScoringService.GetInstrument:output_type -> rapport.v1.GetInstrumentResponse
+	8,  // 16: rapport.v1.ScoringService.Score:output_type -> rapport.v1.ScoreResponse
+	10, // 17: rapport.v1.ScoringService.Change:output_type -> rapport.v1.ChangeResponse
+	14, // [14:18] is the sub-list for method output_type
+	10, // [10:14] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_scoring_proto_init() }
@@ -568,18 +997,20 @@ func file_rapport_v1_scoring_proto_init() {
 		return
 	}
 	file_rapport_v1_types_proto_init()
-	file_rapport_v1_scoring_proto_msgTypes[4].OneofWrappers = []any{}
-	file_rapport_v1_scoring_proto_msgTypes[5].OneofWrappers = []any{
+	file_rapport_v1_scoring_proto_msgTypes[6].OneofWrappers = []any{}
+	file_rapport_v1_scoring_proto_msgTypes[7].OneofWrappers = []any{
 		(*ScoreRequest_QuestionnaireResponse)(nil),
 		(*ScoreRequest_Answers)(nil),
 	}
+	file_rapport_v1_scoring_proto_msgTypes[9].OneofWrappers = []any{}
+	file_rapport_v1_scoring_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_scoring_proto_rawDesc), len(file_rapport_v1_scoring_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,7 +20,9 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	ScoringService_ListInstruments_FullMethodName = "/rapport.v1.ScoringService/ListInstruments"
+	ScoringService_GetInstrument_FullMethodName   = "/rapport.v1.ScoringService/GetInstrument"
 	ScoringService_Score_FullMethodName           = "/rapport.v1.ScoringService/Score"
+	ScoringService_Change_FullMethodName          = "/rapport.v1.ScoringService/Change"
 )
 
 // ScoringServiceClient is the client API for ScoringService service.
@@ -31,9 +33,14 @@ const (
 type ScoringServiceClient interface {
 	// ListInstruments returns every instrument that can be scored.
 	ListInstruments(ctx context.Context, in *ListInstrumentsRequest, opts ...grpc.CallOption) (*ListInstrumentsResponse, error)
+	// GetInstrument returns one instrument: its facts for people, and the whole definition. Errors: NOT_FOUND.
+	GetInstrument(ctx context.Context, in *GetInstrumentRequest, opts ...grpc.CallOption) (*GetInstrumentResponse, error)
 	// Score scores one response and stores nothing.
 	// Errors: INVALID_ARGUMENT for answers that cannot be read, NOT_FOUND for an unknown instrument.
 	Score(ctx context.Context, in *ScoreRequest, opts ...grpc.CallOption) (*ScoreResponse, error)
+	// Change says what the difference between two values of one score amounts to.
+	// Errors: NOT_FOUND for an unknown instrument or score, INVALID_ARGUMENT for values that the score cannot have.
+	Change(ctx context.Context, in *ChangeRequest, opts ...grpc.CallOption) (*ChangeResponse, error)
 }
 
 type scoringServiceClient struct {
@@ -54,10 +61,30 @@ func (c *scoringServiceClient) ListInstruments(ctx context.Context, in *ListInst
 	return out, nil
 }
 
+func (c *scoringServiceClient) GetInstrument(ctx context.Context, in *GetInstrumentRequest, opts ...grpc.CallOption) (*GetInstrumentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetInstrumentResponse)
+	err := c.cc.Invoke(ctx, ScoringService_GetInstrument_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *scoringServiceClient) Score(ctx context.Context, in *ScoreRequest, opts ...grpc.CallOption) (*ScoreResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ScoreResponse)
 	err := c.cc.Invoke(ctx, ScoringService_Score_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *scoringServiceClient) Change(ctx context.Context, in *ChangeRequest, opts ...grpc.CallOption) (*ChangeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeResponse)
+	err := c.cc.Invoke(ctx, ScoringService_Change_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +99,14 @@ func (c *scoringServiceClient) Score(ctx context.Context, in *ScoreRequest, opts
 type ScoringServiceServer interface {
 	// ListInstruments returns every instrument that can be scored.
 	ListInstruments(context.Context, *ListInstrumentsRequest) (*ListInstrumentsResponse, error)
+	// GetInstrument returns one instrument: its facts for people, and the whole definition. Errors: NOT_FOUND.
+	GetInstrument(context.Context, *GetInstrumentRequest) (*GetInstrumentResponse, error)
 	// Score scores one response and stores nothing.
 	// Errors: INVALID_ARGUMENT for answers that cannot be read, NOT_FOUND for an unknown instrument.
 	Score(context.Context, *ScoreRequest) (*ScoreResponse, error)
+	// Change says what the difference between two values of one score amounts to.
+	// Errors: NOT_FOUND for an unknown instrument or score, INVALID_ARGUMENT for values that the score cannot have.
+	Change(context.Context, *ChangeRequest) (*ChangeResponse, error)
 	mustEmbedUnimplementedScoringServiceServer()
 }
 
@@ -88,8 +120,14 @@ type UnimplementedScoringServiceServer struct{}
 func (UnimplementedScoringServiceServer) ListInstruments(context.Context, *ListInstrumentsRequest) (*ListInstrumentsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListInstruments not implemented")
 }
+func (UnimplementedScoringServiceServer) GetInstrument(context.Context, *GetInstrumentRequest) (*GetInstrumentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetInstrument not implemented")
+}
 func (UnimplementedScoringServiceServer) Score(context.Context, *ScoreRequest) (*ScoreResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Score not implemented")
+}
+func (UnimplementedScoringServiceServer) Change(context.Context, *ChangeRequest) (*ChangeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Change not implemented")
 }
 func (UnimplementedScoringServiceServer) mustEmbedUnimplementedScoringServiceServer() {}
 func (UnimplementedScoringServiceServer) testEmbeddedByValue()                        {}
@@ -130,6 +168,24 @@ func _ScoringService_ListInstruments_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ScoringService_GetInstrument_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetInstrumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ScoringServiceServer).GetInstrument(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ScoringService_GetInstrument_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ScoringServiceServer).GetInstrument(ctx, req.(*GetInstrumentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ScoringService_Score_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ScoreRequest)
 	if err := dec(in); err != nil {
@@ -148,6 +204,24 @@ func _ScoringService_Score_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ScoringService_Change_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ScoringServiceServer).Change(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ScoringService_Change_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ScoringServiceServer).Change(ctx, req.(*ChangeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ScoringService_ServiceDesc is the grpc.ServiceDesc for ScoringService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,8 +234,16 @@ var ScoringService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ScoringService_ListInstruments_Handler,
 		},
 		{
+			MethodName: "GetInstrument",
+			Handler:    _ScoringService_GetInstrument_Handler,
+		},
+		{
 			MethodName: "Score",
 			Handler:    _ScoringService_Score_Handler,
+		},
+		{
+			MethodName: "Change",
+			Handler:    _ScoringService_Change_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -414,8 +414,18 @@ type Score struct {
 	Min float64 `protobuf:"fixed64,7,opt,name=min,proto3" json:"min,omitempty"`
 	// Highest possible value.
 	Max float64 `protobuf:"fixed64,8,opt,name=max,proto3" json:"max,omitempty"`
-	// True when the scoring key or the band is not confirmed by a source that was read.
-	Unconfirmed   bool `protobuf:"varint,9,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// True when the scoring key, the band or the missing rule that was applied is not confirmed by a source that was read.
+	Unconfirmed bool `protobuf:"varint,9,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// Standard error of the value; absent where the instrument knows none.
+	Se *float64 `protobuf:"fixed64,10,opt,name=se,proto3,oneof" json:"se,omitempty"`
+	// Raw value that was looked up in the table; absent for scores that are not looked up.
+	Row *float64 `protobuf:"fixed64,11,opt,name=row,proto3,oneof" json:"row,omitempty"`
+	// Conversion table or linear model that gave the value, with its version; empty for other scores.
+	Table string `protobuf:"bytes,12,opt,name=table,proto3" json:"table,omitempty"`
+	// Rule for unanswered items that was in force, such as `prorate 7 of 9, half-up`; empty for a score made of others.
+	Missing string `protobuf:"bytes,13,opt,name=missing,proto3" json:"missing,omitempty"`
+	// What differences of this score are judged by.
+	Change        *ChangeStatistics `protobuf:"bytes,14,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -513,6 +523,491 @@ func (x *Score) GetUnconfirmed() bool {
 	return false
 }
 
+func (x *Score) GetSe() float64 {
+	if x != nil && x.Se != nil {
+		return *x.Se
+	}
+	return 0
+}
+
+func (x *Score) GetRow() float64 {
+	if x != nil && x.Row != nil {
+		return *x.Row
+	}
+	return 0
+}
+
+func (x *Score) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *Score) GetMissing() string {
+	if x != nil {
+		return x.Missing
+	}
+	return ""
+}
+
+func (x *Score) GetChange() *ChangeStatistics {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+// ChangeStatistics are what differences of one score are judged by.
+type ChangeStatistics struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Smallest difference beyond measurement error, in points; absent when not known, and where `by_se` holds.
+	Reliable *float64 `protobuf:"fixed64,1,opt,name=reliable,proto3,oneof" json:"reliable,omitempty"`
+	// True when no source that was read confirms it.
+	ReliableUnconfirmed bool `protobuf:"varint,2,opt,name=reliable_unconfirmed,json=reliableUnconfirmed,proto3" json:"reliable_unconfirmed,omitempty"`
+	// True when a difference is reliable beyond 1.96 x sqrt(SE1^2 + SE2^2) of the two values.
+	BySe bool `protobuf:"varint,3,opt,name=by_se,json=bySe,proto3" json:"by_se,omitempty"`
+	// Smallest difference that matters to patients, in points; absent when not known.
+	Important *float64 `protobuf:"fixed64,4,opt,name=important,proto3,oneof" json:"important,omitempty"`
+	// True when no source that was read confirms it.
+	ImportantUnconfirmed bool `protobuf:"varint,5,opt,name=important_unconfirmed,json=importantUnconfirmed,proto3" json:"important_unconfirmed,omitempty"`
+	// Value that divides the range of patients from that of healthy people; absent when not known.
+	Cutoff *float64 `protobuf:"fixed64,6,opt,name=cutoff,proto3,oneof" json:"cutoff,omitempty"`
+	// True when no source that was read confirms it.
+	CutoffUnconfirmed bool `protobuf:"varint,7,opt,name=cutoff_unconfirmed,json=cutoffUnconfirmed,proto3" json:"cutoff_unconfirmed,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ChangeStatistics) Reset() {
+	*x = ChangeStatistics{}
+	mi := &file_rapport_v1_types_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeStatistics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeStatistics) ProtoMessage() {}
+
+func (x *ChangeStatistics) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeStatistics.ProtoReflect.Descriptor instead.
+func (*ChangeStatistics) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ChangeStatistics) GetReliable() float64 {
+	if x != nil && x.Reliable != nil {
+		return *x.Reliable
+	}
+	return 0
+}
+
+func (x *ChangeStatistics) GetReliableUnconfirmed() bool {
+	if x != nil {
+		return x.ReliableUnconfirmed
+	}
+	return false
+}
+
+func (x *ChangeStatistics) GetBySe() bool {
+	if x != nil {
+		return x.BySe
+	}
+	return false
+}
+
+func (x *ChangeStatistics) GetImportant() float64 {
+	if x != nil && x.Important != nil {
+		return *x.Important
+	}
+	return 0
+}
+
+func (x *ChangeStatistics) GetImportantUnconfirmed() bool {
+	if x != nil {
+		return x.ImportantUnconfirmed
+	}
+	return false
+}
+
+func (x *ChangeStatistics) GetCutoff() float64 {
+	if x != nil && x.Cutoff != nil {
+		return *x.Cutoff
+	}
+	return 0
+}
+
+func (x *ChangeStatistics) GetCutoffUnconfirmed() bool {
+	if x != nil {
+		return x.CutoffUnconfirmed
+	}
+	return false
+}
+
+// ChangeVerdict is what the difference between two values of one score amounts to. The verdicts `reliable`, `important`
+// and `band` are separate and may disagree.
+type ChangeVerdict struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The later value minus the earlier one.
+	Points float64 `protobuf:"fixed64,1,opt,name=points,proto3" json:"points,omitempty"`
+	// Beyond measurement error; absent when the score has no such statistic.
+	Reliable *bool `protobuf:"varint,2,opt,name=reliable,proto3,oneof" json:"reliable,omitempty"`
+	// Large enough to matter to patients, either way; absent when the score has no such statistic.
+	Important *bool `protobuf:"varint,3,opt,name=important,proto3,oneof" json:"important,omitempty"`
+	// `improved`, `deteriorated` or `unchanged`: from the reliable change, or where that is not known from the important
+	// one; empty for a score of which nobody knows which way is better.
+	Direction string `protobuf:"bytes,4,opt,name=direction,proto3" json:"direction,omitempty"`
+	// Bands of the two values; empty where none is defined.
+	BandFrom string `protobuf:"bytes,5,opt,name=band_from,json=bandFrom,proto3" json:"band_from,omitempty"`
+	// Band of the later value.
+	BandTo string `protobuf:"bytes,6,opt,name=band_to,json=bandTo,proto3" json:"band_to,omitempty"`
+	// `better`, `worse` or `same`; empty when the bands cannot be compared.
+	Band string `protobuf:"bytes,7,opt,name=band,proto3" json:"band,omitempty"`
+	// Class after Jacobson and Truax: `recovered`, `improved`, `unchanged` or `deteriorated`; empty where no cut-off or no
+	// error band is known.
+	Class string `protobuf:"bytes,8,opt,name=class,proto3" json:"class,omitempty"`
+	// Reliable change index: the difference in units of its standard error, positive when better; absent when that error
+	// is not known.
+	Index *float64 `protobuf:"fixed64,9,opt,name=index,proto3,oneof" json:"index,omitempty"`
+	// True when any of this rests on facts that no source that was read confirms.
+	Unconfirmed bool `protobuf:"varint,10,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// Which: `values` (scoring key, bands or missing rule), `reliable`, `important`, `class`.
+	Doubts        []string `protobuf:"bytes,11,rep,name=doubts,proto3" json:"doubts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeVerdict) Reset() {
+	*x = ChangeVerdict{}
+	mi := &file_rapport_v1_types_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeVerdict) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeVerdict) ProtoMessage() {}
+
+func (x *ChangeVerdict) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeVerdict.ProtoReflect.Descriptor instead.
+func (*ChangeVerdict) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ChangeVerdict) GetPoints() float64 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *ChangeVerdict) GetReliable() bool {
+	if x != nil && x.Reliable != nil {
+		return *x.Reliable
+	}
+	return false
+}
+
+func (x *ChangeVerdict) GetImportant() bool {
+	if x != nil && x.Important != nil {
+		return *x.Important
+	}
+	return false
+}
+
+func (x *ChangeVerdict) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
+func (x *ChangeVerdict) GetBandFrom() string {
+	if x != nil {
+		return x.BandFrom
+	}
+	return ""
+}
+
+func (x *ChangeVerdict) GetBandTo() string {
+	if x != nil {
+		return x.BandTo
+	}
+	return ""
+}
+
+func (x *ChangeVerdict) GetBand() string {
+	if x != nil {
+		return x.Band
+	}
+	return ""
+}
+
+func (x *ChangeVerdict) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *ChangeVerdict) GetIndex() float64 {
+	if x != nil && x.Index != nil {
+		return *x.Index
+	}
+	return 0
+}
+
+func (x *ChangeVerdict) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
+func (x *ChangeVerdict) GetDoubts() []string {
+	if x != nil {
+		return x.Doubts
+	}
+	return nil
+}
+
+// Decision is a conclusion by counting answers, such as the algorithm of a diagnostic manual. It is no diagnosis.
+type Decision struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The instrument's own code, such as `dsm`.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// What was concluded, such as `major`; empty when nothing could be.
+	Result string `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// Why nothing could be concluded, such as `missing-items`; empty otherwise.
+	NotScorable string `protobuf:"bytes,3,opt,name=not_scorable,json=notScorable,proto3" json:"not_scorable,omitempty"`
+	// True when no source that was read confirms the rule.
+	Unconfirmed   bool `protobuf:"varint,4,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decision) Reset() {
+	*x = Decision{}
+	mi := &file_rapport_v1_types_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decision) ProtoMessage() {}
+
+func (x *Decision) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Decision) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Decision) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *Decision) GetNotScorable() string {
+	if x != nil {
+		return x.NotScorable
+	}
+	return ""
+}
+
+func (x *Decision) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
+// Working is how one score, or one decision, came about, in words.
+type Working struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code of the score or decision.
+	Score string `protobuf:"bytes,1,opt,name=score,proto3" json:"score,omitempty"`
+	// The formula, such as `sum of items 1-9`.
+	Formula string `protobuf:"bytes,2,opt,name=formula,proto3" json:"formula,omitempty"`
+	// The steps in order, each with its numbers.
+	Steps []string `protobuf:"bytes,3,rep,name=steps,proto3" json:"steps,omitempty"`
+	// The facts it rests on, with their evidence.
+	RestsOn       []*Backing `protobuf:"bytes,4,rep,name=rests_on,json=restsOn,proto3" json:"rests_on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Working) Reset() {
+	*x = Working{}
+	mi := &file_rapport_v1_types_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Working) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Working) ProtoMessage() {}
+
+func (x *Working) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Working.ProtoReflect.Descriptor instead.
+func (*Working) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Working) GetScore() string {
+	if x != nil {
+		return x.Score
+	}
+	return ""
+}
+
+func (x *Working) GetFormula() string {
+	if x != nil {
+		return x.Formula
+	}
+	return ""
+}
+
+func (x *Working) GetSteps() []string {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *Working) GetRestsOn() []*Backing {
+	if x != nil {
+		return x.RestsOn
+	}
+	return nil
+}
+
+// Backing is a fact of an instrument with its evidence.
+type Backing struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is about, such as `missing rule`.
+	Fact string `protobuf:"bytes,1,opt,name=fact,proto3" json:"fact,omitempty"`
+	// Tag (cited, standard, unconfirmed, design, computed) and source, such as `cited: NHS-DD`.
+	Evidence string `protobuf:"bytes,2,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	// False when no source that was read confirms it.
+	Confirmed     bool `protobuf:"varint,3,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Backing) Reset() {
+	*x = Backing{}
+	mi := &file_rapport_v1_types_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Backing) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Backing) ProtoMessage() {}
+
+func (x *Backing) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Backing.ProtoReflect.Descriptor instead.
+func (*Backing) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Backing) GetFact() string {
+	if x != nil {
+		return x.Fact
+	}
+	return ""
+}
+
+func (x *Backing) GetEvidence() string {
+	if x != nil {
+		return x.Evidence
+	}
+	return ""
+}
+
+func (x *Backing) GetConfirmed() bool {
+	if x != nil {
+		return x.Confirmed
+	}
+	return false
+}
+
 // CriticalItem is an item answered so that it must be looked at whatever the total says.
 type CriticalItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -528,7 +1023,7 @@ type CriticalItem struct {
 
 func (x *CriticalItem) Reset() {
 	*x = CriticalItem{}
-	mi := &file_rapport_v1_types_proto_msgTypes[2]
+	mi := &file_rapport_v1_types_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +1035,7 @@ func (x *CriticalItem) String() string {
 func (*CriticalItem) ProtoMessage() {}
 
 func (x *CriticalItem) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[2]
+	mi := &file_rapport_v1_types_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +1048,7 @@ func (x *CriticalItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CriticalItem.ProtoReflect.Descriptor instead.
 func (*CriticalItem) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{2}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CriticalItem) GetItem() int32 {
@@ -587,14 +1082,16 @@ type ItemAnswer struct {
 	// The ordinal as printed, before reversal; absent when unanswered.
 	Answer *float64 `protobuf:"fixed64,3,opt,name=answer,proto3,oneof" json:"answer,omitempty"`
 	// The value that entered the score after recoding and reversal; absent when unanswered.
-	Used          *float64 `protobuf:"fixed64,4,opt,name=used,proto3,oneof" json:"used,omitempty"`
+	Used *float64 `protobuf:"fixed64,4,opt,name=used,proto3,oneof" json:"used,omitempty"`
+	// The value after recoding and before reversal; absent where the item is not recoded.
+	Recoded       *float64 `protobuf:"fixed64,5,opt,name=recoded,proto3,oneof" json:"recoded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ItemAnswer) Reset() {
 	*x = ItemAnswer{}
-	mi := &file_rapport_v1_types_proto_msgTypes[3]
+	mi := &file_rapport_v1_types_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +1103,7 @@ func (x *ItemAnswer) String() string {
 func (*ItemAnswer) ProtoMessage() {}
 
 func (x *ItemAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[3]
+	mi := &file_rapport_v1_types_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +1116,7 @@ func (x *ItemAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemAnswer.ProtoReflect.Descriptor instead.
 func (*ItemAnswer) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{3}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ItemAnswer) GetItem() int32 {
@@ -646,6 +1143,13 @@ func (x *ItemAnswer) GetAnswer() float64 {
 func (x *ItemAnswer) GetUsed() float64 {
 	if x != nil && x.Used != nil {
 		return *x.Used
+	}
+	return 0
+}
+
+func (x *ItemAnswer) GetRecoded() float64 {
+	if x != nil && x.Recoded != nil {
+		return *x.Recoded
 	}
 	return 0
 }
@@ -678,14 +1182,26 @@ type ScoreSheet struct {
 	// Fact id under which the episode knows it; empty when not stored.
 	Fact string `protobuf:"bytes,12,opt,name=fact,proto3" json:"fact,omitempty"`
 	// Clinician that an alliance rating is about; empty for other instruments.
-	Clinician     string `protobuf:"bytes,13,opt,name=clinician,proto3" json:"clinician,omitempty"`
+	Clinician string `protobuf:"bytes,13,opt,name=clinician,proto3" json:"clinician,omitempty"`
+	// Numbering of the answers that was used, such as `0-4`; empty for the instrument's own.
+	Variant string `protobuf:"bytes,14,opt,name=variant,proto3" json:"variant,omitempty"`
+	// True when the response named no version, so that the current definition scored it.
+	VersionAssumed bool `protobuf:"varint,15,opt,name=version_assumed,json=versionAssumed,proto3" json:"version_assumed,omitempty"`
+	// Conclusions by counting answers, where the instrument has any.
+	Decisions []*Decision `protobuf:"bytes,16,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	// Score that came with the response and differs from ours; absent when none does.
+	Submitted *float64 `protobuf:"fixed64,17,opt,name=submitted,proto3,oneof" json:"submitted,omitempty"`
+	// Status of the definition: `ready`, `provisional` or `licence-review`.
+	Status string `protobuf:"bytes,18,opt,name=status,proto3" json:"status,omitempty"`
+	// How each score came about; only where it was asked for.
+	Workings      []*Working `protobuf:"bytes,19,rep,name=workings,proto3" json:"workings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScoreSheet) Reset() {
 	*x = ScoreSheet{}
-	mi := &file_rapport_v1_types_proto_msgTypes[4]
+	mi := &file_rapport_v1_types_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +1213,7 @@ func (x *ScoreSheet) String() string {
 func (*ScoreSheet) ProtoMessage() {}
 
 func (x *ScoreSheet) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[4]
+	mi := &file_rapport_v1_types_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +1226,7 @@ func (x *ScoreSheet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScoreSheet.ProtoReflect.Descriptor instead.
 func (*ScoreSheet) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{4}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ScoreSheet) GetInstrument() string {
@@ -804,6 +1320,48 @@ func (x *ScoreSheet) GetClinician() string {
 	return ""
 }
 
+func (x *ScoreSheet) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
+func (x *ScoreSheet) GetVersionAssumed() bool {
+	if x != nil {
+		return x.VersionAssumed
+	}
+	return false
+}
+
+func (x *ScoreSheet) GetDecisions() []*Decision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+func (x *ScoreSheet) GetSubmitted() float64 {
+	if x != nil && x.Submitted != nil {
+		return *x.Submitted
+	}
+	return 0
+}
+
+func (x *ScoreSheet) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *ScoreSheet) GetWorkings() []*Working {
+	if x != nil {
+		return x.Workings
+	}
+	return nil
+}
+
 // Number is one value behind an alert.
 type Number struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -814,14 +1372,16 @@ type Number struct {
 	// What it is compared with, such as an earlier value or a threshold; absent when nothing.
 	Reference *float64 `protobuf:"fixed64,3,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
 	// Unit, such as `%` or `d`; empty for scores.
-	Unit          string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	Unit string `protobuf:"bytes,4,opt,name=unit,proto3" json:"unit,omitempty"`
+	// True when it rests on a scoring key, band or change statistic that no source that was read confirms.
+	Unconfirmed   bool `protobuf:"varint,5,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Number) Reset() {
 	*x = Number{}
-	mi := &file_rapport_v1_types_proto_msgTypes[5]
+	mi := &file_rapport_v1_types_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +1393,7 @@ func (x *Number) String() string {
 func (*Number) ProtoMessage() {}
 
 func (x *Number) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[5]
+	mi := &file_rapport_v1_types_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +1406,7 @@ func (x *Number) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Number.ProtoReflect.Descriptor instead.
 func (*Number) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{5}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Number) GetName() string {
@@ -877,6 +1437,13 @@ func (x *Number) GetUnit() string {
 	return ""
 }
 
+func (x *Number) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
 // AlertStep is one step in an alert's life.
 type AlertStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -898,7 +1465,7 @@ type AlertStep struct {
 
 func (x *AlertStep) Reset() {
 	*x = AlertStep{}
-	mi := &file_rapport_v1_types_proto_msgTypes[6]
+	mi := &file_rapport_v1_types_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -910,7 +1477,7 @@ func (x *AlertStep) String() string {
 func (*AlertStep) ProtoMessage() {}
 
 func (x *AlertStep) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[6]
+	mi := &file_rapport_v1_types_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -923,7 +1490,7 @@ func (x *AlertStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertStep.ProtoReflect.Descriptor instead.
 func (*AlertStep) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{6}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AlertStep) GetVersion() int64 {
@@ -1021,7 +1588,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_rapport_v1_types_proto_msgTypes[7]
+	mi := &file_rapport_v1_types_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1600,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[7]
+	mi := &file_rapport_v1_types_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1613,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{7}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Alert) GetId() string {
@@ -1220,7 +1787,7 @@ type Recorded struct {
 
 func (x *Recorded) Reset() {
 	*x = Recorded{}
-	mi := &file_rapport_v1_types_proto_msgTypes[8]
+	mi := &file_rapport_v1_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1799,7 @@ func (x *Recorded) String() string {
 func (*Recorded) ProtoMessage() {}
 
 func (x *Recorded) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[8]
+	mi := &file_rapport_v1_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1812,7 @@ func (x *Recorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recorded.ProtoReflect.Descriptor instead.
 func (*Recorded) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{8}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Recorded) GetReference() string {
@@ -1289,7 +1856,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_rapport_v1_types_proto_msgTypes[9]
+	mi := &file_rapport_v1_types_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1868,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[9]
+	mi := &file_rapport_v1_types_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1881,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{9}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Cursor) GetFeed() string {
@@ -1361,7 +1928,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_rapport_v1_types_proto_msgTypes[10]
+	mi := &file_rapport_v1_types_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1940,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[10]
+	mi := &file_rapport_v1_types_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1953,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{10}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Event) GetFeed() string {
@@ -1493,7 +2060,7 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\n" +
 	"expression\x18\x03 \x01(\tR\n" +
 	"expression\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\"\x8e\x02\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\"\xaf\x03\n" +
 	"\x05Score\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\x01H\x00R\x05value\x88\x01\x01\x12\x12\n" +
@@ -1503,20 +2070,74 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\tdirection\x18\x06 \x01(\x0e2\x15.rapport.v1.DirectionR\tdirection\x12\x10\n" +
 	"\x03min\x18\a \x01(\x01R\x03min\x12\x10\n" +
 	"\x03max\x18\b \x01(\x01R\x03max\x12 \n" +
-	"\vunconfirmed\x18\t \x01(\bR\vunconfirmedB\b\n" +
-	"\x06_value\"T\n" +
+	"\vunconfirmed\x18\t \x01(\bR\vunconfirmed\x12\x13\n" +
+	"\x02se\x18\n" +
+	" \x01(\x01H\x01R\x02se\x88\x01\x01\x12\x15\n" +
+	"\x03row\x18\v \x01(\x01H\x02R\x03row\x88\x01\x01\x12\x14\n" +
+	"\x05table\x18\f \x01(\tR\x05table\x12\x18\n" +
+	"\amissing\x18\r \x01(\tR\amissing\x124\n" +
+	"\x06change\x18\x0e \x01(\v2\x1c.rapport.v1.ChangeStatisticsR\x06changeB\b\n" +
+	"\x06_valueB\x05\n" +
+	"\x03_seB\x06\n" +
+	"\x04_row\"\xc5\x02\n" +
+	"\x10ChangeStatistics\x12\x1f\n" +
+	"\breliable\x18\x01 \x01(\x01H\x00R\breliable\x88\x01\x01\x121\n" +
+	"\x14reliable_unconfirmed\x18\x02 \x01(\bR\x13reliableUnconfirmed\x12\x13\n" +
+	"\x05by_se\x18\x03 \x01(\bR\x04bySe\x12!\n" +
+	"\timportant\x18\x04 \x01(\x01H\x01R\timportant\x88\x01\x01\x123\n" +
+	"\x15important_unconfirmed\x18\x05 \x01(\bR\x14importantUnconfirmed\x12\x1b\n" +
+	"\x06cutoff\x18\x06 \x01(\x01H\x02R\x06cutoff\x88\x01\x01\x12-\n" +
+	"\x12cutoff_unconfirmed\x18\a \x01(\bR\x11cutoffUnconfirmedB\v\n" +
+	"\t_reliableB\f\n" +
+	"\n" +
+	"_importantB\t\n" +
+	"\a_cutoff\"\xe3\x02\n" +
+	"\rChangeVerdict\x12\x16\n" +
+	"\x06points\x18\x01 \x01(\x01R\x06points\x12\x1f\n" +
+	"\breliable\x18\x02 \x01(\bH\x00R\breliable\x88\x01\x01\x12!\n" +
+	"\timportant\x18\x03 \x01(\bH\x01R\timportant\x88\x01\x01\x12\x1c\n" +
+	"\tdirection\x18\x04 \x01(\tR\tdirection\x12\x1b\n" +
+	"\tband_from\x18\x05 \x01(\tR\bbandFrom\x12\x17\n" +
+	"\aband_to\x18\x06 \x01(\tR\x06bandTo\x12\x12\n" +
+	"\x04band\x18\a \x01(\tR\x04band\x12\x14\n" +
+	"\x05class\x18\b \x01(\tR\x05class\x12\x19\n" +
+	"\x05index\x18\t \x01(\x01H\x02R\x05index\x88\x01\x01\x12 \n" +
+	"\vunconfirmed\x18\n" +
+	" \x01(\bR\vunconfirmed\x12\x16\n" +
+	"\x06doubts\x18\v \x03(\tR\x06doubtsB\v\n" +
+	"\t_reliableB\f\n" +
+	"\n" +
+	"_importantB\b\n" +
+	"\x06_index\"{\n" +
+	"\bDecision\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\tR\x06result\x12!\n" +
+	"\fnot_scorable\x18\x03 \x01(\tR\vnotScorable\x12 \n" +
+	"\vunconfirmed\x18\x04 \x01(\bR\vunconfirmed\"\x7f\n" +
+	"\aWorking\x12\x14\n" +
+	"\x05score\x18\x01 \x01(\tR\x05score\x12\x18\n" +
+	"\aformula\x18\x02 \x01(\tR\aformula\x12\x14\n" +
+	"\x05steps\x18\x03 \x03(\tR\x05steps\x12.\n" +
+	"\brests_on\x18\x04 \x03(\v2\x13.rapport.v1.BackingR\arestsOn\"W\n" +
+	"\aBacking\x12\x12\n" +
+	"\x04fact\x18\x01 \x01(\tR\x04fact\x12\x1a\n" +
+	"\bevidence\x18\x02 \x01(\tR\bevidence\x12\x1c\n" +
+	"\tconfirmed\x18\x03 \x01(\bR\tconfirmed\"T\n" +
 	"\fCriticalItem\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x05R\x04item\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x1a\n" +
-	"\bseverity\x18\x03 \x01(\tR\bseverity\"\x84\x01\n" +
+	"\bseverity\x18\x03 \x01(\tR\bseverity\"\xaf\x01\n" +
 	"\n" +
 	"ItemAnswer\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x05R\x04item\x12\x18\n" +
 	"\aconcept\x18\x02 \x01(\tR\aconcept\x12\x1b\n" +
 	"\x06answer\x18\x03 \x01(\x01H\x00R\x06answer\x88\x01\x01\x12\x17\n" +
-	"\x04used\x18\x04 \x01(\x01H\x01R\x04used\x88\x01\x01B\t\n" +
+	"\x04used\x18\x04 \x01(\x01H\x01R\x04used\x88\x01\x01\x12\x1d\n" +
+	"\arecoded\x18\x05 \x01(\x01H\x02R\arecoded\x88\x01\x01B\t\n" +
 	"\a_answerB\a\n" +
-	"\x05_used\"\xf4\x03\n" +
+	"\x05_usedB\n" +
+	"\n" +
+	"\b_recoded\"\xe5\x05\n" +
 	"\n" +
 	"ScoreSheet\x12\x1e\n" +
 	"\n" +
@@ -1536,12 +2157,21 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\teffective\x12\x16\n" +
 	"\x06source\x18\v \x01(\tR\x06source\x12\x12\n" +
 	"\x04fact\x18\f \x01(\tR\x04fact\x12\x1c\n" +
-	"\tclinician\x18\r \x01(\tR\tclinician\"w\n" +
+	"\tclinician\x18\r \x01(\tR\tclinician\x12\x18\n" +
+	"\avariant\x18\x0e \x01(\tR\avariant\x12'\n" +
+	"\x0fversion_assumed\x18\x0f \x01(\bR\x0eversionAssumed\x122\n" +
+	"\tdecisions\x18\x10 \x03(\v2\x14.rapport.v1.DecisionR\tdecisions\x12!\n" +
+	"\tsubmitted\x18\x11 \x01(\x01H\x00R\tsubmitted\x88\x01\x01\x12\x16\n" +
+	"\x06status\x18\x12 \x01(\tR\x06status\x12/\n" +
+	"\bworkings\x18\x13 \x03(\v2\x13.rapport.v1.WorkingR\bworkingsB\f\n" +
+	"\n" +
+	"_submitted\"\x99\x01\n" +
 	"\x06Number\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12!\n" +
 	"\treference\x18\x03 \x01(\x01H\x00R\treference\x88\x01\x01\x12\x12\n" +
-	"\x04unit\x18\x04 \x01(\tR\x04unitB\f\n" +
+	"\x04unit\x18\x04 \x01(\tR\x04unit\x12 \n" +
+	"\vunconfirmed\x18\x05 \x01(\bR\vunconfirmedB\f\n" +
 	"\n" +
 	"_reference\"\xc6\x01\n" +
 	"\tAlertStep\x12\x18\n" +
@@ -1641,7 +2271,7 @@ func file_rapport_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_rapport_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_rapport_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_rapport_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_rapport_v1_types_proto_goTypes = []any{
 	(IssueSeverity)(0),            // 0: rapport.v1.IssueSeverity
 	(Outcome)(0),                  // 1: rapport.v1.Outcome
@@ -1650,42 +2280,51 @@ var file_rapport_v1_types_proto_goTypes = []any{
 	(AlertStatus)(0),              // 4: rapport.v1.AlertStatus
 	(*Issue)(nil),                 // 5: rapport.v1.Issue
 	(*Score)(nil),                 // 6: rapport.v1.Score
-	(*CriticalItem)(nil),          // 7: rapport.v1.CriticalItem
-	(*ItemAnswer)(nil),            // 8: rapport.v1.ItemAnswer
-	(*ScoreSheet)(nil),            // 9: rapport.v1.ScoreSheet
-	(*Number)(nil),                // 10: rapport.v1.Number
-	(*AlertStep)(nil),             // 11: rapport.v1.AlertStep
-	(*Alert)(nil),                 // 12: rapport.v1.Alert
-	(*Recorded)(nil),              // 13: rapport.v1.Recorded
-	(*Cursor)(nil),                // 14: rapport.v1.Cursor
-	(*Event)(nil),                 // 15: rapport.v1.Event
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*ChangeStatistics)(nil),      // 7: rapport.v1.ChangeStatistics
+	(*ChangeVerdict)(nil),         // 8: rapport.v1.ChangeVerdict
+	(*Decision)(nil),              // 9: rapport.v1.Decision
+	(*Working)(nil),               // 10: rapport.v1.Working
+	(*Backing)(nil),               // 11: rapport.v1.Backing
+	(*CriticalItem)(nil),          // 12: rapport.v1.CriticalItem
+	(*ItemAnswer)(nil),            // 13: rapport.v1.ItemAnswer
+	(*ScoreSheet)(nil),            // 14: rapport.v1.ScoreSheet
+	(*Number)(nil),                // 15: rapport.v1.Number
+	(*AlertStep)(nil),             // 16: rapport.v1.AlertStep
+	(*Alert)(nil),                 // 17: rapport.v1.Alert
+	(*Recorded)(nil),              // 18: rapport.v1.Recorded
+	(*Cursor)(nil),                // 19: rapport.v1.Cursor
+	(*Event)(nil),                 // 20: rapport.v1.Event
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_rapport_v1_types_proto_depIdxs = []int32{
 	0,  // 0: rapport.v1.Issue.severity:type_name -> rapport.v1.IssueSeverity
 	2,  // 1: rapport.v1.Score.direction:type_name -> rapport.v1.Direction
-	6,  // 2: rapport.v1.ScoreSheet.scores:type_name -> rapport.v1.Score
-	7,  // 3: rapport.v1.ScoreSheet.critical:type_name -> rapport.v1.CriticalItem
-	8,  // 4: rapport.v1.ScoreSheet.items:type_name -> rapport.v1.ItemAnswer
-	5,  // 5: rapport.v1.ScoreSheet.issues:type_name -> rapport.v1.Issue
-	16, // 6: rapport.v1.ScoreSheet.effective:type_name -> google.protobuf.Timestamp
-	4,  // 7: rapport.v1.AlertStep.status:type_name -> rapport.v1.AlertStatus
-	16, // 8: rapport.v1.AlertStep.time:type_name -> google.protobuf.Timestamp
-	4,  // 9: rapport.v1.Alert.status:type_name -> rapport.v1.AlertStatus
-	3,  // 10: rapport.v1.Alert.severity:type_name -> rapport.v1.Severity
-	10, // 11: rapport.v1.Alert.numbers:type_name -> rapport.v1.Number
-	16, // 12: rapport.v1.Alert.effective:type_name -> google.protobuf.Timestamp
-	16, // 13: rapport.v1.Alert.opened:type_name -> google.protobuf.Timestamp
-	11, // 14: rapport.v1.Alert.history:type_name -> rapport.v1.AlertStep
-	1,  // 15: rapport.v1.Recorded.outcome:type_name -> rapport.v1.Outcome
-	16, // 16: rapport.v1.Event.time:type_name -> google.protobuf.Timestamp
-	12, // 17: rapport.v1.Event.alert:type_name -> rapport.v1.Alert
-	13, // 18: rapport.v1.Event.recorded:type_name -> rapport.v1.Recorded
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	7,  // 2: rapport.v1.Score.change:type_name -> rapport.v1.ChangeStatistics
+	11, // 3: rapport.v1.Working.rests_on:type_name -> rapport.v1.Backing
+	6,  // 4: rapport.v1.ScoreSheet.scores:type_name -> rapport.v1.Score
+	12, // 5: rapport.v1.ScoreSheet.critical:type_name -> rapport.v1.CriticalItem
+	13, // 6: rapport.v1.ScoreSheet.items:type_name -> rapport.v1.ItemAnswer
+	5,  // 7: rapport.v1.ScoreSheet.issues:type_name -> rapport.v1.Issue
+	21, // 8: rapport.v1.ScoreSheet.effective:type_name -> google.protobuf.Timestamp
+	9,  // 9: rapport.v1.ScoreSheet.decisions:type_name -> rapport.v1.Decision
+	10, // 10: rapport.v1.ScoreSheet.workings:type_name -> rapport.v1.Working
+	4,  // 11: rapport.v1.AlertStep.status:type_name -> rapport.v1.AlertStatus
+	21, // 12: rapport.v1.AlertStep.time:type_name -> google.protobuf.Timestamp
+	4,  // 13: rapport.v1.Alert.status:type_name -> rapport.v1.AlertStatus
+	3,  // 14: rapport.v1.Alert.severity:type_name -> rapport.v1.Severity
+	15, // 15: rapport.v1.Alert.numbers:type_name -> rapport.v1.Number
+	21, // 16: rapport.v1.Alert.effective:type_name -> google.protobuf.Timestamp
+	21, // 17: rapport.v1.Alert.opened:type_name -> google.protobuf.Timestamp
+	16, // 18: rapport.v1.Alert.history:type_name -> rapport.v1.AlertStep
+	1,  // 19: rapport.v1.Recorded.outcome:type_name -> rapport.v1.Outcome
+	21, // 20: rapport.v1.Event.time:type_name -> google.protobuf.Timestamp
+	17, // 21: rapport.v1.Event.alert:type_name -> rapport.v1.Alert
+	18, // 22: rapport.v1.Event.recorded:type_name -> rapport.v1.Recorded
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_types_proto_init() }
@@ -1694,9 +2333,12 @@ func file_rapport_v1_types_proto_init() {
 		return
 	}
 	file_rapport_v1_types_proto_msgTypes[1].OneofWrappers = []any{}
+	file_rapport_v1_types_proto_msgTypes[2].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[3].OneofWrappers = []any{}
-	file_rapport_v1_types_proto_msgTypes[5].OneofWrappers = []any{}
-	file_rapport_v1_types_proto_msgTypes[10].OneofWrappers = []any{
+	file_rapport_v1_types_proto_msgTypes[8].OneofWrappers = []any{}
+	file_rapport_v1_types_proto_msgTypes[9].OneofWrappers = []any{}
+	file_rapport_v1_types_proto_msgTypes[10].OneofWrappers = []any{}
+	file_rapport_v1_types_proto_msgTypes[15].OneofWrappers = []any{
 		(*Event_Alert)(nil),
 		(*Event_Recorded)(nil),
 	}
@@ -1706,7 +2348,7 @@ func file_rapport_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_types_proto_rawDesc), len(file_rapport_v1_types_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   11,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -52,15 +52,27 @@ func (d *Dyad) Track(code string) (trend.Track, bool) {
 
 // Change is the last rating minus the usual level it was compared with; false before there is a baseline.
 func (d *Dyad) Change() (float64, bool) {
-	if d.Chart.Usual == nil {
+	t, ok := d.watched()
+	if d.Chart.Usual == nil || !ok {
 		return 0, false
 	}
+	return t.Last.Value - *d.Chart.Usual, true
+}
+
+// Unconfirmed says that the rating which a detector watches, or its error band, is confirmed by no source that was read.
+func (d *Dyad) Unconfirmed() bool {
+	t, _ := d.watched()
+	return t.Last.Unconfirmed || t.ReliableUnconfirmed
+}
+
+// watched is the track of the score that a detector watches; false when none does.
+func (d *Dyad) watched() (trend.Track, bool) {
 	for _, det := range detectors {
 		if t, ok := d.Track(det.Code); ok && det.Instrument == d.Instrument {
-			return t.Last.Value - *d.Chart.Usual, true
+			return t, true
 		}
 	}
-	return 0, false
+	return trend.Track{}, false
 }
 
 // Rate takes the next rating and returns the dyad after it. The dyad it is called on stays as it is.
@@ -112,4 +124,10 @@ func (d *Dyad) rate(at time.Time, score fact.Score) {
 func followed(instrument, code string) bool {
 	return !strings.HasSuffix(code, "-mean") ||
 		slices.ContainsFunc(detectors, func(d Detector) bool { return d.Instrument == instrument && d.Code == code })
+}
+
+// Watches says whether a detector, or a step of a session form, looks at a score, so that its ratings have events.
+func Watches(instrument, code string) bool {
+	return slices.ContainsFunc(detectors, func(d Detector) bool { return d.Instrument == instrument && d.Code == code }) ||
+		slices.ContainsFunc(steps, func(s Step) bool { return s.Instrument == instrument && s.Code == code })
 }

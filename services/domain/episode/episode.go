@@ -13,7 +13,7 @@ import (
 )
 
 // Form is the version of the layout of State. It changes whenever the same facts would be kept differently.
-const Form = 1
+const Form = 2
 
 // SilenceDays is how many days without a word from the patient count as silence.
 const SilenceDays = 14

@@ -94,8 +94,14 @@ func trackMembers(c *coder, t *trend.Track) {
 	text(c, "code", &t.Code, keep)
 	whole(c, "count", &t.Count, keep)
 	c.flag("higherBetter", &t.HigherBetter)
+	c.flag("noDirection", &t.NoDirection)
 	c.optional("reliable", &t.Reliable)
 	c.optional("important", &t.Important)
+	c.flag("bySe", &t.BySE)
+	c.optional("cutoff", &t.Cutoff)
+	c.flag("reliableUnconfirmed", &t.ReliableUnconfirmed)
+	c.flag("importantUnconfirmed", &t.ImportantUnconfirmed)
+	c.flag("cutoffUnconfirmed", &t.CutoffUnconfirmed)
 	text(c, "part", &t.Part, omit)
 	text(c, "level", &t.Level, omit)
 	inner(c, "first", &t.First, objects(readingMembers))
@@ -108,7 +114,10 @@ func trackMembers(c *coder, t *trend.Track) {
 func readingMembers(c *coder, r *trend.Reading) {
 	c.moment("at", &r.At, keep)
 	c.float("value", &r.Value, keep)
+	c.optional("se", &r.SE)
 	text(c, "band", &r.Band, omit)
+	whole(c, "bandPlace", &r.Place, omit)
+	c.flag("unconfirmed", &r.Unconfirmed)
 }
 
 func dyadMembers(c *coder, d *alliance.Dyad) {

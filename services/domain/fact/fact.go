@@ -76,6 +76,8 @@ type Scores struct {
 	// Version and Hash of the definition that scored it; Version is `external` for pre-scored Observations.
 	Version string `json:"version"`
 	Hash    string `json:"hash,omitempty"`
+	// Status of the definition, provisional or licence-review; empty when it was ready.
+	Status string `json:"status,omitempty"`
 	// VersionAssumed says that the response named no version, so the current definition scored it.
 	VersionAssumed bool `json:"versionAssumed,omitempty"`
 	// Variant in which the answers were numbered; empty for the instrument's own.
@@ -98,7 +100,7 @@ type Scores struct {
 	SafetyUnknown []int `json:"safetyUnknown,omitempty"`
 	// Items used, in the order of the printed form.
 	Items []Item `json:"items,omitempty"`
-	// Discrepancy is set when a submitted total differs from ours; it keeps the submitted value.
+	// Discrepancy is set when a submitted score differs from ours; it keeps the first such value. Score.Submitted has each.
 	Discrepancy *float64 `json:"discrepancy,omitempty"`
 	// DiscrepancyOf is the code of the score that it was submitted as; empty in facts of before it was kept.
 	DiscrepancyOf string `json:"discrepancyOf,omitempty"`
@@ -111,8 +113,11 @@ type Score struct {
 	Band        string   `json:"band,omitempty"`
 	Prorated    bool     `json:"prorated,omitempty"`
 	NotScorable string   `json:"notScorable,omitempty"`
-	// HigherBetter is the direction.
+	// BandPlace is the place of the band among those of the score, from 1 for the lowest; 0 when it has none.
+	BandPlace int `json:"bandPlace,omitempty"`
+	// HigherBetter is the direction, unless NoDirection says that nobody knows it.
 	HigherBetter bool    `json:"higherBetter,omitempty"`
+	NoDirection  bool    `json:"noDirection,omitempty"`
 	Min          float64 `json:"min"`
 	Max          float64 `json:"max"`
 	Unconfirmed  bool    `json:"unconfirmed,omitempty"`
@@ -136,6 +141,8 @@ type Score struct {
 	// Missing is the rule for unanswered items that was applied, such as `prorate 7 of 9, half-up`; empty for a score
 	// made of others.
 	Missing string `json:"missing,omitempty"`
+	// Submitted is the value that came with the form, where it differs from ours; else nil.
+	Submitted *float64 `json:"submitted,omitempty"`
 	// Part of the distress profile that the score speaks for, and its Level there (none, mild, moderate, severe);
 	// empty when it speaks for none.
 	Part  string `json:"part,omitempty"`
@@ -192,6 +199,8 @@ type Item struct {
 	Item    int      `json:"item"`
 	Concept string   `json:"concept"`
 	Answer  *float64 `json:"answer,omitempty"`
+	// Recoded is the value before any reversal, where the item is recoded; else nil.
+	Recoded *float64 `json:"recoded,omitempty"`
 	Used    *float64 `json:"used,omitempty"`
 }
 

@@ -20,6 +20,9 @@ func FromSheet(sheet score.Sheet) *Scores {
 		Items:         make([]Item, len(sheet.Items)),
 		SafetyUnknown: sheet.SafetyUnknown,
 	}
+	if def.Status != instrument.Ready {
+		s.Status = def.Status
+	}
 	for i := range sheet.Scores {
 		s.Scores[i] = fromScore(&sheet.Scores[i])
 	}
@@ -31,12 +34,24 @@ func FromSheet(sheet score.Sheet) *Scores {
 		s.Critical = append(s.Critical, Critical{Item: c.Item, Value: c.Value, Severity: c.Severity})
 	}
 	for i, item := range sheet.Items {
-		s.Items[i] = fromItem(item)
+		s.Items[i] = fromItem(item, &def.Items[i])
 	}
-	if len(sheet.Submitted) > 0 {
-		s.Discrepancy, s.DiscrepancyOf = new(sheet.Submitted[0].Submitted), sheet.Submitted[0].Score
+	for i, theirs := range sheet.Submitted {
+		if i == 0 {
+			s.Discrepancy, s.DiscrepancyOf = new(theirs.Submitted), theirs.Score
+		}
+		s.submitted(theirs)
 	}
 	return s
+}
+
+// submitted keeps a value that came with the form beside ours.
+func (s *Scores) submitted(theirs score.Discrepancy) {
+	for i := range s.Scores {
+		if s.Scores[i].Code == theirs.Score {
+			s.Scores[i].Submitted = new(theirs.Submitted)
+		}
+	}
 }
 
 // External is a ready-made score, as an Observation brings it; an empty respondent is the one the instrument was made
@@ -48,8 +63,8 @@ func External(def *instrument.Definition, code string, value float64, respondent
 		return nil, false
 	}
 	band := key.Band(value, nil)
-	ready := score.Result{Key: key, Value: value, Band: band, Level: key.Level(band), Unconfirmed: key.Unconfirmed()}
-	sheet := score.Sheet{Definition: def, Respondent: def.Respondent, Scores: []score.Result{ready}}
+	result := score.Result{Key: key, Value: value, Band: band, Level: key.Level(band), Unconfirmed: key.Unconfirmed()}
+	sheet := score.Sheet{Definition: def, Respondent: def.Respondent, Scores: []score.Result{result}}
 	s := FromSheet(sheet.By(respondent))
 	s.Version, s.Hash, s.Items = VersionExternal, "", nil
 	return s, true
@@ -59,7 +74,8 @@ func fromScore(from *score.Result) Score {
 	key := from.Key
 	s := Score{
 		Code: key.Code, Band: from.Band, Prorated: from.Prorated, NotScorable: from.NotScorable,
-		HigherBetter: key.HigherBetter(), Min: key.Min, Max: key.Max, Unconfirmed: from.Unconfirmed,
+		BandPlace: key.Bands.Place(from.Band), HigherBetter: key.HigherBetter(), NoDirection: key.Direction == "",
+		Min: key.Min, Max: key.Max, Unconfirmed: from.Unconfirmed,
 		Reliable: key.ReliableChange(), Important: key.ImportantChange(), BySE: key.BySE(),
 		SE: from.SE(), Missing: key.Missing.String(), Part: key.Part(), Level: from.Level,
 	}
@@ -91,13 +107,16 @@ func (s *Score) statistics(change *instrument.Change) {
 	}
 }
 
-func fromItem(from score.Item) Item {
+func fromItem(from score.Item, key *instrument.Item) Item {
 	item := Item{Item: from.Number, Concept: from.Concept}
 	if from.Answered {
 		item.Answer = new(from.Answer)
 	}
 	if from.Answered && from.Scored {
 		item.Used = new(from.Used)
+		if len(key.Recode) > 0 {
+			item.Recoded = new(key.Recoded(from.Answer))
+		}
 	}
 	return item
 }

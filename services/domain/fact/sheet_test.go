@@ -34,9 +34,9 @@ func TestASheetBecomesAFactWithItsWorking(t *testing.T) {
 	resp.Submitted = []response.Submitted{{Score: "total", Value: 12}}
 	got := fact.FromSheet(score.Score(def, resp))
 	want := []fact.Score{{
-		Code: "total", Value: new(14.0), Band: "moderate", Prorated: true, Max: 27,
+		Code: "total", Value: new(14.0), Band: "moderate", BandPlace: 3, Prorated: true, Max: 27,
 		Reliable: new(5.186), Important: new(5.0), ReliableUnconfirmed: true, Cutoff: new(8.597), CutoffUnconfirmed: true,
-		Missing: "prorate 7 of 9, half-up", Part: "depression", Level: "moderate",
+		Missing: "prorate 7 of 9, half-up", Submitted: new(12.0), Part: "depression", Level: "moderate",
 	}}
 	if diff := cmp.Diff(want, got.Scores, cmpopts.EquateApprox(0, 0.001)); diff != "" {
 		t.Errorf("scores (-want +got):\n%s", diff)

@@ -18,7 +18,9 @@ const maxSteps = 100_000
 // checker collects everything that is wrong with one definition.
 type checker struct {
 	*Definition
-	problems []problem
+	problems []Problem
+	// made says that the definition comes from no pack.
+	made bool
 	// endless scales have no list of answers that could be walked.
 	endless map[*Scale]bool
 }
@@ -27,10 +29,10 @@ var (
 	kebab      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	versioned  = regexp.MustCompile(`^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$`)
 	constructs = []string{
-		"alliance", "distress", "adherence", "function", "pain", "sleep", "beliefs", "risk", "change", "fatigue",
+		"alliance", "distress", "adherence", "function", "pain", "sleep", "beliefs", "risk", "change", "fatigue", "other",
 	}
 	respondents = []string{"patient", "clinician", "care-partner"}
-	statuses    = []string{"ready", "provisional", "licence-review"}
+	statuses    = []string{Ready, Provisional, LicenceReview}
 	parts       = []string{
 		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy", "sleep", "general",
 	}
@@ -38,7 +40,7 @@ var (
 )
 
 func (c *checker) say(place, format string, args ...any) {
-	c.problems = append(c.problems, problem{place, fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, Problem{place, fmt.Sprintf(format, args...)})
 }
 
 func (c *checker) oneOf(place, value string, allowed []string) {
@@ -51,8 +53,11 @@ func (c *checker) identity() {
 	if !kebab.MatchString(c.ID) {
 		c.say("id", "must be in kebab case, such as phq-9")
 	}
-	if !versioned.MatchString(c.Version) {
+	if !versioned.MatchString(c.Version) && (!c.made || c.Version == "") {
 		c.say("version", "must be major.minor.patch")
+	}
+	if c.Foreign && !c.made {
+		c.say("foreign", "belongs to what is made of a FHIR Questionnaire: a pack is an instrument")
 	}
 	if c.Title == "" {
 		c.say("title", "is missing")
@@ -88,8 +93,8 @@ func (c *checker) code(place, systemCode string) {
 		c.say(place, "must be system|code")
 		return
 	}
-	if system != loincSystem {
-		return
+	if system != loincSystem || c.Foreign {
+		return // of a form that is not ours the code is kept as it is
 	}
 	if text := loincProblem(code); text != "" {
 		c.say(place, "%s %s", code, text)
@@ -181,7 +186,10 @@ func (c *checker) options(place string, s *Scale) {
 func (c *checker) optionCode(place string, s *Scale, systemCode string, ordinal float64) {
 	system, code, _ := strings.Cut(systemCode, "|")
 	for _, key := range []coding{{system, code}, {"", code}} {
-		if other, taken := s.codes[key]; taken && other != ordinal {
+		if other, taken := s.codes[key]; taken && other != ordinal && c.Foreign {
+			s.codes[key] = math.NaN() // it stands for neither
+			continue
+		} else if taken && other != ordinal {
 			c.say(place, "stands for two ordinals")
 			return
 		}
@@ -262,10 +270,12 @@ func (c *checker) forms() {
 	c.codes, c.scoreLinks = map[string]int{}, map[string]int{}
 	for i := range c.Items {
 		item, place := &c.Items[i], at("items", i)
-		c.numbers[strconv.Itoa(item.Number)] = i
-		c.link(place, item.Concept, i)
-		c.link(place, c.ID+"-"+strconv.Itoa(item.Number), i)
-		c.codes[ItemSystem+"|"+c.ID+"-"+item.Concept] = i
+		if !c.Foreign {
+			c.numbers[strconv.Itoa(item.Number)] = i
+			c.link(place, item.Concept, i)
+			c.link(place, c.ID+"-"+strconv.Itoa(item.Number), i)
+			c.codes[ItemSystem+"|"+c.ID+"-"+item.Concept] = i
+		}
 		for j, code := range item.Codes {
 			c.code(at(place+".codes", j), code)
 			c.itemCode(at(place+".codes", j), code, i)
@@ -275,6 +285,9 @@ func (c *checker) forms() {
 		c.form(at("forms", i), &c.Forms[i])
 	}
 	for i := range c.Scores {
+		if c.Foreign {
+			break
+		}
 		c.scoreLink(at("scores", i), c.ID+"-"+c.Scores[i].Code, i)
 		for j := range c.Scores[i].Codes {
 			full := c.Scores[i].Codes[j].Code
@@ -296,10 +309,16 @@ func (c *checker) link(place, linkID string, item int) {
 }
 
 func (c *checker) itemCode(place, systemCode string, item int) {
-	if other, taken := c.codes[systemCode]; taken && other != item {
+	if other, taken := c.codes[systemCode]; taken && other != item && c.Foreign {
+		c.codes[systemCode] = -1 // it means neither
+		return
+	} else if taken && other != item {
 		c.say(place, "the code %s means two items", systemCode)
 	}
 	c.codes[systemCode] = item
+	if c.Foreign {
+		return // nothing but its linkIds names an item of it
+	}
 	if code, ok := strings.CutPrefix(systemCode, loincSystem+"|"); ok {
 		c.link(place, "/"+code, item)
 	}
@@ -314,7 +333,7 @@ func (c *checker) scoreLink(place, linkID string, score int) {
 }
 
 func (c *checker) form(place string, f *Form) {
-	if !strings.Contains(f.URL, "://") || strings.ContainsAny(f.URL, "| ") {
+	if !c.Foreign && (!strings.Contains(f.URL, "://") || strings.ContainsAny(f.URL, "| ")) {
 		c.say(place+".url", "must be an absolute canonical without a version")
 	}
 	if code, ok := strings.CutPrefix(f.URL, loincSystem+"/q/"); ok {
@@ -328,7 +347,7 @@ func (c *checker) form(place string, f *Form) {
 		if linkID == "" {
 			continue
 		}
-		if _, bare := c.numbers[linkID]; bare {
+		if _, bare := c.numbers[linkID]; bare && !c.Foreign {
 			c.say(at(place+".items", i), "a bare item number is a linkId under our own canonical only")
 		}
 		c.link(at(place+".items", i), linkID, i)

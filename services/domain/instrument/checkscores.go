@@ -20,7 +20,7 @@ func (c *checker) scores() {
 			c.say(place, "two scores share the code %s", s.Code)
 		}
 		directions := []string{"higher-better", "higher-worse"}
-		if s.Kind == KindFormula {
+		if s.Kind == KindFormula || c.Foreign {
 			directions = append(directions, "")
 		}
 		c.oneOf(place+".direction", s.Direction, directions)
@@ -213,7 +213,7 @@ func (c *checker) tableRange(place string, s *Score, index int) (low, high float
 
 // formula scores come from a form alone, which says what it depends on.
 func (c *checker) formula(place string, s *Score, used []bool) {
-	if s.Formula == nil {
+	if !c.Foreign {
 		c.say(place+".kind", "a formula stands in a Questionnaire, not in a pack")
 	}
 	for j, number := range s.Items {
@@ -398,6 +398,9 @@ func (c *checker) cuts(place string, s *Score) {
 func (c *checker) change(place string, s *Score) {
 	if s.Change == nil {
 		return
+	}
+	if s.Direction == "" {
+		c.say(place+".change", "needs a direction: nobody says which way is better")
 	}
 	if r := s.Change.Reliable; r != nil {
 		c.reliable(place+".change.reliable", r)

@@ -16,6 +16,15 @@ const (
 	ItemSystem   = Base + "/CodeSystem/items"
 )
 
+// The statuses of a definition.
+const (
+	Ready = "ready"
+	// Provisional: the key or the bands are unconfirmed, and so is every score.
+	Provisional = "provisional"
+	// LicenceReview: the key is known; a lawyer has yet to look at the licence.
+	LicenceReview = "licence-review"
+)
+
 // Definition is one version of one instrument.
 type Definition struct {
 	// ID in kebab case, such as `phq-9`.
@@ -24,7 +33,8 @@ type Definition struct {
 	Version string `json:"version"`
 	// Title for people.
 	Title string `json:"title"`
-	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change or fatigue.
+	// Construct: alliance, distress, adherence, function, pain, sleep, beliefs, risk, change, fatigue or
+	// other.
 	Construct string `json:"construct"`
 	// Respondent: patient, clinician or care-partner.
 	Respondent string `json:"respondent"`
@@ -59,6 +69,10 @@ type Definition struct {
 	Notes []Claim `json:"notes,omitempty"`
 	// References are the sources named in the evidence.
 	References []string `json:"references,omitempty"`
+
+	// Foreign says that it was made of somebody's form: its items are known by the linkIds and codes of that form alone,
+	// and nothing is published under its codes.
+	Foreign bool `json:"foreign,omitempty"`
 
 	// Hash of the content: the same facts, the same hash.
 	Hash string `json:"-"`
@@ -143,16 +157,21 @@ func (i *Item) Answers() *Scale { return i.scale }
 
 // Used is the value with which a printed ordinal enters the scores: recoded, then reversed.
 func (i *Item) Used(ordinal float64) float64 {
-	for k := range i.Recode {
-		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
-			ordinal = r.Value
-			break
-		}
-	}
+	ordinal = i.Recoded(ordinal)
 	if i.Reverse == nil {
 		return ordinal
 	}
 	return *i.Reverse - ordinal
+}
+
+// Recoded is the value that counts for a printed ordinal before any reversal.
+func (i *Item) Recoded(ordinal float64) float64 {
+	for k := range i.Recode {
+		if r := &i.Recode[k]; ordinal >= r.From-Tolerance && ordinal <= r.To+Tolerance {
+			return r.Value
+		}
+	}
+	return ordinal
 }
 
 // Bounds are the lowest and the highest value with which the item can enter the scores.

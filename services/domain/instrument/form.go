@@ -1,6 +1,7 @@
 package instrument
 
 import (
+	"strconv"
 	"strings"
 )
 
@@ -30,13 +31,42 @@ func (d *Definition) ItemByLink(linkID string, numbered bool) (int, bool) {
 // ItemByCode is the place in Items of an item code as `system|code`.
 func (d *Definition) ItemByCode(systemCode string) (int, bool) {
 	i, ok := d.codes[systemCode]
-	return i, ok
+	return i, ok && i >= 0
 }
 
 // ScoreByLink is the place in Scores of the linkId under which a form submits a score.
 func (d *Definition) ScoreByLink(linkID string) (int, bool) {
 	i, ok := d.scoreLinks[linkID]
 	return i, ok
+}
+
+// LinkOf is a linkId under which the item of a number is known, whatever questionnaire is named; empty when there is none.
+func (d *Definition) LinkOf(number int) string {
+	switch {
+	case d.Item(number) == nil:
+		return ""
+	case !d.Foreign:
+		return d.ID + "-" + strconv.Itoa(number)
+	}
+	for i := range d.Forms {
+		if links := d.Forms[i].Items; len(links) > 0 {
+			return links[number-1]
+		}
+	}
+	return ""
+}
+
+// ScoreLinkOf is a linkId under which a form submits a score; empty when there is none.
+func (d *Definition) ScoreLinkOf(code string) string {
+	if !d.Foreign {
+		return d.ID + "-" + code
+	}
+	for i := range d.Forms {
+		if link := d.Forms[i].Scores[code]; link != "" {
+			return link
+		}
+	}
+	return ""
 }
 
 // ScoreCode is our own code of a score, as `system|code`.

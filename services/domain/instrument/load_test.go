@@ -185,7 +185,7 @@ func TestTwoPacksMustNotContradictEachOther(t *testing.T) {
 	other := strings.NewReplacer("demo-3", "demo-4", `"demo"`, `"demo4"`, "https://forms.example/demo", "https://forms.example/demo4",
 		"urn:s|total", "urn:s|total4").Replace(sound)
 	for name, c := range map[string]struct{ text, reason string }{
-		"one version twice":      {sound, "demo-3 version 1.2.0 is defined twice"},
+		"one version changed":    {strings.Replace(sound, `"at": 3`, `"at": 4`, 1), "demo-3 version 1.2.0 is defined already, with other content"},
 		"a canonical for two":    {strings.Replace(other, "forms.example/demo4", "forms.example/demo", 1), "already means demo-3"},
 		"an alias for two":       {strings.Replace(other, `"demo4"`, `"demo"`, 1), "Questionnaire/demo already means demo-3"},
 		"a score code for two":   {strings.Replace(other, "urn:s|total4", "urn:s|total", 1), "urn:s|total already is total of demo-3"},
@@ -198,8 +198,10 @@ func TestTwoPacksMustNotContradictEachOther(t *testing.T) {
 			}
 		})
 	}
-	if _, err := load(map[string]string{"a.json": sound, "b.json": other}); err != nil {
-		t.Error(err)
+	for name, text := range map[string]string{"another instrument": other, "the same again": " " + sound} {
+		if _, err := load(map[string]string{"a.json": sound, "b.json": text}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -14,8 +14,11 @@ import (
 // maxDepth of a pack; none needs half of it.
 const maxDepth = 16
 
-// problem is something wrong at a place of a pack.
-type problem struct{ place, text string }
+// Problem is something wrong at a place of a definition.
+type Problem struct {
+	// Place such as `scores[0].bands.list[1]`, Text what is wrong there.
+	Place, Text string
+}
 
 // outline is the shape of a pack: the line of every value, and what encoding/json would let pass in silence
 // (a name twice, a name in the wrong case, a name that no field has, null).
@@ -23,7 +26,7 @@ type outline struct {
 	data     []byte
 	dec      *json.Decoder
 	lines    map[string]int
-	problems []problem
+	problems []Problem
 	line     int
 	counted  int64
 }
@@ -72,7 +75,7 @@ func (o *outline) value(place string, form reflect.Type, depth int) error {
 	case json.Delim('['):
 		return o.array(place, form, depth)
 	case nil:
-		o.problems = append(o.problems, problem{place, "null is no value: leave the name out"})
+		o.problems = append(o.problems, Problem{place, "null is no value: leave the name out"})
 	}
 	return nil
 }
@@ -88,12 +91,12 @@ func (o *outline) object(place string, form reflect.Type, depth int) error {
 		inner := join(place, name)
 		o.lines[inner] = o.here()
 		if names[name] {
-			o.problems = append(o.problems, problem{inner, "the name occurs twice"})
+			o.problems = append(o.problems, Problem{inner, "the name occurs twice"})
 		}
 		names[name] = true
 		member, known := memberOf(form, name)
 		if !known {
-			o.problems = append(o.problems, problem{inner, "unknown field"})
+			o.problems = append(o.problems, Problem{inner, "unknown field"})
 		}
 		if err := o.value(inner, member, depth+1); err != nil {
 			return err

@@ -15,39 +15,37 @@ import (
 // Parse reads one pack. The issues, all of severity error and located as `file:line`, say everything that is wrong
 // with it; the definition is nil when there are any. What two packs contradict each other in is found by Load.
 func Parse(file string, data []byte) (*Definition, []fault.Issue) {
-	p, issues := parse(file, data)
-	if p == nil {
-		return nil, issues
-	}
-	return p.Definition, nil
+	e, issues := ParseEntry(file, data)
+	return e.Definition, issues
 }
 
-// pack is a definition with the lines of its file.
-type pack struct {
+// Entry is a definition on its way into a registry.
+type Entry struct {
 	*Definition
-	file  string
-	shape *outline
+	// Where says at which `file:line` a place of the definition, such as `scores[0].bands`, stands.
+	Where func(place string) string
 }
 
-func parse(file string, data []byte) (*pack, []fault.Issue) {
+// ParseEntry reads one pack as Parse does, and keeps where its parts stand.
+func ParseEntry(file string, data []byte) (Entry, []fault.Issue) {
 	shape, err := readOutline(data, reflect.TypeFor[Definition]())
 	if err != nil {
-		return nil, []fault.Issue{fault.Errorf("structure", file, "%s", err)}
+		return Entry{}, []fault.Issue{fault.Errorf("structure", file, "%s", err)}
 	}
 	d := new(Definition)
 	if err := json.Unmarshal(data, d); err != nil {
-		return nil, []fault.Issue{unreadable(file, data, err)}
+		return Entry{}, []fault.Issue{unreadable(file, data, err)}
 	}
-	p := &pack{d, file, shape}
+	e := Entry{d, func(place string) string { return fmt.Sprintf("%s:%d", file, shape.lineOf(place)) }}
 	problems := shape.problems
 	if len(problems) == 0 {
-		problems = d.compile()
+		problems = d.compile(false)
 	}
 	if len(problems) > 0 {
-		return nil, p.issues(problems)
+		return Entry{}, e.Issues(problems)
 	}
 	d.Hash = contentHash(data)
-	return p, nil
+	return e, nil
 }
 
 func unreadable(file string, data []byte, err error) fault.Issue {
@@ -59,17 +57,17 @@ func unreadable(file string, data []byte, err error) fault.Issue {
 	return fault.Errorf("structure", file, "cannot be read as an instrument")
 }
 
-func (p *pack) issues(problems []problem) []fault.Issue {
+// Issues are problems of the definition as located errors.
+func (e Entry) Issues(problems []Problem) []fault.Issue {
 	issues := make([]fault.Issue, len(problems))
 	for i, wrong := range problems {
-		issues[i] = p.issue(wrong.place, "%s", wrong.text)
+		issues[i] = e.issue(wrong.Place, "%s", wrong.Text)
 	}
 	return issues
 }
 
-func (p *pack) issue(place, format string, args ...any) fault.Issue {
-	where := fmt.Sprintf("%s:%d", p.file, p.shape.lineOf(place))
-	return fault.Errorf("invalid", where, "%s: %s", place, fmt.Sprintf(format, args...))
+func (e Entry) issue(place, format string, args ...any) fault.Issue {
+	return fault.Errorf("invalid", e.Where(place), "%s: %s", place, fmt.Sprintf(format, args...))
 }
 
 // contentHash does not change with white space.
@@ -81,9 +79,18 @@ func contentHash(data []byte) string {
 	return ref.Digest("instrument", b.String())
 }
 
+// Make checks a definition that was not read from a pack but made of another one, or of a form, and derives what lookups
+// need; its Hash is the maker's. The version of such a definition is anything that is not empty. With problems it is nil.
+func Make(d Definition) (*Definition, []Problem) {
+	if problems := d.compile(true); len(problems) > 0 {
+		return nil, problems
+	}
+	return &d, nil
+}
+
 // compile checks the definition and derives what lookups need. The definition is usable only without problems.
-func (d *Definition) compile() []problem {
-	c := checker{Definition: d}
+func (d *Definition) compile(made bool) []Problem {
+	c := checker{Definition: d, made: made}
 	c.identity()
 	c.claims()
 	c.scales()
@@ -101,7 +108,7 @@ func (d *Definition) compile() []problem {
 
 // summarise derives what outputs say about the whole definition.
 func (d *Definition) summarise() {
-	d.Canonicals = []string{d.Canonical()}
+	d.Canonicals, d.Doubts, d.Unconfirmed = []string{d.Canonical()}, nil, false
 	for i := range d.Forms {
 		d.Canonicals = append(d.Canonicals, d.Forms[i].URL)
 	}
@@ -113,7 +120,7 @@ func (d *Definition) summarise() {
 	for i := range d.Scores {
 		s := &d.Scores[i]
 		s.Missing.describe(len(s.Items))
-		s.unconfirmed = d.Status == "provisional" || !s.Evidence.Confirmed() || !d.ItemEvidence.Confirmed() ||
+		s.unconfirmed = d.Status == Provisional || !s.Evidence.Confirmed() || !d.ItemEvidence.Confirmed() ||
 			s.Bands != nil && !s.Bands.Evidence.Confirmed() || s.Table != nil && !s.Table.Evidence.Confirmed() ||
 			s.Linear != nil && !s.Linear.Evidence.Confirmed() || s.Gate != nil && !s.Gate.Evidence.Confirmed()
 		d.Unconfirmed = d.Unconfirmed || s.unconfirmed

@@ -16,6 +16,7 @@ var builtin embed.FS
 
 // Registry finds definitions by what responses and observations call them. It does not change once loaded.
 type Registry struct {
+	entries  []Entry                // by id, oldest version first
 	current  []*Definition          // by id
 	versions map[string]*Definition // by `id|version`
 	names    map[string]*Definition // by id, canonical and relative reference: the current version
@@ -44,29 +45,32 @@ func Load(folder fs.FS) (*Registry, error) {
 	if err != nil || len(files) == 0 {
 		return nil, fault.Newf(fault.Invalid, "not-found", "the folder holds no instrument (*.json)")
 	}
-	var packs []*pack
+	var entries []Entry
 	var issues []fault.Issue
 	for _, file := range files {
 		data, err := fs.ReadFile(folder, file)
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "read an instrument")
 		}
-		p, wrong := parse(file, data)
+		e, wrong := ParseEntry(file, data)
 		issues = append(issues, wrong...)
-		if p != nil {
-			packs = append(packs, p)
+		if e.Definition != nil {
+			entries = append(entries, e)
 		}
 	}
-	r, wrong := register(packs)
+	r, wrong := Register(entries)
 	if issues = append(issues, wrong...); len(issues) > 0 {
 		return nil, fault.New(fault.Invalid, issues...)
 	}
 	return r, nil
 }
 
-// register builds the lookups, oldest version first, so that the newest is the current one.
-func register(packs []*pack) (*Registry, []fault.Issue) {
-	slices.SortStableFunc(packs, func(a, b *pack) int {
+// Register makes a registry. Of several versions of an instrument the newest is the current one. The issues, located as
+// the entries are, say what the definitions contradict each other in; with any, the registry is not to be used. A
+// definition that comes twice counts once.
+func Register(entries []Entry) (*Registry, []fault.Issue) {
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(a, b Entry) int {
 		return cmp.Or(strings.Compare(a.ID, b.ID), compareVersions(a.Version, b.Version))
 	})
 	r := &Registry{
@@ -74,22 +78,28 @@ func register(packs []*pack) (*Registry, []fault.Issue) {
 		forms: map[string]*Definition{}, scores: map[string]scored{},
 	}
 	var issues []fault.Issue
-	for _, p := range packs {
-		issues = append(issues, r.add(p)...)
+	for _, e := range entries {
+		issues = append(issues, r.add(e)...)
 	}
-	for i, p := range packs {
-		if i+1 == len(packs) || packs[i+1].ID != p.ID {
-			r.current = append(r.current, p.Definition)
+	for i, e := range r.entries {
+		if i+1 == len(r.entries) || r.entries[i+1].ID != e.ID {
+			r.current = append(r.current, e.Definition)
 		}
 	}
 	return r, issues
 }
 
-func (r *Registry) add(p *pack) (issues []fault.Issue) {
+// Entries are all definitions, by id and the oldest version first. The slice is the caller's.
+func (r *Registry) Entries() []Entry { return slices.Clone(r.entries) }
+
+func (r *Registry) add(p Entry) (issues []fault.Issue) {
 	d := p.Definition
-	if _, taken := r.versions[d.ID+"|"+d.Version]; taken {
-		return []fault.Issue{p.issue("id", "%s version %s is defined twice", d.ID, d.Version)}
+	if same, taken := r.versions[d.ID+"|"+d.Version]; taken && same.Hash == d.Hash {
+		return nil
+	} else if taken {
+		return []fault.Issue{p.issue("version", "%s version %s is defined already, with other content: a version never changes", d.ID, d.Version)}
 	}
+	r.entries = append(r.entries, p)
 	r.versions[d.ID+"|"+d.Version] = d
 	name := func(place, key string) {
 		if other := r.names[key]; other != nil && other.ID != d.ID {
@@ -112,7 +122,7 @@ func (r *Registry) add(p *pack) (issues []fault.Issue) {
 	return append(issues, r.addScores(p)...)
 }
 
-func (r *Registry) addScores(p *pack) (issues []fault.Issue) {
+func (r *Registry) addScores(p Entry) (issues []fault.Issue) {
 	d := p.Definition
 	claim := func(place, key, code string) {
 		if other, taken := r.scores[key]; taken && (other.def.ID != d.ID || other.def == d && other.code != code) {
@@ -165,12 +175,22 @@ func (r *Registry) ByScoreCode(systemCode string) (def *Definition, scoreCode st
 // All are the current definitions by id. The slice is the caller's.
 func (r *Registry) All() []*Definition { return slices.Clone(r.current) }
 
+// compareVersions orders versions by their numbers; one with a suffix `+…` comes after the same without.
 func compareVersions(a, b string) int {
-	left, right := strings.Split(a, "."), strings.Split(b, ".")
-	return slices.CompareFunc(left, right, func(x, y string) int {
-		// Checked at load: each part is a number of at most six digits.
-		m, _ := strconv.Atoi(x)
-		n, _ := strconv.Atoi(y)
+	a, after, _ := strings.Cut(a, "+")
+	b, before, _ := strings.Cut(b, "+")
+	parts := slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {
+		m, errX := strconv.Atoi(x)
+		n, errY := strconv.Atoi(y)
+		switch {
+		case errX != nil && errY != nil:
+			return cmp.Compare(x, y)
+		case errX != nil:
+			return 1
+		case errY != nil:
+			return -1
+		}
 		return cmp.Compare(m, n)
 	})
+	return cmp.Or(parts, cmp.Compare(after, before))
 }

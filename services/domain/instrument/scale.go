@@ -70,7 +70,7 @@ func (s *Scale) inRange(x float64) (float64, bool) {
 // are the ordinals themselves.
 func (s *Scale) ByCode(system, code string) (float64, bool) {
 	if ordinal, ok := s.codes[coding{system, code}]; ok {
-		return ordinal, true
+		return ordinal, !math.IsNaN(ordinal)
 	}
 	if system != "" && system != AnswerSystem {
 		return 0, false

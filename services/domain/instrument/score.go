@@ -19,7 +19,7 @@ const (
 	KindTable = "table"
 	// KindLinear is an intercept plus each item times its coefficient.
 	KindLinear = "linear"
-	// KindFormula is computed by the form's own expression over the whole response; it stands in no pack.
+	// KindFormula is computed by the form's own expression over the whole response, before binding; it stands in no pack.
 	KindFormula = "formula"
 )
 
@@ -82,16 +82,9 @@ type Score struct {
 	// Evidence of the key: items, formula, range and direction.
 	Evidence Evidence `json:"evidence"`
 
-	// Formula computes a score of kind formula; nil for every other kind.
-	Formula Formula `json:"-"`
-
 	of          []int
 	unconfirmed bool
 }
-
-// Formula computes a score from the whole response as it was received. Ok is false when it gives no number: then the
-// score is not scorable.
-type Formula func(response []byte) (value float64, ok bool)
 
 // Table converts every possible value of another score, one row each.
 type Table struct {
@@ -158,7 +151,8 @@ type Bands struct {
 	Name string `json:"name,omitempty"`
 	// List, lowest first, without holes.
 	List []Band `json:"list,omitempty"`
-	// Rules, of which the first that holds gives the band: for bands that look at another score too.
+	// Rules, of which the first that holds gives the band: for bands that look at another score too. They stand in the
+	// order of the bands, lowest first.
 	Rules []BandRule `json:"rules,omitempty"`
 	// Levels place the bands of an alternative on the ladder, where the score speaks for a part of the distress profile;
 	// those of the set in use stand in Score.Distress.
@@ -425,6 +419,24 @@ func (b *Bands) Codes() []string {
 	return codes
 }
 
+// Place of a band, from 1 for the lowest; 0 when there is no such band.
+func (b *Bands) Place(code string) int {
+	if b == nil || code == "" {
+		return 0
+	}
+	for i := range b.List {
+		if b.List[i].Code == code {
+			return i + 1
+		}
+	}
+	for i := range b.Rules {
+		if b.Rules[i].Code == code {
+			return i + 1
+		}
+	}
+	return 0
+}
+
 func (s *Score) step() float64 {
 	if s.Step == 0 {
 		return 1
@@ -472,16 +484,49 @@ func (s *Score) ImportantChange() *float64 {
 	return &points
 }
 
-// points follow Jacobson and Truax: level x sqrt(2) x SEM, with SEM = SD x sqrt(1 - r).
-func (r *Reliable) points() float64 {
-	sem := r.SEM
-	switch {
-	case r.Points != 0:
-		return r.Points
-	case r.SD != 0:
-		sem = r.SD * math.Sqrt(1-r.R)
+// ErrorOfMeasurement is the SEM of the score, in points; nil when the error band was published as such, and where every
+// value has a standard error of its own.
+func (s *Score) ErrorOfMeasurement() *float64 {
+	if s.Change == nil || s.Change.Reliable == nil {
+		return nil
 	}
-	return r.quantile() * math.Sqrt2 * sem
+	if sem := s.Change.Reliable.sem(); sem != 0 {
+		return &sem
+	}
+	return nil
+}
+
+// ErrorAt is the standard error of a value of the score, found in its conversion table to three decimals; nil when the
+// table has no such value or no errors.
+func (s *Score) ErrorAt(value float64) *float64 {
+	if s.Table == nil {
+		return nil
+	}
+	for _, row := range s.Table.Rows {
+		if len(row) > 2 && math.Abs(s.Rescale(row[1])-value) <= published {
+			return &row[2]
+		}
+	}
+	return nil
+}
+
+// published is how far a value that was published with three decimals may lie from ours.
+const published = 0.0005 + Tolerance
+
+// points follow Jacobson and Truax: level x sqrt(2) x SEM.
+func (r *Reliable) points() float64 {
+	if r.Points != 0 {
+		return r.Points
+	}
+	return r.quantile() * math.Sqrt2 * r.sem()
+}
+
+// sem is SD x sqrt(1 - r) where it is not given; 0 when not known.
+func (r *Reliable) sem() float64 {
+	if r.SD != 0 {
+		return r.SD * math.Sqrt(1-r.R)
+	}
+	return r.SEM
 }
 
 func (r *Reliable) quantile() float64 {

@@ -67,6 +67,8 @@ type Number struct {
 	Reference *float64 `json:"reference,omitempty"`
 	// Unit such as `%` or `d`; empty for scores.
 	Unit string `json:"unit,omitempty"`
+	// Unconfirmed says that it rests on a scoring key, band or change statistic that no source that was read confirms.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 // Wording is what the clinician reads. It holds no name and no free text of a patient.

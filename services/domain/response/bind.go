@@ -16,7 +16,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 	b := binder{
 		def:      def,
 		numbered: def.Numbered(d.Questionnaire),
-		resp:     Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: d.Variant, Body: d.Body},
+		resp:     Response{Ordinals: make([]Ordinal, len(def.Items)), Variant: d.Variant, Computed: d.Computed},
 		seen:     make([]bool, len(def.Items)),
 	}
 	if b.resp.Variant == "" {
@@ -29,6 +29,7 @@ func Bind(def *instrument.Definition, d Draft) (Response, []fault.Issue) {
 		b.warn("not-found", "QuestionnaireResponse.questionnaire", "%s has no variant of the name that the map of this source gives: not scored", def.ID)
 	}
 	b.items(d.Items)
+	b.unasked(d.Unasked)
 	if b.matched == 0 && len(d.Items) > 0 {
 		b.unmatched()
 	}
@@ -73,6 +74,18 @@ func (b *binder) status(status string) {
 	}
 	if b.resp.Unscored == "" {
 		b.resp.Unscored = status
+	}
+}
+
+// unasked marks the items that the form leaves out.
+func (b *binder) unasked(links map[string]bool) {
+	for link := range links {
+		if place, ok := b.def.ItemByLink(link, b.numbered); ok {
+			if b.resp.Unasked == nil {
+				b.resp.Unasked = make([]bool, len(b.def.Items))
+			}
+			b.resp.Unasked[place] = true
+		}
 	}
 }
 

@@ -13,8 +13,10 @@ type Draft struct {
 	Authored time.Time
 	// Variant in which its numbers are to be read; empty when nothing is known of it. A map of the source sets it.
 	Variant string
-	// Body is the response as it was received, for scores that a form computes by an expression.
-	Body []byte
+	// Computed is what the form's own formulas give on this response, by score code; one that gives no number is absent.
+	Computed map[string]float64
+	// Unasked are the linkIds of questions that the form does not ask after these answers.
+	Unasked map[string]bool
 	// Items are the top-level items.
 	Items []Item
 }

@@ -28,8 +28,10 @@ type Response struct {
 	Unscored string
 	// Variant in which the answers were numbered; empty for the instrument's own.
 	Variant string
-	// Body is the response as it was received, for scores that a form computes by an expression; else nil.
-	Body []byte
+	// Computed is what the form's own formulas give, by score code; one that gives no number is absent.
+	Computed map[string]float64
+	// Unasked says, item by item, which the form does not ask after these answers; nil when it asks all.
+	Unasked []bool
 	// Submitted are the scores that came with the form. They are kept beside ours, never instead of them.
 	Submitted []Submitted
 }

@@ -57,7 +57,7 @@ func (s *Sheet) one(key *instrument.Score, resp *response.Response) Result {
 	case instrument.KindTable:
 		s.ofTable(&result)
 	case instrument.KindFormula:
-		s.ofFormula(&result, resp.Body)
+		s.ofFormula(&result, resp)
 	default:
 		s.ofItems(&result)
 	}
@@ -143,14 +143,19 @@ func (s *Sheet) combine(key *instrument.Score, sum float64, answered int) float6
 
 // percent of what the answered items could reach.
 func (s *Sheet) percent(key *instrument.Score, sum float64) float64 {
-	low, high := 0.0, 0.0
+	low, high := s.reach(key)
+	return (sum - low) / (high - low) * 100
+}
+
+// reach is the lowest and the highest sum of the answered items.
+func (s *Sheet) reach(key *instrument.Score) (low, high float64) {
 	for _, number := range key.Items {
 		if s.Items[number-1].Answered {
 			l, h := s.Definition.Items[number-1].Bounds()
 			low, high = low+l, high+h
 		}
 	}
-	return (sum - low) / (high - low) * 100
+	return low, high
 }
 
 // ofScores adds other scores. One of them void voids the sum, one prorated makes it so.
@@ -194,16 +199,16 @@ func (s *Sheet) ofTable(result *Result) {
 	result.NotScorable, result.Prorated = NotInTable, false
 }
 
-// ofFormula lets the form's own expression compute, once every item that it needs is answered: an expression adds up
-// what is there and would take a half-filled form for a low score.
-func (s *Sheet) ofFormula(result *Result, body []byte) {
+// ofFormula takes what the form's own expression gave, once every item that it needs is answered or not asked: an
+// expression adds up what is there and would take a half-filled form for a low score.
+func (s *Sheet) ofFormula(result *Result, resp *response.Response) {
 	for _, number := range result.Key.Items {
-		if !s.Items[number-1].Answered {
+		if !s.Items[number-1].Answered && (resp.Unasked == nil || !resp.Unasked[number-1]) {
 			result.NotScorable = MissingItems
 			return
 		}
 	}
-	value, ok := result.Key.Formula(body)
+	value, ok := resp.Computed[result.Key.Code]
 	if !ok || math.IsNaN(value) || math.IsInf(value, 0) {
 		result.NotScorable = NoResult
 		return

@@ -18,8 +18,27 @@ type Reading struct {
 	At time.Time `json:"at"`
 	// Value in points of the score.
 	Value float64 `json:"value"`
-	// Band of the instrument; empty when it has none.
-	Band string `json:"band,omitempty"`
+	// SE is the standard error of the value; nil when not known.
+	SE *float64 `json:"se,omitempty"`
+	// Band of the instrument, and its Place from 1 for the lowest; empty and 0 when it has none.
+	Band  string `json:"band,omitempty"`
+	Place int    `json:"bandPlace,omitempty"`
+	// Unconfirmed says that the value or its band rests on a key, band or missing rule that no source confirms.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
+}
+
+// Read is a scorable score as a reading.
+func Read(at time.Time, s fact.Score) Reading {
+	return Reading{At: at, Value: *s.Value, SE: s.SE, Band: s.Band, Place: s.BandPlace, Unconfirmed: s.Unconfirmed}
+}
+
+// Measure is the yardstick that a score brings along.
+func Measure(s fact.Score) Yardstick {
+	return Yardstick{
+		HigherBetter: s.HigherBetter, NoDirection: s.NoDirection,
+		Reliable: s.Reliable, Important: s.Important, BySE: s.BySE, Cutoff: s.Cutoff,
+		ReliableUnconfirmed: s.ReliableUnconfirmed, ImportantUnconfirmed: s.ImportantUnconfirmed, CutoffUnconfirmed: s.CutoffUnconfirmed,
+	}
 }
 
 // Track follows one score of one instrument: its baseline, the reading before the last, and the last.
@@ -28,11 +47,8 @@ type Track struct {
 	Code string `json:"code"`
 	// Count of readings so far.
 	Count int `json:"count"`
-	// HigherBetter is the direction of the score.
-	HigherBetter bool `json:"higherBetter,omitempty"`
-	// Reliable and Important are the change statistics of the last reading, in points; nil when not known.
-	Reliable  *float64 `json:"reliable,omitempty"`
-	Important *float64 `json:"important,omitempty"`
+	// Yardstick of the last reading.
+	Yardstick
 	// Part of the distress profile it speaks for and the last reading's Level there; empty when for none.
 	Part  string `json:"part,omitempty"`
 	Level string `json:"level,omitempty"`
@@ -49,14 +65,14 @@ func (t Track) Follow(at time.Time, s fact.Score) Track {
 	if !Scorable(s) {
 		return t
 	}
-	now := Reading{At: at, Value: *s.Value, Band: s.Band}
+	now := Read(at, s)
 	if t.Count == 0 {
 		t.First = now
 	} else {
 		t.Previous = t.Last
 	}
 	t.Code, t.Count, t.Last = s.Code, t.Count+1, now
-	t.HigherBetter, t.Reliable, t.Important = s.HigherBetter, s.Reliable, s.Important
+	t.Yardstick = Measure(s)
 	t.Part, t.Level = s.Part, s.Level
 	return t
 }
@@ -71,7 +87,7 @@ func (t Track) since(r Reading) (Verdict, bool) {
 	if t.Count < 2 {
 		return Verdict{}, false
 	}
-	return Change(r.Value, t.Last.Value, t.Reliable, t.Important, t.HigherBetter), true
+	return t.Compare(r, t.Last), true
 }
 
 // beyondScales is larger than any score of any instrument.

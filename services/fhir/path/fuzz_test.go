@@ -2,7 +2,6 @@ package path
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -49,23 +48,27 @@ func FuzzExpression(f *testing.F) {
 	})
 }
 
-// FuzzFormulas: whatever a Questionnaire and a response hold, loading and computing give results or faults.
+// FuzzFormulas: whatever a Questionnaire's expressions and a response hold, loading and computing give results or faults.
 func FuzzFormulas(f *testing.F) {
-	group := `{"linkId":"g","type":"group","repeats":true,"item":[` + strings.Join(append(integers("a"), calculated("s", "integer", "%context.linkId.length() + %v")), ",") + `]}`
-	f.Add(moodForm(typicalTotal), moodResponse(0, 1, 2))
-	f.Add(form(`"extension":[`+variableExtension("v", "%resource.repeat(item).answer.value.sum()")+`],`, group), response(`{"linkId":"g","item":[`+number("a", 3)+`]}`))
-	f.Add(form("", question(two), calculated("t", "string", "%qitem.linkId")), response(answered("a", two)))
-	f.Fuzz(func(t *testing.T, form, sent string) {
+	f.Add("item.answer.value.weight().sum()", "%resource.repeat(item).answer.value.sum()", "%v > 3", `{"valueInteger":3}`)
+	f.Add("%context.linkId.length() + %v", "1", "true", `{"valueInteger":3},{"valueInteger":4}`)
+	f.Add("%resource.item.where(linkId='t').answer.value", "%qitem.linkId", "%resource.item.where(linkId='s').answer.value = 1", `{"valueCoding":{"code":"two"}}`)
+	f.Add("iif(%v.exists(), %v, 0)", "%questionnaire.item.count()", "%s", `{"valueString":"a"}`)
+	f.Fuzz(func(t *testing.T, total, variable, condition, answer string) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		loaded, err := Load(ctx, []byte(form), Options{Limits: Limits{Time: 50 * time.Millisecond}})
+		q := form(`"extension":[`+variableExtension("v", variable)+`],`, question(`{"valueCoding":{"code":"two"},`+weightExtension(itemWeight, "2")+`}`), integers("b")[0],
+			`{"linkId":"g","type":"group","item":[`+calculated("s", "integer", total)+`]}`, calculated("t", "string", condition),
+			`{"linkId":"c","type":"string","extension":[`+expressionExtension(enableWhenURL, condition)+`]}`)
+		loaded, err := Load(ctx, []byte(q), Options{Limits: Limits{Time: 50 * time.Millisecond}})
 		if err != nil {
 			if fault.Of(err) == fault.Internal {
 				t.Fatalf("refused with %v", err)
 			}
 			return
 		}
-		results, err := loaded.Evaluate(ctx, []byte(sent))
+		sent := []byte(response(answered("a", answer), `{"linkId":"g","item":[`+answered("s", answer)+`]}`))
+		results, err := loaded.Evaluate(ctx, sent)
 		if err != nil && fault.Of(err) == fault.Internal {
 			t.Fatalf("fails with %v", err)
 		}
@@ -74,14 +77,12 @@ func FuzzFormulas(f *testing.F) {
 				t.Fatalf("neither a value nor a reason, or both: %+v", r)
 			}
 		}
-		if _, err := loaded.Enabled(ctx, []byte(sent)); err != nil && fault.Of(err) == fault.Internal {
+		if _, err := loaded.Enabled(ctx, sent); err != nil && fault.Of(err) == fault.Internal {
 			t.Fatalf("conditions fail with %v", err)
 		}
-		if json.Valid([]byte(sent)) {
-			for _, linkID := range loaded.LinkIDs() {
-				if _, err := loaded.Depends(ctx, linkID); err != nil && fault.Of(err) == fault.Internal {
-					t.Fatalf("dependencies fail with %v", err)
-				}
+		for _, linkID := range loaded.LinkIDs() {
+			if _, _, _, err := loaded.Range(ctx, linkID); err != nil && fault.Of(err) == fault.Internal {
+				t.Fatalf("dependencies fail with %v", err)
 			}
 		}
 	})

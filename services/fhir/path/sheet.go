@@ -216,27 +216,7 @@ func (s *state) submitted(on *item) *Value {
 	if len(found) != 1 {
 		return nil
 	}
-	for m := range found[0].Children() {
-		if !strings.HasPrefix(m.Key(), "value") {
-			continue
-		}
-		switch m.Kind() {
-		case tree.Number:
-			return &Value{Kind: Number, Text: m.Number()}
-		case tree.Bool:
-			b, _ := m.Bool()
-			return &Value{Kind: Truth, Truth: b}
-		case tree.String:
-			return &Value{Kind: Text, Text: m.Text()}
-		}
-		if m.Key() == "valueCoding" {
-			return &Value{Kind: Code, Coding: Coding{m.Child("system").Text(), m.Child("code").Text(), m.Child("display").Text()}}
-		}
-		if number := m.Child("value").Number(); m.Key() == "valueQuantity" && number != "" {
-			return &Value{Kind: Number, Text: number}
-		}
-	}
-	return nil
+	return offered(found[0])
 }
 
 // answersOf are the answers of all items of a linkId.

@@ -61,7 +61,16 @@ func (d *Doc) stamps() []span {
 	return d.cut(meta, func(n Node) bool { return n == version || n == updated })
 }
 
-// cut is what to leave out so that an object loses the members that drop names, with a comma for each.
+// begin is where a member begins with its name, or an element.
+func (d *Doc) begin(n Node) int {
+	m := &d.nodes[n.at]
+	if n.Parent().Kind() == Object {
+		return int(m.keyStart) - 1
+	}
+	return int(m.start)
+}
+
+// cut is what to leave out so that an object or array loses what drop names in it, with a comma for each.
 func (d *Doc) cut(object Node, drop func(Node) bool) (out []span) {
 	kept := -1 // the end of the last member that stays
 	for n := object.First(); n.Exists(); n = n.Next() {
@@ -69,7 +78,7 @@ func (d *Doc) cut(object Node, drop func(Node) bool) (out []span) {
 			kept = int(d.nodes[n.at].end)
 			continue
 		}
-		s := span{start: int(d.nodes[n.at].keyStart) - 1, end: int(d.nodes[n.at].end)}
+		s := span{start: d.begin(n), end: int(d.nodes[n.at].end)}
 		last := n
 		for next := n.Next(); next.Exists() && drop(next); next = next.Next() {
 			last = next
@@ -77,7 +86,7 @@ func (d *Doc) cut(object Node, drop func(Node) bool) (out []span) {
 		n = last
 		switch next := last.Next(); {
 		case next.Exists():
-			s.end = int(d.nodes[next.at].keyStart) - 1
+			s.end = d.begin(next)
 		case kept >= 0:
 			s.start, s.end = kept, int(d.nodes[last.at].end)
 		default:

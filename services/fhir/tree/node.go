@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"iter"
 	"strconv"
 
@@ -216,6 +217,14 @@ func (n Node) Parent() Node {
 		return Node{}
 	}
 	return Node{n.doc, n.at - int(n.doc.nodes[n.at].up)}
+}
+
+// Line is the line on which the value begins, from 1; 0 when there is none.
+func (n Node) Line() int {
+	if n.doc == nil {
+		return 0
+	}
+	return 1 + bytes.Count(n.doc.raw[:n.doc.nodes[n.at].start], []byte{'\n'})
 }
 
 // Path is the FHIRPath of the value with all indices, such as `QuestionnaireResponse.item[2].answer[0]`.

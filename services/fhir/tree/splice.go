@@ -69,6 +69,27 @@ func Rewrite(d *Doc, targets map[string]string) []byte {
 	return apply(raw, edits)
 }
 
+// Without is a copy of the document that lacks the elements of arrays that drop names; all other bytes stay as they are.
+// An array may be left empty.
+func Without(d *Doc, drop func(Node) bool) []byte {
+	raw, base := d.Raw(), int(d.nodes[0].start)
+	var edits []edit
+	for i := 0; i < len(d.nodes); i++ {
+		n := Node{d, i}
+		if i > 0 && n.Parent().Kind() == Array && drop(n) {
+			i += int(d.nodes[i].size) - 1 // what stands below goes with it
+			continue
+		}
+		if n.Kind() != Array {
+			continue
+		}
+		for _, s := range d.cut(n, drop) {
+			edits = append(edits, edit{s.start - base, s.end - base, ""})
+		}
+	}
+	return apply(raw, edits)
+}
+
 // span is where a value begins and ends.
 type span struct{ start, end int }
 

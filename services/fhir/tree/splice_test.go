@@ -1,6 +1,8 @@
 package tree_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,5 +65,31 @@ func BenchmarkSplice(b *testing.B) {
 	at := time.Unix(1_700_000_000, 0)
 	for b.Loop() {
 		tree.Splice(raw, "b", "2", at)
+	}
+}
+
+func TestWithoutLeavesOutElementsAndKeepsAllOtherBytes(t *testing.T) {
+	for _, c := range []struct{ text, drop, want string }{
+		{`{"resourceType":"X","a":[ 1, 2 ,3 ]}`, "X.a[0]", `{"resourceType":"X","a":[ 2 ,3 ]}`},
+		{`{"resourceType":"X","a":[ 1, 2 ,3 ]}`, "X.a[1]", `{"resourceType":"X","a":[ 1, 3 ]}`},
+		{`{"resourceType":"X","a":[ 1, 2 ,3 ]}`, "X.a[2]", `{"resourceType":"X","a":[ 1, 2 ]}`},
+		{`{"resourceType":"X","a":[1,2,3]}`, "X.a[0] X.a[1] X.a[2]", `{"resourceType":"X","a":[]}`},
+		{`{"resourceType":"X","a":[{"b":[1,2]},{"b":[3]}]}`, "X.a[0].b[1] X.a[1]", `{"resourceType":"X","a":[{"b":[1]}]}`},
+		{`{"resourceType":"X","a":[{"b":[1,2]},4]}`, "X.a[0] X.a[0].b[1]", `{"resourceType":"X","a":[4]}`},
+		{`{"resourceType":"X","a":[1]}`, "X.b", `{"resourceType":"X","a":[1]}`},
+	} {
+		doc := parse(t, c.text)
+		drop := strings.Fields(c.drop)
+		got := tree.Without(doc, func(n tree.Node) bool { return slices.Contains(drop, n.Path()) })
+		if string(got) != c.want {
+			t.Errorf("%s without %s:\n got %s\nwant %s", c.text, c.drop, got, c.want)
+		}
+	}
+}
+
+func TestAValueKnowsItsLine(t *testing.T) {
+	doc := parse(t, "{\"resourceType\":\"X\",\n\"a\":\n[1,\n2]}")
+	if a := doc.Root().Child("a"); a.Line() != 3 || a.At(1).Line() != 4 || doc.Root().Line() != 1 || a.At(7).Line() != 0 {
+		t.Errorf("lines %d %d %d", a.Line(), a.At(1).Line(), doc.Root().Line())
 	}
 }

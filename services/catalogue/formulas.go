@@ -1,0 +1,177 @@
+package catalogue
+
+import (
+	"context"
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/form"
+	"github.com/rapport-health/rapport/services/domain/instrument"
+	"github.com/rapport-health/rapport/services/domain/response"
+	"github.com/rapport-health/rapport/services/fhir/path"
+	"github.com/rapport-health/rapport/services/fhir/tree"
+)
+
+// formulas are the expressions of one Questionnaire.
+type formulas struct {
+	of *path.Formulas
+	// scores are those that give a number.
+	scores []formula
+	// broken says that there are formulas that cannot be used: then nothing may stand in for them.
+	broken bool
+}
+
+// formula is one calculated item that is a score.
+type formula struct {
+	code, linkID string
+	// needs are the linkIds that it rests on.
+	needs []string
+	// low and high bound it, where both are known.
+	low, high float64
+	bounded   bool
+}
+
+// mostWork bounds questions times formulas: to find out what a formula rests on, each question is tried on it.
+const mostWork = 2_000
+
+// expressions compiles those of a Questionnaire, and finds out what each score rests on and how far it reaches. What is
+// wrong with them joins the issues of the Questionnaire.
+func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
+	ctx := context.Background() // compiled once and kept, whoever asked first
+	known := slices.Clone(c.terms)
+	for sibling := n.Parent().First(); sibling.Exists(); sibling = sibling.Next() {
+		known = append(known, slices.Clone(sibling.Raw())) // a Questionnaire contained in a response may share its value sets
+	}
+	of, err := path.Load(ctx, slices.Clone(n.Raw()), path.Options{Known: known})
+	if err != nil {
+		q.issues = append(q.issues, fault.IssuesOf(err)...)
+		return formulas{broken: true}
+	}
+	q.issues = append(q.issues, of.Issues()...)
+	f := formulas{of: of, broken: len(of.Issues()) > 0}
+	taken := map[string]bool{}
+	links := of.LinkIDs()
+	if len(links)*questions(q.form) > mostWork {
+		q.issues = append(q.issues, fault.Warnf("too-costly", "Questionnaire", "so many formulas over so many questions are not tried out: not scored"))
+		return formulas{of: of, broken: true}
+	}
+	for _, linkID := range links {
+		if !numeric(q.form.Item(linkID)) {
+			continue
+		}
+		one := formula{code: codeOf(linkID, taken), linkID: linkID}
+		if one.needs, err = of.Depends(ctx, linkID); err != nil || len(one.needs) == 0 {
+			f.broken = true
+			continue
+		}
+		if one.low, one.high, one.bounded, err = of.Range(ctx, linkID); err != nil {
+			one.bounded = false
+		}
+		f.scores = append(f.scores, one)
+	}
+	return f
+}
+
+func questions(f *form.Form) (count int) {
+	for item := range f.All() {
+		if item.Type.Question() {
+			count++
+		}
+	}
+	return count
+}
+
+// numeric says whether a calculated item is a score.
+func numeric(item *form.Item) bool {
+	return item != nil && (item.Type == form.Integer || item.Type == form.Decimal)
+}
+
+// unproven is the evidence of a formula.
+const unproven = instrument.Evidence("unconfirmed: the form's own formula")
+
+// enter makes the scores of a definition whose items are in place: calculated items are no items but scores.
+func (f formulas) enter(d *instrument.Definition) {
+	if len(f.scores) == 0 {
+		return
+	}
+	var calculated []string
+	for _, one := range f.scores {
+		calculated = append(calculated, one.linkID)
+	}
+	drop(d, calculated)
+	d.Forms[0].Scores = map[string]string{}
+	for _, one := range f.scores {
+		s := instrument.Score{Code: one.code, Kind: instrument.KindFormula, Evidence: unproven}
+		for i, link := range d.Forms[0].Items {
+			if slices.Contains(one.needs, link) {
+				s.Items = append(s.Items, d.Items[i].Number)
+			}
+		}
+		if one.bounded && one.low <= one.high {
+			s.Min, s.Max = one.low, one.high
+		}
+		d.Scores = append(d.Scores, s)
+		d.Forms[0].Scores[one.code] = one.linkID
+	}
+}
+
+// used says whether anything of a response must be computed.
+func (f formulas) used() bool { return f.of != nil && len(f.of.LinkIDs())+len(f.of.Conditions()) > 0 }
+
+// enabled evaluates the enableWhenExpressions on a response; nil when there are none.
+func (f formulas) enabled(ctx context.Context, doc *tree.Doc) func(linkID string) (bool, error) {
+	if f.of == nil || len(f.of.Conditions()) == 0 {
+		return nil
+	}
+	conditions, err := f.of.EnabledDoc(ctx, doc)
+	return func(linkID string) (bool, error) {
+		if err != nil {
+			return false, err
+		}
+		for _, c := range conditions {
+			if c.LinkID == linkID && c.Reason == "" {
+				return c.Enabled, nil
+			}
+		}
+		return false, fault.Newf(fault.Unprocessable, "not-supported", "the expression has no result on this response")
+	}
+}
+
+// compute gives the scores on a response, without the answers that do not count. A formula of which a question is asked
+// and unanswered gives none, since it would take a half-filled form for a low score.
+func (f formulas) compute(ctx context.Context, doc *tree.Doc, d *response.Draft) (map[string]float64, error) {
+	if len(f.scores) == 0 {
+		return nil, nil
+	}
+	results, err := f.of.EvaluateDoc(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	answered := map[string]bool{}
+	links(d.Items, answered)
+	out := map[string]float64{}
+	for _, one := range f.scores {
+		open := slices.ContainsFunc(one.needs, func(link string) bool { return !answered[link] && !d.Unasked[link] })
+		i := slices.IndexFunc(results, func(r path.Result) bool { return r.LinkID == one.linkID })
+		if open || i < 0 || results[i].Value == nil {
+			continue
+		}
+		if x, ok := results[i].Value.Float(); ok {
+			out[one.code] = x
+		}
+	}
+	return out, nil
+}
+
+// links enters the linkIds of the items that have an answer.
+func links(items []response.Item, to map[string]bool) {
+	for i := range items {
+		for j := range items[i].Answers {
+			if items[i].Answers[j].Kind != "" {
+				to[items[i].LinkID] = true
+			}
+			links(items[i].Answers[j].Items, to)
+		}
+		links(items[i].Items, to)
+	}
+}
