@@ -237,15 +237,23 @@ func (p Programme) Last(days int, now time.Time) (Window, bool) {
 	return w, w.To != 0 && DateOf(now)-w.To < WindowDays
 }
 
-// Expires is when the last closed window is no longer the Last one; zero when there is none.
-func (p Programme) Expires(now time.Time) time.Time {
-	if _, ok := p.Last(WindowDays, now); !ok {
-		if _, ok := p.Last(WeekDays, now); !ok {
-			return time.Time{}
+// Expires is when the next of the last closed windows, or of the rates worked out elsewhere, is no longer the Last one;
+// zero when there is none.
+func (p Programme) Expires(now time.Time) (next time.Time) {
+	consider := func(t time.Time) {
+		if t.After(now) && (next.IsZero() || t.Before(next)) {
+			next = t
 		}
-		return (p.Week.To + WindowDays).Start()
 	}
-	return (p.Closed.To + WindowDays).Start()
+	for _, w := range [...]Window{p.Week, p.Closed, p.Month} {
+		if w.To != 0 {
+			consider((w.To + WindowDays).Start())
+		}
+	}
+	if !p.Reported.At.IsZero() {
+		consider(p.Reported.At.AddDate(0, 0, WindowDays))
+	}
+	return next
 }
 
 // Asks says whether something is or will be prescribed after the moment.

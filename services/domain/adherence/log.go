@@ -47,6 +47,11 @@ func (p Programme) Log(at time.Time, log fact.Exercise) Programme {
 	return p
 }
 
+// Elsewhere is the last rate that was worked out elsewhere, while it is no older than a window; false when there is none.
+func (p Programme) Elsewhere(now time.Time) (float64, bool) {
+	return p.Reported.Percent, !p.Reported.At.IsZero() && now.Before(p.Reported.At.AddDate(0, 0, WindowDays))
+}
+
 // LocalDate is the patient's own calendar day of a moment: the one that is told, when it lies within a day of the UTC
 // day, else the UTC day.
 func LocalDate(at time.Time, told string) Date {

@@ -27,6 +27,8 @@ type Dyad struct {
 	Sessions int `json:"sessions"`
 	// Rated is when the last rating was given.
 	Rated time.Time `json:"rated"`
+	// Fact of the last rating.
+	Fact string `json:"fact,omitempty"`
 	// Event is what the last rating meant.
 	Event Event `json:"event"`
 	// Tracks of its scores in the instrument's order: totals and parts, and the mean that a detector watches.
