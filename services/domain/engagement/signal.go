@@ -1,6 +1,9 @@
 package engagement
 
-import "math"
+import (
+	"math"
+	"strings"
+)
 
 // Signs are what is known of a person's engagement. What is not known is zero.
 type Signs struct {
@@ -58,27 +61,27 @@ const design = "service design"
 
 // rows are the table. The points, and where they divide low from raised from high, are service design throughout; a row
 // names its source where a study speaks for the sign itself. Of rows that share a beginning up to a slash the first that
-// holds counts.
+// holds counts: a silence, a lapse and a quiet spell are mostly the same missing logs.
 var rows = []row{
 	{
-		"missed/two", 3, 2, "two visits in a row were missed",
+		"missed/missed-two", 3, 2, "two visits in a row were missed",
 		"missed visits foretell missed visits (Bhavsar 2021, n = 444,995); points are service design",
 		func(s *Signs) float64 { return float64(s.MissedInRow) },
 	},
 	{
-		"missed/one", 1, 1, "the last visit was missed",
+		"missed/missed-one", 1, 1, "the last visit was missed",
 		"missed visits foretell missed visits (Bhavsar 2021, n = 444,995); points are service design",
 		func(s *Signs) float64 { return float64(s.MissedInRow) },
 	},
 	{"not-booked", 2, 1, "no visit is booked after one that was missed", design, notBooked},
 	{"gaps-growing", 2, 1.5, "the gaps between visits are growing", design, growth},
 	{"silence/silent", 3, 1, "nothing has been heard for long", design, func(s *Signs) float64 { return s.SilentDays }},
+	{"silence/exercise-lapsed", 2, 1, "home exercise has lapsed", design, func(s *Signs) float64 { return truth(s.Lapsed) }},
 	{"silence/quiet", 2, 1, "quieter than this person's own rhythm", design, func(s *Signs) float64 { return s.QuietDays }},
 	{"check-in-overdue", 1, 1, "a check-in is overdue", design, func(s *Signs) float64 { return truth(s.Overdue != "") }},
 	{"half-filled", 1, 2, "forms are left half filled in", design, func(s *Signs) float64 { return float64(s.Halves) }},
-	{"exercise/lapsed", 2, 1, "home exercise has lapsed", design, func(s *Signs) float64 { return truth(s.Lapsed) }},
 	{
-		"exercise/low", 1, 50, "half or more of the home exercise is left undone",
+		"exercise-low", 1, 50, "half or more of the home exercise is left undone",
 		"30 to 70 % do not adhere to prescribed exercise (EHPS); points are service design", undone,
 	},
 	{
@@ -98,16 +101,15 @@ func Weigh(s Signs) (signals []Signal, points int) {
 	taken := ""
 	for i := range rows {
 		r := &rows[i]
-		if family(r.code) == taken {
+		f := family(r.code)
+		if f != "" && f == taken {
 			continue
 		}
 		value := r.sign(&s)
 		if !(value >= r.from) {
 			continue
 		}
-		if f := family(r.code); f != r.code {
-			taken = f
-		}
+		taken = f
 		points += r.points
 		signals = append(signals, Signal{plain(r.code), r.points, r.source, r.text, value})
 	}
@@ -125,26 +127,17 @@ func Level(points int) string {
 	return "low"
 }
 
-// family of a row: its code up to a slash.
+// family of a row: its code up to a slash; empty when it stands alone.
 func family(code string) string {
-	for i := range len(code) {
-		if code[i] == '/' {
-			return code[:i]
-		}
+	before, _, is := strings.Cut(code, "/")
+	if !is {
+		return ""
 	}
-	return code
+	return before
 }
 
-// plain is the code without its family's slash.
-func plain(code string) string {
-	b := []byte(code)
-	for i := range b {
-		if b[i] == '/' {
-			b[i] = '-'
-		}
-	}
-	return string(b)
-}
+// plain is the code without its family.
+func plain(code string) string { return code[strings.IndexByte(code, '/')+1:] }
 
 func truth(b bool) float64 {
 	if b {

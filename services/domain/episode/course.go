@@ -121,6 +121,9 @@ func (s *State) turn() (next time.Time, change func(*State, time.Time)) {
 			next, change = t, how
 		}
 	}
+	if !s.Died.IsZero() {
+		return next, change
+	}
 	for i := range s.Teams {
 		consider(s.Teams[i].Until, (*State).leave)
 	}
@@ -266,7 +269,7 @@ func (s *State) resume(at time.Time) {
 
 // takeCourse takes what an EpisodeOfCare says of its course.
 func (s *State) takeCourse(at time.Time, id string, c *fact.Course) {
-	if !s.Died.IsZero() || c.Start.After(at) {
+	if c.Start.After(at) {
 		return // it is announced only
 	}
 	switch c.Status {

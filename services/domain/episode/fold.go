@@ -96,6 +96,8 @@ func (s *State) elapse(to time.Time) {
 
 func (s *State) take(at time.Time, f fact.Fact) {
 	switch {
+	case !s.Died.IsZero():
+		// nothing is asked for, awaited or told any more
 	case f.Scores != nil:
 		s.takeScores(at, f.ID, f.Scores)
 	case f.Exercise != nil:
@@ -114,7 +116,7 @@ func (s *State) take(at time.Time, f fact.Fact) {
 		s.takeCourse(at, f.ID, f.Course)
 	case f.Death != nil:
 		s.end(at, whyDied)
-		s.Died = at
+		s.Died, s.Programme = at, adherence.Programme{}
 	}
 }
 

@@ -19,7 +19,6 @@ var (
 	missing      = reading{value: missedVisits, facts: missedFacts}
 	stalled      = reading{value: stalledLines, facts: stalledFacts}
 	unresponsive = reading{value: unresponsiveParts, facts: unresponsiveFacts}
-	overdue      = reading{value: overdueChecks, facts: func(s *State) []string { return []string{s.ScreenedFact, s.Course.Fact} }}
 	overdueGoals = reading{value: goalsOverdue, facts: goalFacts}
 )
 
@@ -182,10 +181,10 @@ func (s *State) SignalFacts(code string) []string {
 		return missedFacts(s)
 	case "gaps-growing":
 		return attendedFacts(s)
-	case "silence-silent", "silence-quiet":
+	case "silent", "quiet":
 		return heardFact(s)
 	case "check-in-overdue":
-		return overdue.facts(s)
+		return []string{s.ScreenedFact, s.Course.Fact}
 	case "exercise-lapsed", "exercise-low":
 		return programmeFacts(s)
 	case "rupture":
@@ -267,11 +266,6 @@ func unresponsiveFacts(s *State) (ids []string) {
 		}
 	}
 	return ids
-}
-
-func overdueChecks(s *State) (float64, bool) {
-	check, _, is := s.Overdue()
-	return float64(check.Due), is
 }
 
 func goalsOverdue(s *State) (float64, bool) {

@@ -22,12 +22,9 @@ func (s *State) reckon() {
 	turn, _ := s.turn()
 	s.meet(turn)
 	s.meet(s.Monitoring.Closes(s.Now))
-	if s.Over() {
-		return
-	}
 	s.meet(s.Programme.NextClose(s.Now))
 	s.meet(s.Programme.Expires(s.Now))
-	if s.Paused() {
+	if s.Paused() || s.Over() {
 		return
 	}
 	for i := range s.Goals {
@@ -57,6 +54,7 @@ func (s *State) meetLapse() {
 	}
 }
 
+// meetSilence finds when the patient becomes silent, or quieter than usual; a lapse of exercise tells the latter already.
 func (s *State) meetSilence() {
 	from := s.SilentFrom()
 	reached := from.Add(s.Rhythm.Silence())
@@ -66,7 +64,7 @@ func (s *State) meetSilence() {
 	case s.caredAt(reached):
 		s.meet(reached)
 	}
-	if quiet, ok := s.Rhythm.Quiet(); ok && s.caredAt(from.Add(quiet)) {
+	if quiet, ok := s.Rhythm.Quiet(); ok && !s.Programme.Lapsed() && s.caredAt(from.Add(quiet)) {
 		s.meet(from.Add(quiet))
 	}
 }

@@ -91,7 +91,6 @@ var table = []row{
 	{Watch, 25, "safety-unknown", "a safety item was left unanswered", []limit{{unknown, 1, anything}}},
 	{Watch, 20, "pcs", "pain catastrophizing is high (PCS 30 or more)", []limit{{answered("pcs", "total"), 30, anything}}},
 	{Watch, 15, "milestone-overdue", "a milestone is past its date", []limit{{overdueGoals, 1, anything}}},
-	{Watch, 12, "check-in-overdue", "a check-in is overdue", []limit{{overdue, 1, anything}}},
 	{Watch, 10, "tsk-11", "fear of movement is at least moderate (TSK-11 29 or more)", []limit{{answered("tsk-11", "total"), 29, anything}}},
 }
 
