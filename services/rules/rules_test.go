@@ -52,6 +52,8 @@ func TestTheDefaultSetIsWhatItPromises(t *testing.T) {
 	want := map[string]judge.Severity{
 		"phq9-item-9": judge.Critical, "screening-severe": judge.High, "reliable-worsening": judge.Moderate,
 		"alliance-drop": judge.High, "alliance-strain": judge.Info, "hep-low": judge.Moderate, "silence": judge.Moderate,
+		"hep-lapse": judge.Info, "hep-recovered": judge.Info, "missed-visits": judge.Moderate, "drop-out-risk": judge.High,
+		"check-in-overdue": judge.Info, "stagnation": judge.Moderate, "no-response": judge.Moderate, "milestone-reached": judge.Info,
 	}
 	got := map[string]judge.Severity{}
 	for _, r := range defaultRules(t) {

@@ -228,7 +228,7 @@ func picture(s *State) string {
 		}
 	}
 	for _, p := range s.Monitoring.Periods {
-		fmt.Fprint(&b, "\nperiod ", p.From, p.Days(), adherence.DateOf(s.Now) >= p.From+adherence.PeriodDays)
+		fmt.Fprint(&b, "\nperiod ", p.From, p.Days(), !s.Died.IsZero() || adherence.DateOf(s.Now) >= p.From+adherence.PeriodDays)
 	}
 	c := s.Course
 	fmt.Fprint(&b, "\ncourse ", c.Number, c.Ended, c.Why, c.Paused, c.Until, len(s.Past), len(s.Teams))

@@ -195,12 +195,7 @@ func (s *State) SignalFacts(code string) []string {
 	return nil
 }
 
-func missedVisits(s *State) (float64, bool) {
-	if !s.engaged() {
-		return 0, false
-	}
-	return counted(s.missedInRow())
-}
+func missedVisits(s *State) (float64, bool) { return counted(s.MissedInRow()) }
 
 func missedFacts(s *State) (ids []string) { return visitFacts(s, false) }
 

@@ -120,6 +120,15 @@ func (s *State) missedInRow() (n int) {
 	return n
 }
 
+// MissedInRow is how many visits in a row, up to the last one, the patient missed or cancelled late; 0 where nothing is
+// expected of the patient.
+func (s *State) MissedInRow() int {
+	if !s.engaged() {
+		return 0
+	}
+	return s.missedInRow()
+}
+
 // gaps between the attended visits that are remembered, in days, since the last pause.
 func (s *State) gaps(room []float64) []float64 {
 	var last time.Time
