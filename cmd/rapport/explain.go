@@ -203,9 +203,6 @@ func writeSheet(w io.Writer, sheet *rapportv1.ScoreSheet) {
 	for _, d := range sheet.GetDecisions() {
 		fmt.Fprintf(w, "  %-16s %s%s%s\n", d.GetCode(), d.GetResult(), prefixed("cannot be said: ", d.GetNotScorable()), doubted(d.GetUnconfirmed()))
 	}
-	if sheet.Submitted != nil {
-		fmt.Fprintf(w, "  submitted        %s: differs from ours, which counts\n", decimal(sheet.GetSubmitted()))
-	}
 	for _, c := range sheet.GetCritical() {
 		fmt.Fprintf(w, "  item %d answered %s: %s\n", c.GetItem(), decimal(c.GetValue()), c.GetSeverity())
 	}
@@ -259,6 +256,9 @@ func scoreWords(s *rapportv1.Score) string {
 	}
 	if s.GetUnconfirmed() {
 		text += ", unconfirmed"
+	}
+	if s.Submitted != nil {
+		text += " (" + decimal(s.GetSubmitted()) + " was submitted: ours counts)"
 	}
 	return text
 }

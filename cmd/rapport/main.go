@@ -35,6 +35,7 @@ type cli struct {
 	Explain     explainCmd     `cmd:"" help:"Show how a patient is going, and why."`
 	Unscored    unscoredCmd    `cmd:"" help:"List what was stored but could not be used."`
 	Rescore     rescoreCmd     `cmd:"" help:"Score again what is stored, after a definition has changed."`
+	Simulate    simulateCmd    `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`
 	Bench       benchCmd       `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify      verifyCmd      `cmd:"" help:"Check a database's own invariants."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring a database to this binary's schema."`

@@ -18,7 +18,7 @@ type plainSheet struct {
 	Decisions      []plainDecision       `json:"decisions,omitempty"`
 	Critical       []plainCritical       `json:"critical"`
 	SafetyUnknown  []int32               `json:"safetyUnknown,omitempty"`
-	Submitted      *float64              `json:"submitted,omitempty"`
+	Submitted      map[string]float64    `json:"submitted,omitempty"`
 	Issues         []plainIssue          `json:"issues,omitempty"`
 	Explain        *plainExplain         `json:"explain,omitempty"`
 }
@@ -87,7 +87,7 @@ type plainBacking struct {
 func plain(sheet *rapportv1.ScoreSheet, explain bool) plainSheet {
 	out := plainSheet{
 		Instrument: sheet.GetInstrument(), Version: sheet.GetVersion(), VersionAssumed: sheet.GetVersionAssumed(), Variant: sheet.GetVariant(),
-		Scores: map[string]plainScore{}, Critical: []plainCritical{}, SafetyUnknown: sheet.GetSafetyUnknown(), Submitted: sheet.Submitted,
+		Scores: map[string]plainScore{}, Critical: []plainCritical{}, SafetyUnknown: sheet.GetSafetyUnknown(),
 		Issues: plainIssues(sheet.GetIssues()),
 	}
 	if status := sheet.GetStatus(); status != ready {
@@ -97,6 +97,15 @@ func plain(sheet *rapportv1.ScoreSheet, explain bool) plainSheet {
 		out.Scores[s.GetCode()] = plainScore{
 			rounded(s.Value), s.GetBand(), s.GetProrated(), s.GetNotScorable(), rounded(s.Se), directionWord(s.GetDirection()), s.GetUnconfirmed(),
 		}
+	}
+	for _, s := range sheet.GetScores() {
+		if s.Submitted == nil {
+			continue
+		}
+		if out.Submitted == nil {
+			out.Submitted = map[string]float64{}
+		}
+		out.Submitted[s.GetCode()] = s.GetSubmitted()
 	}
 	for _, d := range sheet.GetDecisions() {
 		out.Decisions = append(out.Decisions, plainDecision{d.GetCode(), d.GetResult(), d.GetNotScorable(), d.GetUnconfirmed()})

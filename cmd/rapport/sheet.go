@@ -10,7 +10,7 @@ import (
 	"github.com/rapport-health/rapport/services/scoring"
 )
 
-// instrumentsCmd lists the instruments.
+// instrumentsCmd lists the instruments and checks those of a clinic.
 type instrumentsCmd struct {
 	Show instrumentsShowCmd `cmd:"" default:"withargs" help:"List the instruments, or show one as its scoring sheet."`
 	Lint instrumentsLintCmd `cmd:"" help:"Check packs, FHIR Questionnaires, overlays and source maps."`
@@ -35,17 +35,17 @@ func (instrumentsShowCmd) Help() string {
 
 // Run lists, or shows one.
 func (c instrumentsShowCmd) Run(s streams) error {
-	registry, err := catalogue.Open(c.Instruments)
+	known, err := catalogue.Open(c.Instruments)
 	if err != nil {
 		return err
 	}
 	if c.ID == "" {
-		return c.list(s, registry.All())
+		return c.list(s, known.All())
 	}
-	definition, err := registry.Lookup(c.ID)
+	definition, err := known.Lookup(c.ID)
 	if err != nil {
 		return fmt.Errorf("no instrument is called %q%s: `rapport instruments` lists them", c.ID,
-			prefixed("; did you mean ", scoring.Nearest(c.ID, registry.All())))
+			prefixed("; did you mean ", scoring.Nearest(c.ID, known.All())))
 	}
 	if c.json() {
 		return json.NewEncoder(s.out).Encode(definition)

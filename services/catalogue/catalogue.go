@@ -24,6 +24,8 @@ type Catalogue struct {
 	sets  fhir.ValueSets
 	// terms are the folder's ValueSets and CodeSystems, as JSON.
 	terms [][]byte
+	// lists are the answers of instruments whose weights must not be contradicted.
+	lists []answerList
 	// own are our own forms by definition, made when they are first needed.
 	own *sync.Map
 }
@@ -38,7 +40,7 @@ func newCatalogue() *Catalogue {
 // Of is a catalogue of a registry alone.
 func Of(r *instrument.Registry) *Catalogue {
 	c := newCatalogue()
-	c.registry, c.sets = r, fhir.AnswerLists(r.All())
+	c.registry, c.sets, c.lists = r, fhir.AnswerLists(r.All()), answerLists(r.All())
 	return c
 }
 

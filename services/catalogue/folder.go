@@ -3,6 +3,7 @@ package catalogue
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,6 +53,7 @@ func placeOf(file, text string) string {
 // questionnaires compiles those of the folder. What is an error in them is refused with its line.
 func (l *loader) questionnaires(packs *instrument.Registry) {
 	sets := fhir.AnswerLists(packs.All())
+	l.lists = answerLists(packs.All())
 	l.sets = fhir.NewTerminology(sets, l.shared...).ValueSet
 	for _, a := range l.asked {
 		root := a.doc.Root()
@@ -60,7 +62,8 @@ func (l *loader) questionnaires(packs *instrument.Registry) {
 			continue
 		}
 		a.q = l.compile(root, a.file)
-		for _, issue := range a.q.issues {
+		l.issues = append(l.issues, a.q.unlaid...)
+		for _, issue := range slices.Concat(a.q.issues, a.q.unmade) {
 			if issue.Severity == fault.Error {
 				l.fail(fmt.Sprintf("%s:%d", a.file, lineOf(root, issue.Path)), "%s: %s", issue.Path, issue.Text)
 			}

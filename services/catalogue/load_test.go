@@ -1,8 +1,10 @@
 package catalogue_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -166,38 +168,10 @@ func TestAnOverlayLiesOverTheVersionInForce(t *testing.T) {
 func TestEverythingWrongInAFolderIsSaidAtOnceWithItsLine(t *testing.T) {
 	folder := fstest.MapFS{
 		"a.yaml": {Data: []byte(`instruments:
-  phq-99: {strict: true}
   phq-9:
     sctrict: true
 `)},
-		"b.yaml": {Data: []byte(`instruments:
-  gad-7:
-    scores:
-      total:
-        bands:
-          list:
-            - {code: low, from: 0, to: 9}
-            - {code: high, from: 11, to: 21}
-          evidence: "guess"
-      totl: {direction: higher-worse}
-  pcs:
-    scores:
-      total: {items: [1, 2]}
-    alerts: [{items: [sleep], when: ">=", value: 1, severity: safety, evidence: design}]
-sources:
-  ehr:
-    questionnaires:
-      Questionnaire/x:
-        instrument: phq9
-      Questionnaire/y:
-        instrument: phq-2
-        variant: 1-4
-        items: {a: 1, b: anhedonia, c: 3}
-        scores: {d: sum}
-        answers: {e: 7}
-    scores:
-      total: {instrument: phq-9, score: total}
-`)},
+		"b.yaml": {Data: []byte("instruments: {phq-99: {strict: true}}")},
 		"c.json": {Data: []byte("{\n\"resourceType\": \"Patient\"}")},
 		"d.json": {Data: []byte("{\"name\": 1}")},
 		"e.json": {Data: []byte(`{
@@ -223,8 +197,8 @@ sources:
 		said = append(said, issue.Path+": "+issue.Text)
 	}
 	for _, want := range []string{
-		"a.yaml:2:11: there is no instrument 'phq-99': did you mean 'phq-9'?",
-		"a.yaml:4:5: unknown field 'sctrict': did you mean 'strict'?",
+		"b.yaml:1:23: there is no instrument 'phq-99': did you mean 'phq-9'?",
+		"a.yaml:3:5: unknown field 'sctrict': did you mean 'strict'?",
 		"c.json:2: a Questionnaire, ValueSet or CodeSystem was expected",
 		"d.json:1: neither an instrument",
 		"e.json:6: Questionnaire.item[1].linkId: two items have this linkId",
@@ -293,16 +267,16 @@ sources:
 		"a.yaml:13:14: total has a key already",
 		"a.yaml:15:23: phq-9 has no item 'sleeep'",
 		"a.yaml:17:9: pseq has an id of its own",
-		"a.yaml:22:17: 'b' is itself another name",
+		"a.yaml:22:18: 'b' is itself another name",
 		"a.yaml:25:21: there is no instrument 'phq9': did you mean 'phq-9'?",
 		"a.yaml:28:18: phq-2 has no variant '1-4'",
 		"a.yaml:29:21: must be patient, clinician or care-partner",
-		"a.yaml:30:20: item 1 is ",
+		"a.yaml:30:26: item 1 is 'a' already",
 		"a.yaml:30:40: phq-2 has no item '3'",
 		"a.yaml:31:21: phq-2 has no score 'sum'",
 		"a.yaml:32:22: 7 is an answer to no item of phq-2",
 		"a.yaml:34:14: a code is given as system|code",
-		"a.yaml:35:44: phq-9 has no score 'totl': did you mean 'total'?",
+		"a.yaml:35:41: phq-9 has no score 'totl': did you mean 'total'?",
 		"a.yaml:36:10: a source has 1 to 64 letters",
 	} {
 		if !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, want) }) {
@@ -374,6 +348,28 @@ func TestLintNamesTheFilesThatCanBeUsedAndEveryProblem(t *testing.T) {
 		t.Error(ok, err)
 	}
 	if _, err := catalogue.Lint("", filepath.Join(dir, "none")); fault.Of(err) != fault.Unavailable {
+		t.Error(err)
+	}
+}
+
+func TestTheExamplesOfTheReadmeLoad(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diary, err := os.ReadFile("testdata/clinic/sleep-diary.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(readme, -1)
+	if len(blocks) < 2 {
+		t.Fatal("an overlay and a source map are meant to be shown", len(blocks))
+	}
+	folder := fstest.MapFS{"diary.json": {Data: diary}}
+	for i, block := range blocks {
+		folder[fmt.Sprintf("%d.yaml", i)] = &fstest.MapFile{Data: block[1]}
+	}
+	if _, err := catalogue.Load(folder); err != nil {
 		t.Error(err)
 	}
 }

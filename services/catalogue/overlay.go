@@ -247,15 +247,11 @@ func (m *maker) known(s *instrument.Score, with *scoring, place string) {
 func (m *maker) choose(s *instrument.Score, name, place string) {
 	var known []string
 	for i := range s.Alternatives {
-		if s.Alternatives[i].Name == name {
-			chosen := s.Alternatives[i]
-			chosen.Name = ""
-			s.Bands = &chosen
-			return
-		}
 		known = append(known, s.Alternatives[i].Name)
 	}
-	m.fail(place+".use", "%s has no bands called '%s'%s", s.Code, name, meant(name, known))
+	if !s.Choose(name) {
+		m.fail(place+".use", "%s has no bands called '%s'%s", s.Code, name, meant(name, known))
+	}
 }
 
 // statistics enters what is known about a score beside its key.

@@ -28,8 +28,9 @@ type questionnaire struct {
 	formulas formulas
 	// enforce rejects responses that break it.
 	enforce bool
-	// issues are its own faults, at the FHIRPath of the Questionnaire.
-	issues []fault.Issue
+	// issues are its own faults, at the FHIRPath of the Questionnaire; unmade those that keep it from being an instrument,
+	// unlaid those of its overlay, located in the overlay's file.
+	issues, unmade, unlaid []fault.Issue
 }
 
 // compile makes a Questionnaire ready. Fallback names it when it has no url.
@@ -49,22 +50,42 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 	if !ok {
 		return q
 	}
+	if doubts := c.contradictions(&d, q.form); len(doubts) > 0 && !c.scoresAnew(q.url) {
+		q.unmade = doubts
+		return q
+	}
 	made, problems := instrument.Make(d)
 	for _, p := range problems {
-		q.issues = append(q.issues, fault.Warnf("not-supported", "Questionnaire", "no instrument can be made of it: %s: %s", p.Place, p.Text))
+		q.unmade = append(q.unmade, fault.Errorf("not-supported", "Questionnaire", "no instrument can be made of it: %s: %s", p.Place, p.Text))
 	}
 	if made == nil || o == nil {
 		q.def = made
 		return q
 	}
-	laid, issues := o.apply(made)
-	for _, issue := range issues {
-		issue.Text = "the overlay at " + issue.Path + " does not fit: " + issue.Text
-		issue.Path, issue.Severity = "Questionnaire", fault.Warning
-		q.issues = append(q.issues, issue)
-	}
-	q.def = laid
+	q.def, q.unlaid = o.apply(made)
 	return q
+}
+
+// why is the first reason why it is no instrument, for a sentence; empty when there is none.
+func (q *questionnaire) why() string {
+	for _, issue := range slices.Concat(q.unmade, q.unlaid, q.issues) {
+		if issue.Severity == fault.Error {
+			return " (" + issue.Path + ": " + issue.Text + ")"
+		}
+	}
+	return ""
+}
+
+// told are all issues, as they are told of a Questionnaire that is kept whatever is wrong with it.
+func (q *questionnaire) told() []fault.Issue {
+	issues := slices.Concat(q.issues, q.unmade)
+	for _, issue := range q.unlaid {
+		issues = append(issues, fault.Warnf("not-supported", "Questionnaire", "the overlay at %s does not fit: %s", issue.Path, issue.Text))
+	}
+	for i := range issues {
+		issues[i].Severity = min(issues[i].Severity, fault.Warning)
+	}
+	return issues
 }
 
 // unformulated is why a sum of the weights is no more than a guess.
@@ -86,8 +107,9 @@ func (c *Catalogue) derive(q *questionnaire, fallback string) (instrument.Defini
 	d.Forms[0].URL = q.url
 	d.Hash = ref.Digest("questionnaire", q.said)
 	q.formulas.enter(&d)
-	if len(d.Scores) == 0 && !q.formulas.broken && !c.scoresAnew(q.url) {
-		if sum, ok := sumOfWeights(&d); ok {
+	anew := c.scoresAnew(q.url)
+	if len(d.Scores) == 0 && (anew || !q.formulas.broken) {
+		if sum, ok := sumOfItems(&d, anew); ok {
 			d.Scores = []instrument.Score{sum}
 		}
 	}
@@ -95,7 +117,7 @@ func (c *Catalogue) derive(q *questionnaire, fallback string) (instrument.Defini
 	for i := range d.Items {
 		d.Items[i].Unscored = !used[i]
 	}
-	return d, len(d.Scores) > 0 || c.scoresAnew(q.url)
+	return d, len(d.Scores) > 0
 }
 
 // scoresAnew says whether an overlay brings scores of its own for a form.
@@ -132,15 +154,16 @@ func contentOf(n tree.Node) string {
 	return ref.Digest(parts...)
 }
 
-// sumOfWeights adds the items whose options all have weights; false when there is none.
-func sumOfWeights(d *instrument.Definition) (instrument.Score, bool) {
+// sumOfItems adds the items whose options all have weights, or, as a mere place for what an overlay says, all items; false
+// when there is none.
+func sumOfItems(d *instrument.Definition, all bool) (instrument.Score, bool) {
 	s := instrument.Score{
 		Code: "total", Kind: instrument.KindSum, Direction: "", Evidence: unformulated,
 		Missing: &instrument.Missing{Rule: instrument.MissingNone, Evidence: "design: nothing is known of missing answers"},
 	}
 	for i := range d.Items {
 		scale := d.Scales[d.Items[i].Scale]
-		if d.Items[i].Unscored || len(scale.Options) == 0 {
+		if !all && (d.Items[i].Unscored || len(scale.Options) == 0) {
 			continue
 		}
 		low, high := scale.Bounds()

@@ -195,7 +195,7 @@ func (w *work) unknown(err error) {
 	switch {
 	case len(w.issues) > 0:
 	case w.q != nil:
-		w.warn("not-supported", pathQuestionnaire, "the Questionnaire has neither weights nor formulas that can be used: stored, not scored")
+		w.warn("not-supported", pathQuestionnaire, "the Questionnaire has neither weights nor formulas that can be used: stored, not scored%s", w.q.why())
 	default:
 		w.warn("not-found", pathQuestionnaire, "%s", textOf(err))
 	}
@@ -263,7 +263,11 @@ func (w *work) score() Outcome {
 			strings.Join(w.mapped.absent, ", "), w.def.ID)
 	}
 	bound, issues := response.Bind(w.def, draft)
-	w.issues = append(w.issues, issues...)
+	for _, issue := range issues {
+		if w.asked == nil || issue.Code != "not-found" { // else the check has told of strange linkIds; a form may ask more
+			w.issues = append(w.issues, issue)
+		}
+	}
 	sheet := score.Score(w.def, bound)
 	sheet.Assumed = w.assumed
 	sheet = sheet.By(w.respondent())

@@ -14,17 +14,16 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// Store is where a tenant's Questionnaires are, and where definitions are kept. Both engines are one.
-type Store interface {
+// Viewer reads a tenant's stored Questionnaires. One that offers store.Definitions too keeps what is made of them.
+type Viewer interface {
 	// View reads one consistent state of a tenant.
 	View(ctx context.Context, t ref.Tenant, read func(store.Reader) error) error
-	store.Definitions
 }
 
 // Library is the catalogue together with the Questionnaires that each tenant's systems have sent. It may be shared.
 type Library struct {
 	*Catalogue
-	store Store
+	store Viewer
 	namer ref.Namer
 	now   func() time.Time
 
@@ -45,7 +44,7 @@ type keptDefinition struct {
 }
 
 // NewLibrary is the library over a store; without one, nil, it knows the catalogue alone. Now is the clock.
-func NewLibrary(c *Catalogue, s Store, namer ref.Namer, now func() time.Time) *Library {
+func NewLibrary(c *Catalogue, s Viewer, namer ref.Namer, now func() time.Time) *Library {
 	return &Library{
 		Catalogue: c, store: s, namer: namer, now: now, compiled: newCache(),
 		recent: map[name]remembered{}, handed: map[sender][]*copied{}, kept: map[keptDefinition]bool{},
@@ -55,7 +54,8 @@ func NewLibrary(c *Catalogue, s Store, namer ref.Namer, now func() time.Time) *L
 // Keep writes a definition that was made of a tenant's form, so that what was scored by it can be explained later. Others
 // are kept from the start. It writes to the store, so it may not be called within a View. Errors: Unavailable.
 func (l *Library) Keep(ctx context.Context, t ref.Tenant, d *instrument.Definition) error {
-	if !d.Foreign || l.store == nil {
+	keeper, ok := l.store.(store.Definitions)
+	if !d.Foreign || !ok {
 		return nil
 	}
 	this := keptDefinition{t, d.ID, d.Version}
@@ -70,7 +70,7 @@ func (l *Library) Keep(ctx context.Context, t ref.Tenant, d *instrument.Definiti
 		return err
 	}
 	of := store.Definition{ID: d.ID, Version: d.Version, Hash: d.Hash, Body: body}
-	contradicted, err := l.store.KeepDefinitions(ctx, t, []store.Definition{of})
+	contradicted, err := keeper.KeepDefinitions(ctx, t, []store.Definition{of})
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "keep the definition of a form")
 	}
@@ -178,10 +178,7 @@ func (s *Shelf) forget() {
 
 // told is what the sender of a Questionnaire should know.
 func (l *Library) told(q *questionnaire) []fault.Issue {
-	issues := slices.Clone(q.issues)
-	for i := range issues {
-		issues[i].Severity = min(issues[i].Severity, fault.Warning)
-	}
+	issues := q.told()
 	known, err := l.registry.Lookup(q.url)
 	switch {
 	case q.form == nil:

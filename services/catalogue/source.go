@@ -160,7 +160,8 @@ func (f *feed) settle(p *page, at string) {
 	}
 	f.links = map[string]link{}
 	byItem := map[int]string{}
-	for linkID, to := range f.Items {
+	for _, linkID := range sorted(f.Items) {
+		to := f.Items[linkID]
 		here := at + ".items." + linkID
 		item := to.Item.find(f.def)
 		if item == nil {
@@ -168,7 +169,7 @@ func (f *feed) settle(p *page, at string) {
 			continue
 		}
 		if other, taken := byItem[item.Number]; taken {
-			p.failAt(here, "item %d is '%s' already", item.Number, min(other, linkID))
+			p.failAt(here, "item %d is '%s' already", item.Number, other)
 		}
 		byItem[item.Number] = linkID
 		f.links[linkID] = link{item, to.Reverse}

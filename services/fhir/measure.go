@@ -69,8 +69,8 @@ func (w *work) components(at time.Time, code string) {
 		}
 		used++
 		parts[part] = true
-		if made, ok := w.scoreOf(codes); ok {
-			w.readyMade(part, at, made, v, kind)
+		if key, ok := w.scoreOf(codes); ok {
+			w.readyMade(part, at, key, v, kind)
 			continue
 		}
 		w.add(part, at, fact.Fact{Kind: fact.KindMeasure, Measure: &m})

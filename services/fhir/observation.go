@@ -41,38 +41,39 @@ func (w *work) observationFacts(at time.Time) {
 	if w.log(at, codes) {
 		return
 	}
-	if made, ok := w.scoreOf(codes); ok {
-		v, kind := value(w.root)
+	v, kind := value(w.root)
+	if key, ok := w.scoreOf(codes); ok {
 		if !v.Exists() {
-			w.inform(w.root, "this %s score has no value: stored and not used", made.def.ID)
+			w.inform(w.root, "this %s score has no value: stored and not used", key.def.ID)
 			return
 		}
-		w.readyMade("", at, made, v, kind)
+		w.readyMade("", at, key, v, kind)
 		return
 	}
 	w.measure(at, codes)
 }
 
-// ready is what a code of a ready-made score stands for.
+// ready is the score that a code stands for.
 type ready struct {
-	def *instrument.Definition
-	key *instrument.Score
-	// variant in which it was computed; empty for the instrument's own.
+	def   *instrument.Definition
+	score *instrument.Score
+	// variant in which its source computed it; empty when as the instrument has it.
 	variant string
 }
 
-// scoreOf finds the score that one of the codes stands for, and the variant in which it was computed.
-func (w *work) scoreOf(codes []string) (made ready, ok bool) {
+// scoreOf finds the score that one of the codes stands for.
+func (w *work) scoreOf(codes []string) (ready, bool) {
+	if w.Instruments == nil {
+		return ready{}, false
+	}
 	for _, code := range codes {
-		var score string
+		var variant string
+		def, score, ok := w.Instruments.ByScoreCode(code)
 		if sources, is := w.Instruments.(Sources); is {
-			made.def, score, made.variant, ok = sources.ReadyMade(w.source, code)
-		} else if w.Instruments != nil {
-			made.def, score, ok = w.Instruments.ByScoreCode(code)
+			def, score, variant, ok = sources.ReadyMade(w.source, code)
 		}
 		if ok {
-			made.key = made.def.Score(score)
-			return made, made.key != nil
+			return ready{def, def.Score(score), variant}, true
 		}
 	}
 	return ready{}, false
@@ -153,16 +154,16 @@ func (w *work) basedOn() string {
 }
 
 // readyMade reads a score that was computed elsewhere.
-func (w *work) readyMade(part string, at time.Time, made ready, v tree.Node, kind string) {
-	def, key := made.def, made.key
+func (w *work) readyMade(part string, at time.Time, of ready, v tree.Node, kind string) {
+	def, key := of.def, of.score
 	n, _, why := w.numeric(v, kind)
 	if why != "" {
 		w.unused(v, "%s: not used as a %s score", why, def.ID)
 		return
 	}
-	n, ok := def.Shifted(key, made.variant, n)
+	n, ok := def.Shifted(key, of.variant, n)
 	if !ok {
-		w.unused(v, "a %s score of %s cannot be converted from the variant %s: not used", key.Code, def.ID, made.variant)
+		w.unused(v, "a %s score of %s cannot be converted from the variant %s: not used", key.Code, def.ID, of.variant)
 		return
 	}
 	scores, ok := fact.External(def, key.Code, n, w.scoredBy(def))
@@ -171,7 +172,7 @@ func (w *work) readyMade(part string, at time.Time, made ready, v tree.Node, kin
 		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, low, high)
 		return
 	}
-	scores.Variant, w.out.Respondent = made.variant, scores.Respondent
+	scores.Variant, w.out.Respondent = of.variant, scores.Respondent
 	w.out.Clinician = w.clinician(extension(w.root, ratedClinician).Child("valueReference"), "Practitioner")
 	scores.Clinician, scores.Encounter = w.out.Clinician, w.out.Encounter
 	w.add(part, at, fact.Fact{Kind: fact.KindScores, Scores: scores})

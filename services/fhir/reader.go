@@ -40,6 +40,8 @@ type Reading struct {
 	Type, LogicalID, Version string
 	// Updated is meta.lastUpdated as sent; zero when not sent.
 	Updated time.Time
+	// Changed is since when the resource says what it says, as far as it tells; zero when it does not.
+	Changed time.Time
 	// Subject is the patient it is about.
 	Subject Subject
 	// Identifiers of a Patient itself, as `system|value`.
@@ -144,6 +146,7 @@ func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]str
 	}
 	w.out = Reading{Type: typ, LogicalID: root.Child("id").Text(), Version: root.Child("meta").Child("versionId").Text()}
 	w.out.Updated, _, _ = Interval(root.Child("meta").Child("lastUpdated"), w.zone)
+	w.out.Changed = w.changed()
 	readers[typ](&w)
 	w.withhold()
 	w.out.Issues = c.issues

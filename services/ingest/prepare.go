@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/catalogue"
@@ -145,7 +146,16 @@ func (i *Ingest) input(
 			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
 			Raw: raw, Received: i.Now(), Issues: reading.Issues,
 		},
-		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key,
+		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed,
+	}
+	for _, l := range reading.Links {
+		switch {
+		case reading.Type != "Patient":
+		case l.Kind == fhir.LinkReplaces:
+			in.Replaces = append(in.Replaces, i.linked(s.Source, l.Target))
+		case l.Kind == fhir.LinkReplacedBy:
+			in.ReplacedBy = append(in.ReplacedBy, i.linked(s.Source, l.Target))
+		}
 	}
 	switch subject := reading.Subject; {
 	case subject.Logical != "":
@@ -154,6 +164,15 @@ func (i *Ingest) input(
 		in.Subject = decision.Subject{Identifier: subject.Identifier, Path: subject.Path}
 	}
 	return in
+}
+
+// linked is the patient that a Patient links to, from a target of the form `Patient/x` or `Patient?identifier=x`.
+func (i *Ingest) linked(source ref.Source, target string) decision.Subject {
+	if identifier, ok := strings.CutPrefix(target, "Patient?identifier="); ok {
+		return decision.Subject{Identifier: identifier}
+	}
+	_, id, _ := strings.Cut(target, "/")
+	return decision.Subject{Patient: ref.Patient(i.Namer.ID(source, id))}
 }
 
 func sourceVersion(r fhir.Reading) string {

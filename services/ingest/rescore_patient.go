@@ -119,7 +119,11 @@ func (r *rescoring) weigh(
 	switch {
 	case !r.wanted(was, is):
 	case err != nil:
-		found.failures = append(found.failures, Failure{x.Resource, fault.IssuesOf(err)})
+		issues := fault.IssuesOf(err)
+		if was != nil {
+			issues = slices.Insert(issues, 0, fault.Warnf("business-rule", x.Type, "by the instruments of today it would be refused: its scores were kept"))
+		}
+		found.failures = append(found.failures, Failure{x.Resource, issues})
 	case alike(stored, in.Facts):
 		found.unchanged++
 	case was != nil && is == nil && (by.unknown || !r.knows(was)):

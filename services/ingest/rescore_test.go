@@ -83,7 +83,7 @@ func room(t testing.TB, s store.Store, known *instrument.Registry, at time.Time)
 	now := func() time.Time { return at }
 	i, err := ingest.New(ingest.Config{
 		Group: group, Store: s, Reader: &fhir.Reader{Instruments: known, Namer: namer},
-		Library: catalogue.NewLibrary(catalogue.Of(known), s.(catalogue.Store), namer, now), Namer: namer,
+		Library: catalogue.NewLibrary(catalogue.Of(known), s, namer, now), Namer: namer,
 		Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -72,6 +72,7 @@ var kinds = []kind{
 	{name: "RelatedPerson", created: true},
 	{name: "Appointment", created: true},
 	{name: "Encounter", created: true},
+	{name: "EpisodeOfCare", created: true, doc: "When a course of care began, was paused and ended."},
 	{name: "Goal", created: true},
 	{name: "Questionnaire", created: true},
 	{name: "CodeSystem", doc: ownDoc},

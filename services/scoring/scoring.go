@@ -6,8 +6,6 @@ import (
 	"context"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/catalogue"
@@ -100,19 +98,16 @@ func (s *Server) Answers(a Answered, explain bool) (*rapportv1.ScoreSheet, error
 		return nil, fault.New(fault.Invalid, issues...)
 	}
 	scored := score.Score(definition, answered)
-	scored.Assumed = !versioned(a.Instrument)
-	return sheetOf(scored, explain, issues), nil
+	scored.Assumed = !strings.Contains(a.Instrument, "|")
+	return sheetOf(fact.Fact{Scores: fact.FromSheet(scored)}, &scored, issues, explain), nil
 }
 
-// versioned says whether a name of an instrument names a version of it.
-func versioned(name string) bool { return strings.Contains(name, "|") }
-
-// sheetOf is what was scored as a sheet in protobuf.
-func sheetOf(scored score.Sheet, explain bool, issues []fault.Issue) *rapportv1.ScoreSheet {
-	sheet := wire.Sheet(fact.Fact{Scores: fact.FromSheet(scored)})
+// sheetOf is what was scored in protobuf.
+func sheetOf(f fact.Fact, scored *score.Sheet, issues []fault.Issue, explain bool) *rapportv1.ScoreSheet {
+	sheet := wire.Sheet(f)
 	sheet.Issues = wire.Issues(issues)
 	if explain {
-		sheet.Workings = wire.Workings(&scored)
+		sheet.Workings = wire.Workings(scored)
 	}
 	return sheet
 }
@@ -132,16 +127,11 @@ type Sent struct {
 // Errors: Invalid for what is no QuestionnaireResponse, NotFound for an unknown questionnaire, Unprocessable for a
 // response that breaks one of our own forms, Unavailable when the store is away.
 func (s *Server) Response(ctx context.Context, sent Sent, explain bool) (*rapportv1.ScoreSheet, error) {
-	out, reading, err := s.outcome(ctx, sent)
+	f, out, err := s.fact(ctx, sent)
 	if err != nil {
 		return nil, err
 	}
-	sheet := sheetOf(out.Sheet, explain, append(reading.Issues, out.Issues...))
-	sheet.Clinician = string(reading.Clinician)
-	if at := reading.Draft.Authored; !at.IsZero() {
-		sheet.Effective = timestamppb.New(at)
-	}
-	return sheet, nil
+	return sheetOf(f, &out.Sheet, out.Issues, explain), nil
 }
 
 // Scored scores one FHIR QuestionnaireResponse of a tenant, in the words of the home source, as Response does, and
@@ -149,48 +139,46 @@ func (s *Server) Response(ctx context.Context, sent Sent, explain bool) (*rappor
 // is made of a Questionnaire is kept, so that it can be fetched.
 // Errors: as Response, and Unprocessable when nothing can be taken from it.
 func (s *Server) Scored(ctx context.Context, t ref.Tenant, body []byte) (fact.Fact, []fault.Issue, error) {
-	out, reading, err := s.outcome(ctx, Sent{Tenant: t, Body: body})
-	if err != nil {
-		return fact.Fact{}, nil, err
+	f, out, err := s.fact(ctx, Sent{Tenant: t, Body: body})
+	return f, out.Issues, err
+}
+
+// fact is what a response comes to, with the issues of its reading before those of its scoring.
+func (s *Server) fact(ctx context.Context, sent Sent) (fact.Fact, catalogue.Outcome, error) {
+	source := cmp.Or(sent.Source, s.Home)
+	if !ref.ValidSource(string(source)) {
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Invalid, fault.Errorf("value", "source", "a source has 1 to 64 letters, digits, dots or hyphens"))
 	}
-	if err := s.Library.Keep(ctx, t, out.Definition); err != nil {
-		return fact.Fact{}, nil, err
+	doc, err := tree.Parse(sent.Body, tree.Limits{Bytes: maxBody})
+	if err != nil {
+		return fact.Fact{}, catalogue.Outcome{}, err
+	}
+	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
+	}
+	reading, err := s.Reader.Read(doc, source)
+	if err != nil {
+		return fact.Fact{}, catalogue.Outcome{}, err
+	}
+	if reading.Draft == nil {
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Unprocessable, reading.Issues...)
+	}
+	shelf := s.Library.Open(sent.Tenant)
+	defer shelf.Close()
+	out, err := shelf.Score(ctx, catalogue.Case{Source: source, Doc: doc, Reading: &reading})
+	if err != nil {
+		return fact.Fact{}, catalogue.Outcome{}, err
+	}
+	if out.Definition == nil {
+		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.NotFound, out.Issues...)
+	}
+	if err := s.Library.Keep(ctx, sent.Tenant, out.Definition); err != nil {
+		return fact.Fact{}, catalogue.Outcome{}, err
 	}
 	scores := out.Scores
 	if scores == nil {
 		scores = fact.FromSheet(out.Sheet)
 	}
-	scored := fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}
-	return scored, append(reading.Issues, out.Issues...), nil
-}
-
-// outcome reads and scores; the outcome has a definition, and the reading a draft.
-func (s *Server) outcome(ctx context.Context, sent Sent) (catalogue.Outcome, fhir.Reading, error) {
-	source := cmp.Or(sent.Source, s.Home)
-	if !ref.ValidSource(string(source)) {
-		return catalogue.Outcome{}, fhir.Reading{}, fault.New(fault.Invalid,
-			fault.Errorf("value", "source", "a source has 1 to 64 letters, digits, dots or hyphens"))
-	}
-	doc, err := tree.Parse(sent.Body, tree.Limits{Bytes: maxBody})
-	if err != nil {
-		return catalogue.Outcome{}, fhir.Reading{}, err
-	}
-	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
-		return catalogue.Outcome{}, fhir.Reading{}, fault.New(fault.Invalid,
-			fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
-	}
-	reading, err := s.Reader.Read(doc, source)
-	if err != nil {
-		return catalogue.Outcome{}, reading, err
-	}
-	if reading.Draft == nil {
-		return catalogue.Outcome{}, reading, fault.New(fault.Unprocessable, reading.Issues...)
-	}
-	shelf := s.Library.Open(sent.Tenant)
-	defer shelf.Close()
-	out, err := shelf.Score(ctx, catalogue.Case{Source: source, Doc: doc, Reading: &reading})
-	if err == nil && out.Definition == nil {
-		err = fault.New(fault.NotFound, out.Issues...)
-	}
-	return out, reading, err
+	out.Issues = append(reading.Issues, out.Issues...)
+	return fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: scores}, out, nil
 }

@@ -3,9 +3,10 @@ package scoring_test
 import (
 	"encoding/json"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 	"unicode/utf8"
 
@@ -19,13 +20,14 @@ import (
 	"github.com/rapport-health/rapport/services/scoring"
 )
 
-func room(t *testing.T) *scoring.Server {
+// room is the scoring room with what ships and what a folder adds.
+func room(t *testing.T, folder string) *scoring.Server {
 	t.Helper()
-	r, err := instrument.Builtin()
+	loaded, err := catalogue.Open(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &scoring.Server{Library: catalogue.NewLibrary(catalogue.Of(r), nil, ref.Namer{}, time.Now)}
+	return &scoring.Server{Library: catalogue.NewLibrary(loaded, nil, ref.Namer{Home: "ehr"}, time.Now)}
 }
 
 // tabled is an instrument whose second score is looked up with a standard error, and whose bands are unconfirmed.
@@ -48,11 +50,11 @@ const tabled = `{
 
 func tableRoom(t *testing.T) *scoring.Server {
 	t.Helper()
-	r, err := instrument.Load(fstest.MapFS{"tabled.json": {Data: []byte(tabled)}})
-	if err != nil {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "tabled.json"), []byte(tabled), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &scoring.Server{Library: catalogue.NewLibrary(catalogue.Of(r), nil, ref.Namer{}, time.Now)}
+	return room(t, folder)
 }
 
 func TestStandardErrorsComeFromTheTableUnlessGiven(t *testing.T) {
@@ -89,7 +91,7 @@ func TestAValueThatIsInNoRowHasNoErrorAndSaysSo(t *testing.T) {
 }
 
 func TestStandardErrorsThatAreNotAskedForAreNotUsed(t *testing.T) {
-	resp, err := room(t).Compare(&rapportv1.ChangeRequest{Instrument: "phq-9", Score: "total", From: 16, To: 9, FromSe: new(9.0), ToSe: new(9.0)})
+	resp, err := room(t, "").Compare(&rapportv1.ChangeRequest{Instrument: "phq-9", Score: "total", From: 16, To: 9, FromSe: new(9.0), ToSe: new(9.0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func TestStandardErrorsThatAreNotAskedForAreNotUsed(t *testing.T) {
 }
 
 func TestBandsThatDependOnAnotherScoreAreNotCompared(t *testing.T) {
-	resp, err := room(t).Compare(&rapportv1.ChangeRequest{Instrument: "start-back", Score: "total", From: 8, To: 2})
+	resp, err := room(t, "").Compare(&rapportv1.ChangeRequest{Instrument: "start-back", Score: "total", From: 8, To: 2})
 	if err != nil || resp.GetVerdict().GetBand() != "" || len(resp.GetIssues()) != 1 {
 		t.Errorf("%v %v", resp, err)
 	}
@@ -115,7 +117,7 @@ func TestAStandardErrorOfZeroIsRefused(t *testing.T) {
 }
 
 func TestEverySheetShowsEverythingInEightyColumns(t *testing.T) {
-	for _, d := range room(t).Library.All() {
+	for _, d := range room(t, "").Library.All() {
 		page := scoring.Page(d)
 		for line := range strings.Lines(page) {
 			line = strings.TrimSuffix(line, "\n")
@@ -199,8 +201,38 @@ func TestATableIsShownWithEveryRow(t *testing.T) {
 	}
 }
 
+func TestAFormOfAClinicHasItsSheetToo(t *testing.T) {
+	folder := t.TempDir()
+	form := `{"resourceType":"Questionnaire","url":"https://clinic.example/Questionnaire/pair","version":"1","title":"A pair","status":"active","item":[
+		{"linkId":"1","type":"choice","required":true,"answerOption":[
+			{"valueCoding":{"system":"https://clinic.example/answers","code":"no"},"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":0}]},
+			{"valueCoding":{"system":"https://clinic.example/answers","code":"yes"},"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":1}]}]}]}`
+	if err := os.WriteFile(filepath.Join(folder, "pair.json"), []byte(form), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := room(t, folder)
+	d, err := s.Library.Lookup("https://clinic.example/Questionnaire/pair")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := scoring.Page(d)
+	for _, want := range []string{"SCORE total  0-1, nobody has said which way is better", "codes of https://clinic.example/answers"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in\n%s", want, page)
+		}
+	}
+	resp, err := s.Compare(&rapportv1.ChangeRequest{Instrument: d.ID, Score: "total", From: 0, To: 1})
+	if err != nil || resp.GetVerdict().GetDirection() != "" {
+		t.Errorf("a score without direction: %v %v", resp, err)
+	}
+	sheet, err := s.Answers(scoring.Answered{Instrument: d.ID, Ordinals: []*float64{new(1.0)}}, true)
+	if err != nil || sheet.GetScores()[0].GetDirection() != rapportv1.Direction_DIRECTION_UNSPECIFIED || len(sheet.GetWorkings()) != 1 {
+		t.Errorf("%v %v", sheet, err)
+	}
+}
+
 func TestEveryDefinitionReadsBackAsItself(t *testing.T) {
-	for _, d := range room(t).Library.All() {
+	for _, d := range room(t, "").Library.All() {
 		data, err := json.Marshal(d)
 		if err != nil {
 			t.Fatal(err)
@@ -217,7 +249,7 @@ func TestEveryDefinitionReadsBackAsItself(t *testing.T) {
 }
 
 func TestTheNearestIDIsSuggested(t *testing.T) {
-	all := room(t).Library.All()
+	all := room(t, "").Library.All()
 	for name, want := range map[string]string{
 		"phq9": "phq-9", "PHQ_9": "phq-9", "gad7": "gad-7", "start-bak": "start-back", "wai": "wai-s, wai-sr or wai-srt", "tsk": "tsk-11 or tsk-17",
 		"none": "", "x": "", "": "", "quite-another-thing": "",
@@ -229,7 +261,7 @@ func TestTheNearestIDIsSuggested(t *testing.T) {
 }
 
 func TestASeriesThatNoDetectorWatchesIsRefused(t *testing.T) {
-	s := room(t)
+	s := room(t, "")
 	for name, c := range map[string]struct {
 		id, code string
 		rating   float64

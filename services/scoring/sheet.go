@@ -160,7 +160,10 @@ func (p *page) scale(name string, s *instrument.Scale) {
 		if text == "" {
 			text = strings.ToLower(o.Display)
 		}
-		p.option(instrument.Decimal(o.Ordinal), text, codes(o.Codes))
+		p.option(instrument.Decimal(o.Ordinal), text, optionCodes(o.Codes))
+	}
+	if others := foreign(s.Options); len(others) > 0 {
+		p.entry("", 6, "codes of "+strings.Join(others, ", "))
 	}
 	if len(s.Blank) > 0 {
 		p.entry("", 6, "no answer: "+codes(s.Blank))
@@ -168,6 +171,31 @@ func (p *page) scale(name string, s *instrument.Scale) {
 	if s.Contrary {
 		p.entry("", 6, "Some forms count it from the other end: a weight that contradicts the coded answer is not believed.")
 	}
+}
+
+// optionCodes leave out the systems that have no usual name: they stand below the scale, once.
+func optionCodes(list []string) string {
+	said := make([]string, len(list))
+	for i, full := range list {
+		said[i] = code(full)
+		if system, bare, found := strings.Cut(full, "|"); found && systems[system] == "" {
+			said[i] = bare
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// foreign are the systems of option codes that have no usual name.
+func foreign(options []instrument.Option) (list []string) {
+	for i := range options {
+		for _, full := range options[i].Codes {
+			system, _, found := strings.Cut(full, "|")
+			if found && systems[system] == "" && !slices.Contains(list, system) {
+				list = append(list, system)
+			}
+		}
+	}
+	return list
 }
 
 // labelled is how wide the labels of options are set.

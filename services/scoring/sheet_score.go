@@ -11,8 +11,11 @@ import (
 
 func (p *page) score(s *instrument.Score) {
 	p.line("")
-	title := "SCORE " + s.Code
-	p.line("%s  %s%s", title, span(s.Min, s.Max), prefixed(", ", strings.ReplaceAll(s.Direction, "-", " is ")))
+	direction := "nobody has said which way is better"
+	if s.Direction != "" {
+		direction = strings.ReplaceAll(s.Direction, "-", " is ")
+	}
+	p.line("SCORE %s  %s, %s", s.Code, span(s.Min, s.Max), direction)
 	p.fact("Formula", backed(s.Words(), s.Evidence))
 	if s.Gate != nil {
 		p.fact("Gate", backed(fmt.Sprintf("item %d; unanswered, there is no score", s.Gate.Item), s.Gate.Evidence))

@@ -36,6 +36,10 @@ func (co *course) adherence(at int) float64 {
 		return 0.62
 	case Flaps:
 		return 0.78
+	case HEPLapse:
+		if co.lapse > 0 && at >= co.lapse {
+			return 0.12
+		}
 	case FadesOut:
 		if co.quit > 0 {
 			return max(0.15, min(0.88, 0.035*float64(co.quit-at)))
@@ -58,7 +62,8 @@ func (co *course) exercise(d dice, c Clinic) {
 		if in+1 < len(co.doses) && at > dayOf(co.doses[in+1].at) {
 			in++
 		}
-		if !prescribed(co.doses[in].perWeek, c.weekday(at)) {
+		onHold := co.pause.until > 0 && in == 0 && at >= co.pause.from
+		if onHold || !prescribed(co.doses[in].perWeek, c.weekday(at)) {
 			continue
 		}
 		when := moment(at)*day + 15*hour + d.within(0, 230*minute)/minute*minute
@@ -90,6 +95,9 @@ func (co *course) follow(d dice) {
 	}
 	first := dayOf(co.visits[0].at)
 	for at := first + 21; at < co.end-1 && co.present(at); at += 21 {
+		if co.away(at) {
+			continue
+		}
 		kept := co.adherence(at)
 		if co.archetype == NeverLogs {
 			kept = 0.6
@@ -101,7 +109,7 @@ func (co *course) follow(d dice) {
 		}
 		co.hand(d, f)
 	}
-	if at := first + 14; d.chance(0.17) && at < co.end-1 && co.present(at) {
+	if at := first + 14; d.chance(0.17) && at < co.end-1 && co.present(at) && !co.away(at) {
 		f := form{at: moment(at)*day + 12*hour, kind: feedback, stage: stageCourse, mended: -1}
 		d.spread(f.answers[:5], 14, 0, 4)
 		co.forms = append(co.forms, f)

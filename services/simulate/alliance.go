@@ -47,21 +47,79 @@ func (co *course) therapy(d dice) rapport {
 	return r
 }
 
-// rate lets the patient rate the attended visits from the second on.
-func (co *course) rate(d dice) {
-	main, other := co.therapy(d), usual(d)
-	if co.archetype.Quiet() {
-		other = main
+// team are the dyads of a patient by clinician.
+type team struct {
+	main, other, coordinator, next rapport
+}
+
+// bonds are the dyads of the course. Whom only some archetypes see is decided by other dice.
+func (co *course) bonds(d, more dice) team {
+	t := team{main: co.therapy(d), other: usual(d)}
+	switch co.archetype {
+	case Steady, SteadyAtCeiling:
+		t.other = t.main
+	case WeakLink:
+		t.main.base, t.coordinator = more.between(4.3, 4.6), usual(more)
+		t.other.base, t.other.wobble = more.between(2.9, 3.3), 0.05
+	case ChangesClinician:
+		t.next = usual(more)
+		t.next.base = t.main.base - more.between(0.1, 0.5)
 	}
+	if co.lifelike {
+		t.blur(co, more)
+	}
+	return t
+}
+
+// blur makes ratings as uncertain and people as different as those of the WAI-SR are said to be (a standard deviation of
+// 0.75 points of the mean, 0.2 of them error), and some ruptures shallow.
+func (t *team) blur(co *course, more dice) {
+	t.main.depth = more.between(0.6, 1.3)
+	if co.archetype == SteadyAtCeiling || co.archetype == Flaps {
+		return
+	}
+	own, begun := more.about(4.1, 0.65), t.main.base
+	for _, r := range []*rapport{&t.main, &t.other, &t.coordinator, &t.next} {
+		switch {
+		case co.archetype == WeakLink:
+		case r == &t.next:
+			r.base += t.main.base - begun
+		default:
+			r.base = max(2.6, min(4.9, own+more.about(0, 0.25)))
+		}
+		r.wobble = more.between(0.12, 0.25)
+		if co.archetype == Steady {
+			r.wobble = more.between(0.06, 0.14)
+		}
+	}
+}
+
+// with a clinician.
+func (t *team) with(co *course, who uint8) *rapport {
+	switch {
+	case who == co.therapist:
+		return &t.main
+	case co.handover > 0 && who == co.next:
+		return &t.next
+	case co.archetype == WeakLink && who == co.coordinator:
+		return &t.coordinator
+	}
+	return &t.other
+}
+
+// rate lets the patient rate the attended visits from the second on.
+func (co *course) rate(d, more dice) {
+	bonds := co.bonds(d, more)
 	number := 0
 	for i := range co.visits {
 		v := &co.visits[i]
-		dyad := &main
-		if v.with != co.therapist {
-			dyad = &other
-		}
+		dyad := bonds.with(co, v.with)
 		inEpisode := dyad.onset > 0 && dyad.ratings+1 >= dyad.onset
-		if inEpisode && dyad.ratings < dyad.onset+4 {
+		telling := inEpisode && dyad.ratings < dyad.onset+4
+		if co.lifelike {
+			telling = inEpisode && dyad.ratings < dyad.onset
+		}
+		if telling {
 			v.came, v.crucial = attended, true
 		} else if inEpisode && co.archetype == RuptureUnrepaired && d.chance(0.3) {
 			v.came = missed
@@ -157,7 +215,11 @@ func markWAI(d dice, v *visit, dyad *rapport, off float64) {
 
 // markSRS puts a usual level a little above the cut of 36, and eight points to one point of the wai-sr mean.
 func (co *course) markSRS(d dice, v *visit, base float64) {
-	total := 38 + (base-4.2)*2 + 8*(v.mean-base)
+	spread := 2.0
+	if co.lifelike {
+		spread = 5 // a standard deviation of nearly 4 points of 40
+	}
+	total := 38 + (base-4.2)*spread + 8*(v.mean-base)
 	switch co.archetype {
 	case SteadyAtCeiling:
 		total = 40

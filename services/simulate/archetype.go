@@ -1,5 +1,10 @@
 package simulate
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Archetype is the kind of course that a patient takes.
 type Archetype string
 
@@ -31,6 +36,16 @@ const (
 	RecoversWell Archetype = "recovers-well"
 	// AnswersNothing people come and exercise, but fill in no form.
 	AnswersNothing Archetype = "answers-nothing"
+	// HEPLapse people come, rate and are content, but give the home exercise up in mid-course.
+	HEPLapse Archetype = "hep-lapse"
+	// PausesByChoice people agree on a pause of some weeks and come back after it.
+	PausesByChoice Archetype = "pause-by-choice"
+	// ChangesClinician people get another therapist in mid-course, with whom the alliance begins anew.
+	ChangesClinician Archetype = "clinician-change"
+	// PartnerSeesMore people say that they are as well as ever, while their care partner sees their distress rise.
+	PartnerSeesMore Archetype = "partner-sees-more"
+	// WeakLink people are seen by several of a team and get on with all of them but one, from the first day on.
+	WeakLink Archetype = "weak-link"
 )
 
 // Archetypes are all of them.
@@ -38,7 +53,18 @@ func Archetypes() []Archetype {
 	return []Archetype{
 		Steady, SteadyAtCeiling, RuptureRepaired, RuptureUnrepaired, GradualDecline, WorseningDepression,
 		SevereAtIntake, ItemNine, FadesOut, NeverLogs, Flaps, RecoversWell, AnswersNothing,
+		HEPLapse, PausesByChoice, ChangesClinician, PartnerSeesMore, WeakLink,
 	}
+}
+
+// atHome says that such a course is only told in the home system: it needs forms with items, episodes of care, or a
+// second therapist.
+func (a Archetype) atHome() bool {
+	switch a {
+	case ItemNine, PausesByChoice, ChangesClinician, PartnerSeesMore, WeakLink:
+		return true
+	}
+	return false
 }
 
 // Quiet says that a good set of rules raises nothing for such a patient.
@@ -66,9 +92,9 @@ type role struct {
 	wrongChart bool
 }
 
-// block is the usual mixture: every 24 patients hold one of each role, in an order that the seed decides.
-// A smaller clinic is cast from the top. About 8 % rupture and are repaired, 8 % are not.
-var block = [24]role{
+// head are the first patients of every clinic, in an order that the seed decides: as much as so few can show. A smaller
+// clinic is cast from the top.
+var head = []role{
 	{archetype: RuptureUnrepaired, dialect: usCore},
 	{archetype: ItemNine, dialect: usCore},
 	{archetype: Steady, dialect: usCore, wrongChart: true},
@@ -95,18 +121,83 @@ var block = [24]role{
 	{archetype: Steady, dialect: usCore},
 }
 
-// casting is the order of the roles in one block of patients.
+// share is how often an archetype stands in a block.
+type share struct {
+	archetype Archetype
+	count     int
+}
+
+// shares make up the blocks that follow the head. Their base rates are those of Larsson 2016 (n = 605): of 150 patients 22
+// have a rupture that is repaired (14.7 %) and 16 one that is not (10.7 %). A tenth fades out. The rest is our own guess at a
+// clinic in which most people do well.
+var shares = [...]share{
+	{RuptureRepaired, 22},
+	{RuptureUnrepaired, 16},
+	{GradualDecline, 5},
+	{WorseningDepression, 6},
+	{SevereAtIntake, 3},
+	{ItemNine, 2},
+	{FadesOut, 15},
+	{NeverLogs, 3},
+	{Flaps, 5},
+	{RecoversWell, 14},
+	{AnswersNothing, 5},
+	{HEPLapse, 7},
+	{PausesByChoice, 4},
+	{ChangesClinician, 4},
+	{PartnerSeesMore, 3},
+	{WeakLink, 3},
+	{SteadyAtCeiling, 15},
+	{Steady, 18},
+}
+
+// block is every so many patients after the head, likewise in an order that the seed decides.
+var block = mixed()
+
+// dialects of a block, in turn.
+var dialects = [...]dialect{usCore, flowsheet, usCore, bundled, usCore, german, usCore, flowsheet, usCore}
+
+// mixed deals the roles out evenly, so that the top of the block is mixed as the whole is.
+func mixed() []role {
+	type seat struct {
+		archetype Archetype
+		at        float64
+	}
+	var seats []seat
+	for _, s := range shares {
+		for i := range s.count {
+			seats = append(seats, seat{s.archetype, (float64(i) + 0.5) / float64(s.count)})
+		}
+	}
+	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.at, b.at) })
+	roles := make([]role, len(seats))
+	for i, s := range seats {
+		roles[i] = role{archetype: s.archetype, dialect: dialects[i%len(dialects)]}
+	}
+	return roles
+}
+
+// blockOf a patient: the index of its first, and its roles.
+func blockOf(index int) (first int, roles []role) {
+	if index < len(head) {
+		return 0, head
+	}
+	return index - (index-len(head))%len(block), block
+}
+
+// casting is the order of the roles in the block of patients that begins with first.
 func (c Clinic) casting(first int) []role {
-	roles := make([]role, min(len(block), c.Patients-first))
+	_, all := blockOf(first)
+	roles := make([]role, min(len(all), c.Patients-first))
 	order := newDice(c.Seed, uint64(first), saltCasting).Perm(len(roles))
 	for i, o := range order {
-		roles[i] = block[o]
+		roles[i] = all[o]
 		if len(c.Cast) > 0 {
 			roles[i].archetype = c.Cast[(first+i)%len(c.Cast)]
 			roles[i].wrongChart = roles[i].wrongChart && roles[i].archetype == Steady
 		}
-		if roles[i].archetype == ItemNine && roles[i].dialect == bundled {
-			roles[i].dialect = usCore // plain score Observations have no items
+		if roles[i].archetype.atHome() && roles[i].dialect != flowsheet {
+			roles[i].dialect = usCore
 		}
 	}
 	return roles

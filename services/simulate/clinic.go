@@ -42,6 +42,10 @@ type Clinic struct {
 	Start time.Time
 	// Cast says who takes which course: patient i takes Cast[i mod len]. Empty is the usual mixture.
 	Cast []Archetype
+	// Lifelike people differ in their usual level, and their ratings wobble by as much as the error of measurement of the
+	// form (0.2 points of the WAI-SR mean); some ruptures are shallow, and what follows them is skipped and sent late like anything else. Otherwise, as in the demo,
+	// every course shows plainly what it is.
+	Lifelike bool
 }
 
 // Event is one submission: a resource or a transaction Bundle as an EHR sends it.
@@ -112,6 +116,98 @@ func (c Clinic) Events() iter.Seq[Event] {
 			}
 		}
 	}
+}
+
+// Panels streams the same events, but panel by panel: so many patients as make up one window, in order of sending, then
+// the next. Each course is lived once, so a million patients take time in proportion; in Events they take its square.
+// What the panels have in common comes first. Episodes share nothing, so a receiver ends up with the same.
+func (c Clinic) Panels() iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		if c.Validate() != nil || c.Patients == 0 || c.Weeks == 0 {
+			return
+		}
+		w := newWriter(c)
+		for _, e := range w.clinicWide() {
+			if !yield(e) {
+				return
+			}
+		}
+		var one course
+		var touches, sent []touch
+		flush := func() bool {
+			slices.SortFunc(touches, touch.compare)
+			for i := range touches {
+				if !yield(w.event(&touches[i])) {
+					return false
+				}
+			}
+			touches = touches[:0]
+			return true
+		}
+		for who := range c.people() {
+			live(&one, c, who)
+			sent = post(sent[:0], c, &one)
+			if len(touches)+len(sent) > panelSize && !flush() {
+				return
+			}
+			touches = append(touches, sent...)
+		}
+		flush()
+	}
+}
+
+// panelSize is about how many sendings of a panel are held at once.
+const panelSize = 1 << 18
+
+// Story is one patient from the first sending to the last.
+type Story struct {
+	PatientTruth
+	// Attended are the times of the attended visits, in order.
+	Attended []time.Time
+	// Events are all that is sent about the patient, in order of sending. They are good until the next story.
+	Events []Event
+}
+
+// Stories streams the patients from one index up to another, exclusive, each with all that is sent about them.
+func (c Clinic) Stories(from, to int) iter.Seq[Story] {
+	return func(yield func(Story) bool) {
+		if c.Validate() != nil || c.Weeks == 0 {
+			return
+		}
+		w := newWriter(c)
+		var one course
+		var sent []touch
+		var story Story
+		for index := max(0, from); index < min(to, c.Patients); index++ {
+			live(&one, c, *w.person(index))
+			sent = post(sent[:0], c, &one)
+			story = Story{PatientTruth: c.truth(&one, sent), Attended: story.Attended[:0], Events: story.Events[:0]}
+			for _, v := range one.visits {
+				if v.came == attended {
+					story.Attended = append(story.Attended, c.time(v.at))
+				}
+			}
+			slices.SortFunc(sent, touch.compare)
+			for i := range sent {
+				story.Events = append(story.Events, w.event(&sent[i]))
+			}
+			if !yield(story) {
+				return
+			}
+		}
+	}
+}
+
+// Clinicians is how many of the staff see patients.
+func (c Clinic) Clinicians() int {
+	seen := map[uint8]bool{}
+	for who := range c.people() {
+		seen[who.therapist] = true
+		if who.dyads {
+			seen[who.mind] = true
+		}
+	}
+	return len(seen)
 }
 
 // windowSize is about how many sendings are held at once; each takes 44 bytes.

@@ -13,9 +13,23 @@ type course struct {
 	rupture *span
 	// quit is the day from which nothing comes from the patient any more; 0 is never.
 	quit int
+	// lapse is the day from which hardly any home exercise is done; 0 is never.
+	lapse int
+	// pause is agreed on from its first day to the day of the return; zero when there is none.
+	pause stay
+	// handover is the day from which the next therapist sees the patient; 0 is never.
+	handover int
+	next     uint8
+	// lifelike as the clinic is.
+	lifelike bool
+	// others are the forms that somebody else filled in.
+	others []other
 	// end of the watch, in days.
 	end int
 }
+
+// stay is a stretch of days, the last exclusive.
+type stay struct{ from, until int }
 
 // span is a stretch of ratings, by index into visits. Its last visit is 0 while it has not ended.
 type span struct{ first, last int }
@@ -142,8 +156,8 @@ func (a *answers) complete(k instrument) bool {
 // live fills the course of one person. It reuses what the course held before.
 func live(co *course, c Clinic, who person) {
 	*co = course{
-		person: who, end: 7 * c.Weeks,
-		visits: co.visits[:0], forms: co.forms[:0], logs: co.logs[:0], doses: co.doses[:0],
+		person: who, end: 7 * c.Weeks, lifelike: c.Lifelike,
+		visits: co.visits[:0], forms: co.forms[:0], logs: co.logs[:0], doses: co.doses[:0], others: co.others[:0],
 	}
 	d := newDice(c.Seed, uint64(who.index), saltCourse)
 	if who.archetype == FadesOut {
@@ -151,17 +165,19 @@ func live(co *course, c Clinic, who person) {
 			co.quit = q
 		}
 	}
+	co.turn(newDice(c.Seed, uint64(who.index), saltTurn))
 	co.plan(d, c)
 	if len(co.visits) == 0 {
 		return
 	}
 	co.keep(d)
-	co.rate(d)
+	co.rate(d, newDice(c.Seed, uint64(who.index), saltOthers))
 	co.prescribe(d)
 	co.exercise(d, c)
 	co.screen(d)
 	co.follow(d)
 	co.aim(d)
+	co.observe(newDice(c.Seed, uint64(who.index), saltOthers+1))
 }
 
 // progress is how far into the stay a day is, 0 to 1.
@@ -171,6 +187,9 @@ func (co *course) progress(d int) float64 {
 
 // present says whether the patient still takes part on a day.
 func (co *course) present(d int) bool { return co.quit == 0 || d < co.quit }
+
+// away says whether a day lies in an agreed pause.
+func (co *course) away(d int) bool { return co.pause.from <= d && d < co.pause.until }
 
 // dayOf a moment.
 func dayOf(m moment) int { return int(m / day) }
@@ -189,9 +208,17 @@ func (co *course) plan(d dice, c Clinic) {
 			if at <= co.admitted || n >= 10 && wd == second {
 				continue
 			}
+			if co.away(at) {
+				continue
+			}
 			v := visit{at: moment(at)*day + co.session, with: co.therapist}
-			if n%4 == 3 && co.dyads {
+			switch {
+			case co.handover > 0 && at >= co.handover:
+				v.with = co.next
+			case n%4 == 3 && co.dyads:
 				v.with, v.at = co.mind, v.at+hour
+			case n%4 == 1 && co.archetype == WeakLink:
+				v.with, v.at = co.coordinator, v.at+2*hour
 			}
 			co.visits = append(co.visits, v)
 			n++
@@ -234,7 +261,17 @@ func (co *course) prescribe(d dice) {
 	perWeek := []int{3, 4, 5, 7}[d.IntN(4)]
 	at := co.visits[0].at + 40*minute
 	co.doses = append(co.doses, dose{at, perWeek})
-	if !d.chance(0.35) || perWeek == 7 {
+	raised := d.chance(0.35) && perWeek < 7
+	if co.pause.until > 0 { // what was on hold is prescribed anew
+		for _, v := range co.visits {
+			if dayOf(v.at) >= co.pause.until && v.came == attended {
+				co.doses = append(co.doses, dose{v.at + 40*minute, perWeek})
+				return
+			}
+		}
+		return
+	}
+	if !raised {
 		return
 	}
 	for _, v := range co.visits {

@@ -12,6 +12,8 @@ const (
 	saltPost
 	saltPerson
 	saltStaff
+	saltTurn
+	saltOthers = 1 << 20 // above those that saltStaff is counted up from
 )
 
 func newDice(seed, who, salt uint64) dice {

@@ -47,7 +47,9 @@ func (co *course) screen(d dice) {
 	first := co.visits[0].at - 25*minute
 	var days []int
 	for at := dayOf(first); at < co.end-1 && co.present(at); at += 7 * co.screening {
-		days = append(days, at)
+		if !co.away(at) {
+			days = append(days, at)
+		}
 	}
 	for k, at := range days {
 		when, stage := moment(at)*day+first%day, stageIntake
@@ -57,7 +59,7 @@ func (co *course) screen(d dice) {
 		co.moodForms(d, m, when, k, stage, k > 0 && k == len(days)/2)
 	}
 	co.beliefForms(d, m, first, stageIntake)
-	if six := dayOf(first) + 42; six < co.end-1 && co.present(six) {
+	if six := dayOf(first) + 42; six < co.end-1 && co.present(six) && !co.away(six) {
 		co.beliefForms(d, m, moment(six)*day+19*hour+d.within(0, hour), stageMilestone)
 	}
 	if co.wrongChart && len(days) > 1 {

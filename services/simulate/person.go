@@ -37,6 +37,8 @@ type person struct {
 	lateRegistration bool
 	// partner has a RelatedPerson.
 	partner bool
+	// reflects says that the therapist rates visits, too.
+	reflects bool
 	// timed logs say how many minutes.
 	timed bool
 }
@@ -52,19 +54,21 @@ func (p *person) source() ref.Source {
 // people are all patients in order.
 func (c Clinic) people() iter.Seq[person] {
 	return func(yield func(person) bool) {
-		for first := 0; first < c.Patients; first += len(block) {
-			for i, r := range c.casting(first) {
+		for first := 0; first < c.Patients; {
+			roles := c.casting(first)
+			for i, r := range roles {
 				if !yield(c.person(first+i, r)) {
 					return
 				}
 			}
+			first += len(roles)
 		}
 	}
 }
 
 // one is a single patient.
 func (c Clinic) one(index int) person {
-	first := index - index%len(block)
+	first, _ := blockOf(index)
 	return c.person(index, c.casting(first)[index-first])
 }
 
@@ -91,6 +95,12 @@ func (c Clinic) person(index int, r role) person {
 	}
 	p.lateRegistration = r.dialect == usCore && d.chance(0.1)
 	p.partner, p.timed = d.chance(0.12), d.chance(0.3)
+	p.partner = p.partner || r.archetype == PartnerSeesMore
+	p.dyads = p.dyads && r.archetype != ChangesClinician || r.archetype == WeakLink
+	if r.archetype == WeakLink {
+		p.rates = waiSR
+	}
+	p.reflects = r.dialect == usCore && d.chance(0.4)
 	p.id = fmt.Sprintf("p%04d", index+1)
 	if r.dialect == bundled {
 		p.id = uuid(c.Seed, index, 0, 0)

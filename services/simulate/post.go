@@ -16,6 +16,9 @@ const (
 	kindRating
 	kindForm
 	kindLog
+	kindReflection
+	kindProxy
+	kindEpisode
 )
 
 // touch is one sending: what the writer needs to write it, and no more, for a window holds very many.
@@ -57,11 +60,14 @@ const (
 	stageRaised
 	stageAchieved
 	stageMissedGoal
+	stagePaused
+	stageResumed
+	stageHandedOver
 )
 
 var stageNotes = [...]string{
 	"", "intake", "course", "milestone", "wrong chart", "entered in error", "amended", "booked", "closed", "raised",
-	"achieved", "not achieved",
+	"achieved", "not achieved", "paused", "resumed", "handed over",
 }
 
 type flags uint8
@@ -106,7 +112,43 @@ func post(touches []touch, c Clinic, co *course) []touch {
 		}
 		p.report(t, true)
 	}
+	p.d = newDice(c.Seed, uint64(co.index), saltOthers+2)
+	p.episode()
+	p.others()
 	return p.touches
+}
+
+// episode sends the episode of care where the dialect knows one, with its pause, and the care team after a handover.
+func (p *postman) episode() {
+	co := p.co
+	if co.dialect == bundled {
+		return
+	}
+	begun := moment(co.admitted)*day + 8*hour + moment(co.index%30)*minute
+	t := touch{happened: begun, kind: kindEpisode, version: 1}
+	p.send(t, 2*minute)
+	if co.pause.until > 0 {
+		t.until = moment(co.pause.from)*day + 9*hour
+		t.version, t.stage = 2, stagePaused
+		p.send(t, t.until-begun)
+		t.version, t.stage = 3, stageResumed
+		p.send(t, moment(co.pause.until)*day+9*hour-begun)
+	}
+	if co.handover > 0 {
+		t = touch{happened: moment(co.handover)*day + 7*hour, kind: kindTeam, version: 2, stage: stageHandedOver, with: co.next}
+		p.send(t, minute)
+	}
+}
+
+// others sends what clinicians and care partners filled in.
+func (p *postman) others() {
+	for i, f := range p.co.others {
+		t := touch{happened: f.at, kind: kindProxy, form: f.kind, number: uint16(i + 1), version: 1, answers: f.answers}
+		if f.visit >= 0 {
+			t.kind, t.number, t.with = kindReflection, uint16(f.visit+1), p.co.visits[f.visit].with
+		}
+		p.report(t, true)
+	}
 }
 
 // report posts what a patient filled in: minutes later as a rule, days later for a few.
@@ -164,6 +206,11 @@ func (p *postman) register() {
 			t.stage = stageRaised
 		}
 		p.send(t, 2*minute)
+		if i == 0 && co.pause.until > 0 {
+			t.version, t.stage = 2, stagePaused
+			p.send(t, moment(co.pause.from)*day+9*hour-t.happened)
+			continue
+		}
 		if i+1 < len(co.doses) {
 			// the earlier one is closed when the next one begins
 			t.happened, t.until = d.at, co.doses[i+1].at

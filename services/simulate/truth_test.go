@@ -38,6 +38,7 @@ func when(r resource) time.Time {
 
 func TestItemNineIsAnsweredWhereTheTruthSaysAndNowhereElse(t *testing.T) {
 	c := clinic(3)
+	c.Cast = simulate.Archetypes()
 	all := readAll(t, c)
 	positive := 0
 	for _, truth := range c.Truth() {
@@ -72,7 +73,7 @@ func TestWorseningAndSevereScreeningShowInTheTotals(t *testing.T) {
 	c := clinic(4)
 	all := readAll(t, c)
 	for _, truth := range c.Truth() {
-		forms := phqs(of(all, truth.Patient))
+		forms := slices.DeleteFunc(phqs(of(all, truth.Patient)), func(r resource) bool { return r.DataAbsentReason != nil })
 		if len(forms) == 0 {
 			if !truth.AnswersNothing {
 				t.Errorf("%s fills in no PHQ-9", truth.Archetype)
@@ -175,6 +176,9 @@ func ratings(all []sent, form string) map[string][]rating {
 	}
 	dyads := map[string][]rating{}
 	for _, s := range all {
+		if strings.Contains(s.Note, "by clinician") {
+			continue
+		}
 		for _, r := range s.resources {
 			if r.ResourceType != "QuestionnaireResponse" || !strings.HasSuffix(r.Questionnaire, "/"+form) {
 				continue
@@ -254,7 +258,7 @@ func TestRupturesShowInTheRatingsAndQuietPeopleStayLevel(t *testing.T) {
 			}
 		}
 	}
-	if repaired < 30 || unrepaired < 30 || declines < 15 {
+	if repaired < 30 || unrepaired < 30 || declines < 10 {
 		t.Errorf("%d repaired, %d unrepaired, %d declines", repaired, unrepaired, declines)
 	}
 }
@@ -303,11 +307,11 @@ func TestSteadyPeopleAtTheCeilingGiveFullMarks(t *testing.T) {
 func TestHomeExerciseLapsesAfterAnUnrepairedRupture(t *testing.T) {
 	c := clinic(8)
 	all := readAll(t, c)
+	before, after := 0, 0
 	for _, truth := range c.Truth() {
 		if truth.Archetype != simulate.RuptureUnrepaired || truth.Rupture == nil {
 			continue
 		}
-		before, after := 0, 0
 		for _, s := range of(all, truth.Patient) {
 			if !strings.HasPrefix(s.Note, "home exercise done") {
 				continue
@@ -319,9 +323,9 @@ func TestHomeExerciseLapsesAfterAnUnrepairedRupture(t *testing.T) {
 				after++
 			}
 		}
-		if before < 5 || after*2 > before {
-			t.Errorf("%s did %d sessions in the weeks before and %d after", truth.Patient, before, after)
-		}
+	}
+	if before < 50 || after*3 > before {
+		t.Errorf("%d sessions done in the weeks before and %d after", before, after)
 	}
 }
 

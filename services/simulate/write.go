@@ -18,7 +18,7 @@ type writer struct {
 }
 
 func newWriter(c Clinic) *writer {
-	w := &writer{clinic: c, midnight: c.midnight(), known: make([]person, min(c.Patients, 1<<12))}
+	w := &writer{clinic: c, midnight: c.midnight(), known: make([]person, min(c.Patients, 1<<14))}
 	for i := range w.known {
 		w.known[i].index = -1
 	}
@@ -76,8 +76,10 @@ func (w *writer) resource(who *person, t *touch) {
 		w.encounter(who, t)
 	case kindLog:
 		w.log(who, t)
-	case kindRating, kindForm:
+	case kindRating, kindForm, kindReflection, kindProxy:
 		w.response(who, t)
+	case kindEpisode:
+		w.episode(who, t)
 	}
 }
 
@@ -127,11 +129,13 @@ var typeOf = [...]string{
 	kindPatient: "Patient", kindPartner: "RelatedPerson", kindTeam: "CareTeam", kindGoal: "Goal",
 	kindPrescription: "ServiceRequest", kindAppointment: "Appointment", kindEncounter: "Encounter",
 	kindRating: "QuestionnaireResponse", kindForm: "QuestionnaireResponse", kindLog: "Observation",
+	kindReflection: "QuestionnaireResponse", kindProxy: "QuestionnaireResponse", kindEpisode: "EpisodeOfCare",
 }
 
 var idParts = [...]string{
 	kindPatient: "", kindPartner: "-partner", kindTeam: "-team", kindGoal: "-goal", kindPrescription: "-hep-",
 	kindAppointment: "-appt-", kindEncounter: "-visit-", kindRating: "-rating-", kindForm: "-form-", kindLog: "-log-",
+	kindReflection: "-reflection-", kindProxy: "-proxy-", kindEpisode: "-episode",
 }
 
 // idOf is the logical id of a patient's thing in the source that sends it.
@@ -190,6 +194,10 @@ func (t *touch) note() string {
 	switch t.kind {
 	case kindForm:
 		note = sheets[t.form].id + " " + stageNotes[t.stage]
+	case kindReflection:
+		note = sheets[t.form].id + " by clinician"
+	case kindProxy:
+		note = sheets[t.form].id + " by care partner"
 	case kindRating:
 		note = sheets[t.form].id + " rating"
 	case kindAppointment:
@@ -222,7 +230,7 @@ func (t *touch) note() string {
 
 var kindNotes = [...]string{
 	kindPatient: "patient", kindPartner: "care partner", kindTeam: "care team", kindGoal: "goal",
-	kindPrescription: "prescription", kindEncounter: "visit",
+	kindPrescription: "prescription", kindEncounter: "visit", kindEpisode: "episode of care",
 }
 
 var comingNotes = [...]string{

@@ -39,8 +39,11 @@ func (w *writer) prescription(who *person, t *touch) {
 		p.close()
 	}
 	status := "active"
-	if t.stage == stageClosed {
+	switch t.stage {
+	case stageClosed:
 		status = "completed"
+	case stagePaused:
+		status = "on-hold"
 	}
 	p.str("status", status)
 	p.str("intent", "order")

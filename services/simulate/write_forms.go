@@ -1,13 +1,17 @@
 package simulate
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
 
 // response writes a form as a QuestionnaireResponse in the patient's dialect. It holds no wording, only ids and codes.
 func (w *writer) response(who *person, t *touch) {
 	p := &w.page
 	source := sender(who, t)
 	w.begin(who, t, "QuestionnaireResponse", "us-core-questionnaireresponse")
-	rating := t.kind == kindRating
+	rating := t.kind == kindRating || t.kind == kindReflection
 	if rating && who.extended {
 		p.list("extension")
 		p.open("")
@@ -23,10 +27,7 @@ func (w *writer) response(who *person, t *touch) {
 		p.reference("encounter", w.refer(who, kindEncounter, int(t.number)))
 	}
 	p.time("authored", w.at(t.happened))
-	if who.dialect == usCore {
-		w.subject("author", who, source)
-	}
-	w.subject("source", who, source)
+	w.answeredBy(who, t, source)
 	p.list("item")
 	for i := range sheets[t.form].items {
 		w.item(who, t, i)
@@ -36,6 +37,23 @@ func (w *writer) response(who *person, t *touch) {
 	}
 	p.close()
 	p.end()
+}
+
+// answeredBy writes who filled a form in.
+func (w *writer) answeredBy(who *person, t *touch, source ref.Source) {
+	p := &w.page
+	switch t.kind {
+	case kindReflection:
+		p.reference("author", "Practitioner/"+staff[t.with].id)
+		p.reference("source", "Practitioner/"+staff[t.with].id)
+	case kindProxy:
+		p.reference("source", w.refer(who, kindPartner, 0))
+	default:
+		if who.dialect == usCore {
+			w.subject("author", who, source)
+		}
+		w.subject("source", who, source)
+	}
 }
 
 // questionnaire that a form names, by dialect.

@@ -34,9 +34,9 @@ func (w *writer) clinicWide() []Event {
 	return events
 }
 
-// annexed says whether anybody is seen at the annex. Every whole block has somebody there.
+// annexed says whether anybody is seen at the annex. The whole head has somebody there.
 func (w *writer) annexed() bool {
-	if w.clinic.Patients >= len(block) {
+	if w.clinic.Patients >= len(head) {
 		return true
 	}
 	for who := range w.clinic.people() {
@@ -178,7 +178,11 @@ func (w *writer) team(who *person, t *touch) {
 	p.str("status", "active")
 	w.subject("subject", who, who.source())
 	p.list("participant")
-	for _, m := range []uint8{who.therapist, who.mind, who.coordinator, who.physician} {
+	therapist := who.therapist
+	if t.stage == stageHandedOver {
+		therapist = t.with
+	}
+	for _, m := range []uint8{therapist, who.mind, who.coordinator, who.physician} {
 		w.participant(m)
 	}
 	p.open("")

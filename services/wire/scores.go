@@ -16,7 +16,7 @@ func Sheet(f fact.Fact) *rapportv1.ScoreSheet {
 	out := &rapportv1.ScoreSheet{
 		Instrument: s.Instrument, Version: s.Version, DefinitionHash: s.Hash, Respondent: s.Respondent,
 		Effective: stamp(f.At), Source: f.Source.String(), Fact: f.ID, Clinician: string(s.Clinician),
-		Variant: s.Variant, VersionAssumed: s.VersionAssumed, Submitted: s.Discrepancy, Status: s.Status,
+		Variant: s.Variant, VersionAssumed: s.VersionAssumed, Status: s.Status,
 	}
 	if out.Status == "" {
 		out.Status = instrument.Ready
@@ -47,7 +47,7 @@ func scoreOf(s fact.Score) *rapportv1.Score {
 	return &rapportv1.Score{
 		Code: s.Code, Value: s.Value, Band: s.Band, Prorated: s.Prorated, NotScorable: s.NotScorable,
 		Direction: direction(s), Min: s.Min, Max: s.Max, Unconfirmed: s.Unconfirmed,
-		Se: s.SE, Row: s.Row, Table: s.Table, Missing: s.Missing, Change: Statistics(trend.Measure(s)),
+		Se: s.SE, Row: s.Row, Table: s.Table, Missing: s.Missing, Change: Statistics(trend.Measure(s)), Submitted: s.Submitted,
 	}
 }
 

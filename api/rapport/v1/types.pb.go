@@ -425,7 +425,9 @@ type Score struct {
 	// Rule for unanswered items that was in force, such as `prorate 7 of 9, half-up`; empty for a score made of others.
 	Missing string `protobuf:"bytes,13,opt,name=missing,proto3" json:"missing,omitempty"`
 	// What differences of this score are judged by.
-	Change        *ChangeStatistics `protobuf:"bytes,14,opt,name=change,proto3" json:"change,omitempty"`
+	Change *ChangeStatistics `protobuf:"bytes,14,opt,name=change,proto3" json:"change,omitempty"`
+	// Value that came with the response and differs from ours, which counts; absent when none does.
+	Submitted     *float64 `protobuf:"fixed64,15,opt,name=submitted,proto3,oneof" json:"submitted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -556,6 +558,13 @@ func (x *Score) GetChange() *ChangeStatistics {
 		return x.Change
 	}
 	return nil
+}
+
+func (x *Score) GetSubmitted() float64 {
+	if x != nil && x.Submitted != nil {
+		return *x.Submitted
+	}
+	return 0
 }
 
 // ChangeStatistics are what differences of one score are judged by.
@@ -1189,12 +1198,10 @@ type ScoreSheet struct {
 	VersionAssumed bool `protobuf:"varint,15,opt,name=version_assumed,json=versionAssumed,proto3" json:"version_assumed,omitempty"`
 	// Conclusions by counting answers, where the instrument has any.
 	Decisions []*Decision `protobuf:"bytes,16,rep,name=decisions,proto3" json:"decisions,omitempty"`
-	// Score that came with the response and differs from ours; absent when none does.
-	Submitted *float64 `protobuf:"fixed64,17,opt,name=submitted,proto3,oneof" json:"submitted,omitempty"`
 	// Status of the definition: `ready`, `provisional` or `licence-review`.
-	Status string `protobuf:"bytes,18,opt,name=status,proto3" json:"status,omitempty"`
+	Status string `protobuf:"bytes,17,opt,name=status,proto3" json:"status,omitempty"`
 	// How each score came about; only where it was asked for.
-	Workings      []*Working `protobuf:"bytes,19,rep,name=workings,proto3" json:"workings,omitempty"`
+	Workings      []*Working `protobuf:"bytes,18,rep,name=workings,proto3" json:"workings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1339,13 +1346,6 @@ func (x *ScoreSheet) GetDecisions() []*Decision {
 		return x.Decisions
 	}
 	return nil
-}
-
-func (x *ScoreSheet) GetSubmitted() float64 {
-	if x != nil && x.Submitted != nil {
-		return *x.Submitted
-	}
-	return 0
 }
 
 func (x *ScoreSheet) GetStatus() string {
@@ -2060,7 +2060,7 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\n" +
 	"expression\x18\x03 \x01(\tR\n" +
 	"expression\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\"\xaf\x03\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\"\xe0\x03\n" +
 	"\x05Score\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\x01H\x00R\x05value\x88\x01\x01\x12\x12\n" +
@@ -2076,10 +2076,13 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\x03row\x18\v \x01(\x01H\x02R\x03row\x88\x01\x01\x12\x14\n" +
 	"\x05table\x18\f \x01(\tR\x05table\x12\x18\n" +
 	"\amissing\x18\r \x01(\tR\amissing\x124\n" +
-	"\x06change\x18\x0e \x01(\v2\x1c.rapport.v1.ChangeStatisticsR\x06changeB\b\n" +
+	"\x06change\x18\x0e \x01(\v2\x1c.rapport.v1.ChangeStatisticsR\x06change\x12!\n" +
+	"\tsubmitted\x18\x0f \x01(\x01H\x03R\tsubmitted\x88\x01\x01B\b\n" +
 	"\x06_valueB\x05\n" +
 	"\x03_seB\x06\n" +
-	"\x04_row\"\xc5\x02\n" +
+	"\x04_rowB\f\n" +
+	"\n" +
+	"_submitted\"\xc5\x02\n" +
 	"\x10ChangeStatistics\x12\x1f\n" +
 	"\breliable\x18\x01 \x01(\x01H\x00R\breliable\x88\x01\x01\x121\n" +
 	"\x14reliable_unconfirmed\x18\x02 \x01(\bR\x13reliableUnconfirmed\x12\x13\n" +
@@ -2137,7 +2140,7 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\a_answerB\a\n" +
 	"\x05_usedB\n" +
 	"\n" +
-	"\b_recoded\"\xe5\x05\n" +
+	"\b_recoded\"\xb4\x05\n" +
 	"\n" +
 	"ScoreSheet\x12\x1e\n" +
 	"\n" +
@@ -2160,12 +2163,9 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\tclinician\x18\r \x01(\tR\tclinician\x12\x18\n" +
 	"\avariant\x18\x0e \x01(\tR\avariant\x12'\n" +
 	"\x0fversion_assumed\x18\x0f \x01(\bR\x0eversionAssumed\x122\n" +
-	"\tdecisions\x18\x10 \x03(\v2\x14.rapport.v1.DecisionR\tdecisions\x12!\n" +
-	"\tsubmitted\x18\x11 \x01(\x01H\x00R\tsubmitted\x88\x01\x01\x12\x16\n" +
-	"\x06status\x18\x12 \x01(\tR\x06status\x12/\n" +
-	"\bworkings\x18\x13 \x03(\v2\x13.rapport.v1.WorkingR\bworkingsB\f\n" +
-	"\n" +
-	"_submitted\"\x99\x01\n" +
+	"\tdecisions\x18\x10 \x03(\v2\x14.rapport.v1.DecisionR\tdecisions\x12\x16\n" +
+	"\x06status\x18\x11 \x01(\tR\x06status\x12/\n" +
+	"\bworkings\x18\x12 \x03(\v2\x13.rapport.v1.WorkingR\bworkings\"\x99\x01\n" +
 	"\x06Number\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12!\n" +
@@ -2336,7 +2336,6 @@ func file_rapport_v1_types_proto_init() {
 	file_rapport_v1_types_proto_msgTypes[2].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[3].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[8].OneofWrappers = []any{}
-	file_rapport_v1_types_proto_msgTypes[9].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[10].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[15].OneofWrappers = []any{
 		(*Event_Alert)(nil),

@@ -55,7 +55,7 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	d.episodes[e] = known
 	dec.Episodes = append(dec.Episodes, known.State)
 	if replayed || len(findings) > 0 {
-		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected})
+		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected, ""})
 	}
 }
 
@@ -65,6 +65,8 @@ const (
 	corrected = "facts-corrected"
 	// rescored: their facts were taken anew from what had come.
 	rescored = "rescored"
+	// united: their patient turned out to be another one.
+	united = "patients-united"
 )
 
 // held is an episode whose facts were taken anew, with the decision that is to tell what becomes of it.
@@ -93,7 +95,7 @@ func (d *Desk) refold() {
 		known.State, findings = d.replayAll(h.patient, known.Facts)
 		d.episodes[e] = known
 		h.decision.Episodes = append(h.decision.Episodes, known.State)
-		d.unsettled = append(d.unsettled, unsettled{h.decision, e, known.State, known.Facts, findings, true, rescored})
+		d.unsettled = append(d.unsettled, unsettled{h.decision, e, known.State, known.Facts, findings, true, rescored, ""})
 	}
 	clear(d.held)
 }
@@ -108,12 +110,17 @@ type unsettled struct {
 	replayed bool
 	// reason of the steps that alerts take because of it.
 	reason string
+	// from is the episode whose alerts move here, because its patient is this one; empty when none do.
+	from ref.Episode
 }
 
 // Settle says of every finding so far what becomes of it, and adds that to its decision. The alerts of the episodes named
 // by Unalerted lie on the desk.
 func (d *Desk) Settle() {
 	for _, u := range d.unsettled {
+		if u.from != "" {
+			d.moveAlerts(u)
+		}
 		known, _ := d.episode(u.episode)
 		known.Alerts = d.reconcile(u, known.Alerts)
 		d.episodes[u.episode] = known

@@ -21,6 +21,9 @@ type Decision struct {
 	Aliases []record.Alias
 	// Keys are idempotency keys used.
 	Keys []record.Key
+	// Unions are patients who turned out to be one. They are applied in order after all else of the commit: whatever is
+	// kept under the one is kept under the other from then on.
+	Unions []Union
 	// Superseded are resources all of whose earlier facts no longer count. It is applied before Facts are added.
 	Superseded []ref.Resource
 	// Facts to add, by episode.
@@ -35,8 +38,14 @@ type Decision struct {
 
 // Empty says whether there is nothing to write.
 func (d *Decision) Empty() bool {
-	return len(d.Records) == 0 && len(d.Aliases) == 0 && len(d.Keys) == 0 && len(d.Superseded) == 0 &&
+	return len(d.Records) == 0 && len(d.Aliases) == 0 && len(d.Keys) == 0 && len(d.Unions) == 0 && len(d.Superseded) == 0 &&
 		len(d.Facts) == 0 && len(d.Episodes) == 0 && len(d.Alerts) == 0 && len(d.Events) == 0
+}
+
+// Union says that two patients are one.
+type Union struct {
+	// From is the one who is no longer used, Into the one who is used instead.
+	From, Into ref.Patient
 }
 
 // Fact is a fact with the episode it belongs to.

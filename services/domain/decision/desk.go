@@ -15,12 +15,14 @@ import (
 // Desk holds what was read for a group of inputs, and what earlier inputs of the group have decided,
 // so that each input is judged as if those before it were already stored.
 type Desk struct {
-	parent   *Desk
-	rules    []judge.Rule
-	now      time.Time
-	heads    map[ref.Resource]record.Head
-	names    map[string]record.Alias
-	keys     map[keyName]record.Key
+	parent *Desk
+	rules  []judge.Rule
+	now    time.Time
+	heads  map[ref.Resource]record.Head
+	names  map[string]record.Alias
+	keys   map[keyName]record.Key
+	// unions lead from patients to those who were found to be the same.
+	unions   map[ref.Patient]ref.Patient
 	episodes map[ref.Episode]Known
 	// unsettled are the findings of which it is still to be said what becomes of them, in the order they were made.
 	unsettled []unsettled
@@ -55,7 +57,7 @@ func NewDesk(rules []judge.Rule, now time.Time) *Desk {
 		rules: rules, now: now,
 		heads: map[ref.Resource]record.Head{}, names: map[string]record.Alias{},
 		keys: map[keyName]record.Key{}, episodes: map[ref.Episode]Known{},
-		held: map[ref.Episode]held{},
+		held: map[ref.Episode]held{}, unions: map[ref.Patient]ref.Patient{},
 	}
 }
 
@@ -73,6 +75,9 @@ func (d *Desk) join() {
 	}
 	for k, v := range d.names {
 		d.parent.names[k] = v
+	}
+	for k, v := range d.unions {
+		d.parent.unions[k] = v
 	}
 	for k, v := range d.keys {
 		d.parent.keys[k] = v
@@ -126,8 +131,10 @@ func (d *Desk) Alerted(e ref.Episode) bool {
 func (d *Desk) Unalerted() []ref.Episode {
 	var found []ref.Episode
 	for _, u := range d.unsettled {
-		if known, _ := d.episode(u.episode); !known.Alerted && !slices.Contains(found, u.episode) {
-			found = append(found, u.episode)
+		for _, e := range [2]ref.Episode{u.episode, u.from} {
+			if known, _ := d.episode(e); e != "" && !known.Alerted && !slices.Contains(found, e) {
+				found = append(found, e)
+			}
 		}
 	}
 	return found
@@ -154,6 +161,7 @@ func (d *Desk) PutHistory(e ref.Episode, stored []fact.Fact) {
 func (d *Desk) head(r ref.Resource) (record.Head, bool) {
 	for at := d; at != nil; at = at.parent {
 		if h, ok := at.heads[r]; ok {
+			h.Patient = d.resolve(h.Patient)
 			return h, true
 		}
 	}
@@ -163,6 +171,7 @@ func (d *Desk) head(r ref.Resource) (record.Head, bool) {
 func (d *Desk) name(n string) (record.Alias, bool) {
 	for at := d; at != nil; at = at.parent {
 		if a, ok := at.names[n]; ok {
+			a.Patient = d.resolve(a.Patient)
 			return a, true
 		}
 	}

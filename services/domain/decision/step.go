@@ -21,8 +21,13 @@ type Input struct {
 	Subject Subject
 	// Identifiers of a Patient resource itself, as `system|value`.
 	Identifiers []string
+	// Replaces are patients in whose place a Patient resource is to be used, ReplacedBy those to be used in its place: of
+	// these only the first counts.
+	Replaces, ReplacedBy []Subject
 	// Facts taken from it, with complete ids, without Source and Recorded.
 	Facts []fact.Fact
+	// Changed is since when this version says what it says; zero when nobody knows, then Record.Received stands in for it.
+	Changed time.Time
 	// Key is the caller's idempotency key; empty when none was given.
 	Key string
 	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
@@ -67,18 +72,25 @@ func NeedsOf(inputs []Input) Needs {
 			n.Names = append(n.Names, nameOf(ref.Patient(in.Record.ID)))
 		}
 		n.Names = append(n.Names, in.Identifiers...)
+		for _, s := range slices.Concat(in.Replaces, in.ReplacedBy) {
+			n.patient(s)
+		}
 		if in.settled() {
 			continue
 		}
-		if p := in.Subject.Patient; p != "" {
-			n.Resources = append(n.Resources, patientResource(p))
-			n.Names = append(n.Names, nameOf(p))
-		}
-		if in.Subject.Identifier != "" {
-			n.Names = append(n.Names, in.Subject.Identifier)
-		}
+		n.patient(in.Subject)
 	}
 	return n
+}
+
+func (n *Needs) patient(s Subject) {
+	if s.Patient != "" {
+		n.Resources = append(n.Resources, patientResource(s.Patient))
+		n.Names = append(n.Names, nameOf(s.Patient))
+	}
+	if s.Identifier != "" {
+		n.Names = append(n.Names, s.Identifier)
+	}
 }
 
 // Episodes are those that judging an input will look up, once heads and names lie on the desk.
@@ -95,7 +107,7 @@ func (d *Desk) Episodes(in *Input) []ref.Episode {
 	if p := d.patientOf(in); p != "" && len(in.Facts) > 0 {
 		found = append(found, ref.EpisodeOf(p))
 	}
-	return found
+	return append(found, d.united(in)...)
 }
 
 // settled says whether it is known whom an input is about, from when it was judged before.
@@ -114,9 +126,9 @@ func (d *Desk) patientOf(in *Input) ref.Patient {
 	name, fallback := in.Subject.Identifier, identifierStub(in.Subject.Identifier)
 	switch {
 	case in.settled():
-		return in.Record.Patient
+		return d.resolve(in.Record.Patient)
 	case in.Record.Type == "Patient":
-		name, fallback = nameOf(ref.Patient(in.Record.ID)), ref.Patient(in.Record.ID)
+		return d.identity(in)
 	case in.Subject.Patient != "":
 		name, fallback = nameOf(in.Subject.Patient), in.Subject.Patient
 	case in.Subject.None():
@@ -145,6 +157,7 @@ func (d *Desk) History(in *Input) []ref.Episode {
 			needed = append(needed, e)
 		}
 	}
+	needed = append(needed, d.united(in)...)
 	slices.Sort(needed)
 	return slices.DeleteFunc(slices.Compact(needed), func(e ref.Episode) bool { k, _ := d.episode(e); return k.Complete })
 }
@@ -254,6 +267,7 @@ type admitted struct {
 	previous *record.Head
 	stub     *record.Record
 	aliases  []record.Alias
+	unions   []Union
 	issues   []fault.Issue
 }
 
@@ -271,7 +285,7 @@ func (d *Desk) admit(in *Input) (admitted, error) {
 	}
 	switch {
 	case in.settled():
-		a.patient = in.Record.Patient
+		a.patient = d.patientOf(in)
 	case !in.Subject.None():
 		d.admitSubject(in, &a)
 	}
@@ -280,13 +294,17 @@ func (d *Desk) admit(in *Input) (admitted, error) {
 
 // admitPatient settles who a Patient resource is: itself, or a patient another source already named by the same identifier.
 func (d *Desk) admitPatient(in *Input, a *admitted) error {
-	self := d.patientOf(in)
+	self := ref.Patient(in.Record.ID)
+	if alias, known := d.name(nameOf(self)); known {
+		self = alias.Patient
+	}
+	self = d.admitUnions(in, self, a)
 	for _, identifier := range in.Identifiers {
 		alias, known := d.name(identifier)
 		switch {
 		case !known:
 			continue
-		case alias.Patient == self:
+		case a.after(alias.Patient) == self:
 			continue
 		case alias.Source == in.Record.Source:
 			return fault.New(fault.Unprocessable, fault.Errorf("duplicate", "Patient.identifier",
@@ -300,7 +318,7 @@ func (d *Desk) admitPatient(in *Input, a *admitted) error {
 		}
 	}
 	for _, identifier := range in.Identifiers {
-		if alias, known := d.name(identifier); !known || (alias.Patient == self && alias.Source == "") {
+		if alias, known := d.name(identifier); !known || (a.after(alias.Patient) == self && alias.Source == "") {
 			a.aliases = append(a.aliases, record.Alias{Name: identifier, Patient: self, Source: in.Record.Source})
 		}
 	}
@@ -323,12 +341,17 @@ func (d *Desk) admitSubject(in *Input, a *admitted) {
 	if _, aliased := d.name(in.Subject.Identifier); aliased && in.Subject.Patient == "" {
 		return
 	}
+	a.stub = d.stub(a.patient)
+}
+
+// stub is a Patient that was only referred to so far.
+func (d *Desk) stub(p ref.Patient) *record.Record {
+	resource := patientResource(p)
 	resource.Version = 1
-	stub := record.Record{
-		Resource: resource, Source: stubSource, Patient: a.patient, Received: d.now, Outcome: record.Stored, Stub: true,
-		Raw: []byte(`{"resourceType":"Patient","id":"` + string(a.patient) + `"}`),
+	return &record.Record{
+		Resource: resource, Source: stubSource, Patient: p, Received: d.now, Outcome: record.Stored, Stub: true,
+		Raw: []byte(`{"resourceType":"Patient","id":"` + string(p) + `"}`),
 	}
-	a.stub = &stub
 }
 
 // stubSource marks what Rapport made itself.
@@ -370,6 +393,9 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 		dec.Keys = append(dec.Keys, key)
 		d.keys[keyName{r.Source, in.Key}] = key
 	}
+	for _, u := range a.unions {
+		d.unite(dec, u)
+	}
 	d.spread(dec, &r, a.previous, in)
 	return dec, Receipt{Outcome: r.Outcome, Resource: r.Resource, Received: r.Received, Patient: r.Patient, Issues: r.Issues}
 }
@@ -379,7 +405,7 @@ func tells(f fact.Fact) bool { return f.Scores == nil || f.Scores.Any() }
 
 // hadFacts says whether facts may have been taken from a version. An unscorable form leaves one too, for its safety items.
 func hadFacts(h record.Head) bool {
-	return h.Patient != "" && h.Type != "Patient" && (h.Outcome == record.Scored || h.Type == "QuestionnaireResponse")
+	return h.Patient != "" && (h.Outcome == record.Scored || h.Type == "QuestionnaireResponse")
 }
 
 // spread carries the record's facts, and the end of those of the version before, to the episodes.
@@ -389,6 +415,9 @@ func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, in
 		advance = d.hold
 	}
 	var taken []ref.Resource
+	if previous != nil {
+		previous.Patient = d.resolve(previous.Patient)
+	}
 	if previous != nil && hadFacts(*previous) {
 		taken = []ref.Resource{r.Unversioned()}
 		dec.Superseded = taken
@@ -398,6 +427,9 @@ func (d *Desk) spread(dec *Decision, r *record.Record, previous *record.Head, in
 	}
 	if len(facts) == 0 {
 		return
+	}
+	if taken != nil && previous.Patient == r.Patient {
+		facts = d.carry(in, r)
 	}
 	own := make([]fact.Fact, len(facts))
 	for i, f := range facts {

@@ -37,7 +37,7 @@ type Fact struct {
 	At time.Time `json:"at"`
 	// Recorded is when it was heard of, UTC. The fold does not read it.
 	Recorded time.Time `json:"recorded"`
-	// Source is the stored version it was taken from; zero for the clock.
+	// Source is the stored version it was taken from, or that left in force what an earlier one said; zero for the clock.
 	Source ref.Resource `json:"source,omitzero"`
 
 	Scores       *Scores       `json:"scores,omitempty"`

@@ -96,9 +96,14 @@ func (r *Rule) begins(was View, group string) (bool, error) {
 func (r *Rule) finding(v View, group string) Finding {
 	// The episode belongs to it: a resource that is moved to another patient takes its facts along under their ids.
 	return Finding{
-		ID: ref.Digest("finding", r.ID, group, v.Fact.ID, string(v.After.Episode)), Rule: r, Group: group,
+		ID: FindingID(r.ID, group, v.Fact.ID, v.After.Episode), Rule: r, Group: group,
 		Fact: v.Fact.ID, Source: v.Fact.Source, At: v.Fact.At,
 	}
+}
+
+// FindingID is the id of what a rule finds at a fact of an episode, in one of the rule's groups.
+func FindingID(rule, group, fact string, e ref.Episode) string {
+	return ref.Digest("finding", rule, group, fact, string(e))
 }
 
 // broken is the finding that a rule could not be evaluated. A safety rule that is broken stays a safety finding.

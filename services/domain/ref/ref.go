@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -86,14 +85,20 @@ func ParseResource(s string) (Resource, error) {
 	return Resource{}, fmt.Errorf("not a resource reference of the form Type/id[/_history/n]")
 }
 
-// idForm is FHIR R4's own: letters, digits, `-` and `.`, at most 64.
-var idForm = regexp.MustCompile(`^[A-Za-z0-9\-.]{1,64}$`)
-
-// ValidID says whether s can be a FHIR id.
-func ValidID(s string) bool { return idForm.MatchString(s) }
+// ValidID says whether s can be a FHIR id: letters, digits, `-` and `.`, at most 64. It is asked of every reference.
+func ValidID(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.':
+		default:
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= 64
+}
 
 // ValidSource says whether s can name a source: a FHIR id without slashes or blanks.
-func ValidSource(s string) bool { return idForm.MatchString(s) }
+func ValidSource(s string) bool { return ValidID(s) }
 
 // Namer gives resources their ids in Rapport. It is a pure function of where they came from,
 // so that a replay, another server and a later session all arrive at the same id.

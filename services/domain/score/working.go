@@ -143,8 +143,12 @@ func (w *worker) answers() {
 	if len(given) > 0 {
 		w.step("answers %s", strings.Join(given, ", "))
 	}
-	if len(unanswered) > 0 {
-		w.step("unanswered %s; %s", instrument.Numbers(unanswered), w.Key.Missing.Words(len(w.Key.Items)))
+	switch rule := w.Key.Missing.Words(len(w.Key.Items)); {
+	case len(unanswered) == 0:
+	case rule == "":
+		w.step("unanswered %s", instrument.Numbers(unanswered))
+	default:
+		w.step("unanswered %s; %s", instrument.Numbers(unanswered), rule)
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/store/rows"
@@ -93,6 +94,16 @@ func (w *writing) alerts(as []rows.Alert) {
 		column(as, func(a *rows.Alert) int64 { return a.Effective }),
 		column(as, func(a *rows.Alert) int64 { return a.Version }),
 		column(as, func(a *rows.Alert) []byte { return a.Data }))
+}
+
+// unions keep under one patient what was kept under another. Alerts were written whole, as they hold the patient in their
+// data.
+func (w *writing) unions(us []decision.Union) {
+	for _, u := range us {
+		for _, text := range rows.Unite(rows.Postgres) {
+			w.add(text, string(u.From), string(u.Into))
+		}
+	}
 }
 
 func (w *writing) events(es []feed.Event) {

@@ -26,6 +26,8 @@ type Batch struct {
 	Aliases []record.Alias
 	// Keys to insert.
 	Keys []record.Key
+	// Unions to apply in order, after all rows are written.
+	Unions []decision.Union
 	// Superseded are resources whose stored facts no longer count; to be applied before Facts.
 	Superseded []string
 	// SupersededKeys are their ref.SourceKeys, in the same order.
@@ -119,7 +121,7 @@ func Gather(t ref.Tenant, decisions []*decision.Decision) (*Batch, error) {
 
 // Empty says whether there is nothing to write.
 func (b *Batch) Empty() bool {
-	return len(b.Resources) == 0 && len(b.Aliases) == 0 && len(b.Keys) == 0 && len(b.Superseded) == 0 &&
+	return len(b.Resources) == 0 && len(b.Aliases) == 0 && len(b.Keys) == 0 && len(b.Unions) == 0 && len(b.Superseded) == 0 &&
 		len(b.Facts) == 0 && len(b.Episodes) == 0 && len(b.Alerts) == 0 && len(b.Drafts) == 0
 }
 
@@ -203,6 +205,15 @@ func (g *gatherer) names(d *decision.Decision) error {
 			return err
 		}
 		g.batch.Keys = append(g.batch.Keys, k)
+	}
+	for _, u := range d.Unions {
+		if err := storable("union", string(u.From), string(u.Into)); err != nil {
+			return err
+		}
+		if u.From == u.Into || u.From == "" || u.Into == "" {
+			return fault.Newf(fault.Unprocessable, "invalid", "a union needs two patients")
+		}
+		g.batch.Unions = append(g.batch.Unions, u)
 	}
 	return nil
 }

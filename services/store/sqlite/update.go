@@ -109,7 +109,7 @@ type writing struct {
 
 func (w *writing) all(t ref.Tenant) ([]feed.Cursor, error) {
 	for _, step := range []func() error{
-		w.replaced, w.resources, w.codes, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts,
+		w.replaced, w.resources, w.codes, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts, w.unions,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -210,6 +210,19 @@ func (w *writing) alerts() error {
 			w.tenant, a.ID, a.Episode, a.Patient, a.Rule, a.Status, a.Severity, a.Effective, a.Version, a.Data,
 		}
 	})
+}
+
+// unions keep under one patient what was kept under another. Alerts were written whole, as they hold the patient in their
+// data.
+func (w *writing) unions() error {
+	for _, u := range w.batch.Unions {
+		for _, text := range rows.Unite(rows.SQLite) {
+			if err := w.c.exec(w.ctx, text, w.tenant, string(u.From), string(u.Into)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // events numbers the events and writes them; the tenant's own feed exists from its first commit on.

@@ -40,6 +40,7 @@ func Run(t *testing.T, e Engine) {
 		{"leases", leasePromises},
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
+		{"unions", unionPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {

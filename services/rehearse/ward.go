@@ -1,0 +1,165 @@
+package rehearse
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/judge"
+	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// ward holds what a store would hold of one patient, and judges one input after another on it.
+type ward struct {
+	rules    []judge.Rule
+	heads    map[ref.Resource]record.Head
+	names    map[string]record.Alias
+	episodes map[ref.Episode]*stay
+}
+
+// stay is one episode.
+type stay struct {
+	state  *episode.State
+	alerts []alert.Alert
+	facts  []fact.Fact
+}
+
+func newWard(rules []judge.Rule) *ward {
+	return &ward{rules, map[ref.Resource]record.Head{}, map[string]record.Alias{}, map[ref.Episode]*stay{}}
+}
+
+func (w *ward) stay(e ref.Episode) *stay {
+	s := w.episodes[e]
+	if s == nil {
+		s = &stay{}
+		w.episodes[e] = s
+	}
+	return s
+}
+
+// desk at a moment, with the heads and names that inputs need.
+func (w *ward) desk(now time.Time, inputs []decision.Input) *decision.Desk {
+	desk := decision.NewDesk(w.rules, now)
+	needs := decision.NeedsOf(inputs)
+	heads := make(map[ref.Resource]record.Head, len(needs.Resources))
+	for _, r := range needs.Resources {
+		if h, ok := w.heads[r]; ok {
+			heads[r] = h
+		}
+	}
+	names := make(map[string]record.Alias, len(needs.Names))
+	for _, n := range needs.Names {
+		if a, ok := w.names[n]; ok {
+			names[n] = a
+		}
+	}
+	desk.PutHeads(heads)
+	desk.PutNames(names)
+	return desk
+}
+
+// lay puts what one input needs on the desk.
+func (w *ward) lay(desk *decision.Desk, in *decision.Input) bool {
+	for _, e := range desk.Episodes(in) {
+		if !desk.HasEpisode(e) {
+			desk.PutEpisode(e, w.stay(e).state)
+		}
+	}
+	for _, e := range desk.History(in) {
+		desk.PutHistory(e, w.stay(e).facts)
+	}
+	return true
+}
+
+// take judges the inputs of one submission and keeps what was decided.
+func (w *ward) take(now time.Time, inputs []decision.Input, together bool) ([]*decision.Decision, []decision.Receipt) {
+	desk := w.desk(now, inputs)
+	if together {
+		made, receipts, _ := desk.DecideAll(inputs, w.lay)
+		return w.keep(desk, made), receipts
+	}
+	var made []*decision.Decision
+	var receipts []decision.Receipt
+	for i := range inputs {
+		w.lay(desk, &inputs[i])
+		one, receipt := desk.Decide(&inputs[i])
+		if one != nil {
+			made = append(made, one)
+		}
+		receipts = append(receipts, receipt)
+	}
+	return w.keep(desk, made), receipts
+}
+
+// tick passes the next deadline that lies at or before a moment; nothing when there is none.
+func (w *ward) tick(until time.Time) (made []*decision.Decision, at time.Time) {
+	var due *stay
+	for _, s := range w.episodes {
+		if s.state == nil || s.state.Deadline.IsZero() || s.state.Deadline.After(until) {
+			continue
+		}
+		if due == nil || s.state.Deadline.Before(due.state.Deadline) {
+			due = s
+		}
+	}
+	if due == nil {
+		return nil, time.Time{}
+	}
+	at, e := due.state.Deadline, due.state.Episode
+	desk := w.desk(at, nil)
+	desk.PutEpisode(e, due.state)
+	if desk.TickHistory(e) {
+		desk.PutHistory(e, due.facts)
+	}
+	one := desk.Tick(e)
+	if one == nil {
+		return nil, time.Time{}
+	}
+	return w.keep(desk, []*decision.Decision{one}), at
+}
+
+// keep settles what the findings come to, and writes the decisions down as a store does.
+func (w *ward) keep(desk *decision.Desk, made []*decision.Decision) []*decision.Decision {
+	for _, e := range desk.Unalerted() {
+		desk.PutAlerts(e, w.stay(e).alerts)
+	}
+	desk.Settle()
+	for _, d := range made {
+		w.write(d)
+	}
+	return made
+}
+
+func (w *ward) write(d *decision.Decision) {
+	for _, r := range d.Records {
+		w.heads[r.Unversioned()] = r.Head()
+	}
+	for _, a := range d.Aliases {
+		w.names[a.Name] = a
+	}
+	if len(d.Superseded) > 0 {
+		for _, s := range w.episodes {
+			s.facts = slices.DeleteFunc(s.facts, func(f fact.Fact) bool { return slices.Contains(d.Superseded, f.Source.Unversioned()) })
+		}
+	}
+	for _, f := range d.Facts {
+		s := w.stay(f.Episode)
+		at, _ := slices.BinarySearchFunc(s.facts, f.Fact, func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
+		s.facts = slices.Insert(s.facts, at, f.Fact)
+	}
+	for _, state := range d.Episodes {
+		w.stay(state.Episode).state = state
+	}
+	for _, a := range d.Alerts {
+		s := w.stay(a.Episode)
+		if i := slices.IndexFunc(s.alerts, func(have alert.Alert) bool { return have.ID == a.ID }); i >= 0 {
+			s.alerts[i] = a
+		} else {
+			s.alerts = append(s.alerts, a)
+		}
+	}
+}
