@@ -316,17 +316,41 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		}
 		rx := prescribed(day, 1, "active")
 		rx.Prescription.ID = id("r", n)
+		care := careOf(day, id("c", n/60), fact.CourseActive)
+		for c := range 100 {
+			rx.Prescription.Dose = append(rx.Prescription.Dose, fact.Part{Name: id("d", c), Sets: 3, Reps: 10})
+			rx.Prescription.Dates = append(rx.Prescription.Dates, on(day+float64(c)/3))
+			rx.Prescription.Rests = append(rx.Prescription.Rests, fact.Span{From: on(day + float64(2*c)), Until: on(day + float64(2*c+1))})
+			care.Course.Types = append(care.Course.Types, id("type", c))
+		}
+		function := scored(day, id("f", n), "function", points("total", 50, id("b", 1), false, 10))
+		function.ID, sheet.ID, rx.ID = id("f", n), id("s", n), id("r", n)
+		ended := careOf(day+0.1, id("c", n/60), fact.CourseFinished)
+		seen := fact.Visit{
+			ID: id("Encounter/", n), Appointment: id("Appointment/", n), Status: attended, Clinician: ref.Clinician(id("p", n)),
+			Virtual: true, Minutes: 30,
+		}
+		for c := range 16 {
+			seen.Clinicians = append(seen.Clinicians, ref.Clinician(id("p", c)))
+		}
+		turn := []fact.Fact{care}
+		if n%60 == 59 && n < 500 {
+			turn = append(turn, ended)
+		}
 		for _, f := range []fact.Fact{
 			sheet, dyad, team, rx, logged(day, 1),
-			visited(day, fact.Visit{ID: id("Encounter/", n), Appointment: id("Appointment/", n), Status: attended, Clinician: ref.Clinician(id("p", n))}),
+			visited(day, seen), function,
 			at(day, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: id("g", n), Lifecycle: "active", Due: on(1)} }),
 			at(day, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: id("m", n), Value: 1} }),
 		} {
+			turn = append(turn, f)
+		}
+		for _, f := range turn {
 			s = Fold(s, f)
 		}
 	}
 	size := len(stored(t, s))
-	t.Logf("the largest state is %d bytes", size)
+	t.Logf("the largest state is %d bytes, with %d past courses and %d lines", size, len(s.Past), len(s.Lines))
 	if size > maxBytes {
 		t.Errorf("%d bytes, bound %d", size, maxBytes)
 	}
