@@ -45,9 +45,24 @@ type Terms struct {
 // New is the state of an episode of which nothing is known yet, under these terms.
 func (t Terms) New(p ref.Patient) *State {
 	s := New(p)
-	s.GapDays = t.GapDays
+	s.GapDays = t.kept()
 	return s
 }
+
+// kept is what a state keeps of the terms: nothing where they are the usual ones.
+func (t Terms) kept() int {
+	if t.GapDays == GapDays {
+		return 0
+	}
+	return t.GapDays
+}
+
+// Current says whether the state is laid out as this version does it, and was folded under these terms. One that is not
+// is folded again from its facts.
+func (s *State) Current(t Terms) bool { return s.Form == Form && s.GapDays == t.kept() }
+
+// Terms under which the state was folded.
+func (s *State) Terms() Terms { return Terms{GapDays: s.GapDays} }
 
 // Course is one course of care: from its first care to its end. Baselines, windows and ruptures are those of a course.
 type Course struct {
