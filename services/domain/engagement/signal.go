@@ -42,9 +42,10 @@ type Signal struct {
 const (
 	// HalfForms is how many forms are looked back on.
 	HalfForms = 4
-	// RaisedPoints and HighPoints divide the sum of points.
+	// RaisedPoints is the lowest sum of points that is raised.
 	RaisedPoints = 3
-	HighPoints   = 5
+	// HighPoints is the lowest sum that is high.
+	HighPoints = 5
 )
 
 // row of the table: sign gives its number, which must be at least from.

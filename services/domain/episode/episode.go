@@ -21,7 +21,7 @@ const Form = 3
 const SilenceDays = engagement.SilenceDays
 
 // The bounds. Whatever the history, a state holds no more than this: beyond a bound the entry that was touched
-// longest ago is forgotten. With ids of 64 characters a state is at most 1 MiB of JSON; a usual one is 5 KiB.
+// longest ago is forgotten. With ids of 64 characters a state is at most 1 MiB of JSON; a usual one is 9 KiB.
 const (
 	maxInstruments = 40
 	maxTracks      = 16

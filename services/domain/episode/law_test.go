@@ -337,14 +337,12 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		if n%60 == 59 && n < 500 {
 			turn = append(turn, ended)
 		}
-		for _, f := range []fact.Fact{
+		turn = append(turn,
 			sheet, dyad, team, rx, logged(day, 1),
 			visited(day, seen), function,
 			at(day, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: id("g", n), Lifecycle: "active", Due: on(1)} }),
 			at(day, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: id("m", n), Value: 1} }),
-		} {
-			turn = append(turn, f)
-		}
+		)
 		for _, f := range turn {
 			s = Fold(s, f)
 		}

@@ -21,7 +21,7 @@ func (s *State) AppendJSON(to []byte) ([]byte, error) {
 }
 
 // usualBytes is room for a young state; an old one needs it two times over.
-const usualBytes = 2 << 10
+const usualBytes = 4 << 10
 
 // MarshalJSON is AppendJSON for encoding/json.
 func (s *State) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
