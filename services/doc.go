@@ -16,6 +16,8 @@
 //	domain/adherence    what was prescribed, what was done, and the windows between
 //	domain/alliance     dyads, their sessions, ruptures and repairs
 //	domain/distress     the profile on the common ladder
+//	domain/function     what a person can do, and when nothing has changed for long
+//	domain/engagement   the signs that somebody drops out of care, as a table of points
 //	domain/episode      the state that facts fold into; replay and deadline
 //	domain/judge        rules over before and after; findings
 //	domain/alert        a finding that is being handled, and the table of its life
@@ -56,7 +58,7 @@
 //	bench               load, floor and chaos runs
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
-// Names kept for rooms that have no work yet: domain/audit, domain/function, domain/packet,
+// Names kept for rooms that have no work yet: domain/audit, domain/packet,
 // domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.

@@ -97,9 +97,15 @@ func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSh
 		fmt.Fprintf(w, "; looked at again on %s", day(e.GetDeadline()))
 	}
 	fmt.Fprintln(w)
+	writeCourse(w, e)
 	writeAlliance(w, e)
 	writeDistress(w, e.GetDistress())
 	writeAdherence(w, e.GetAdherence())
+	writeVisits(w, e.GetAttendance())
+	writeMilestones(w, e.GetMilestones())
+	writeFunction(w, e.GetFunction())
+	writeEngagement(w, e.GetEngagement())
+	writeMonitoring(w, e.GetMonitoring())
 	writeTrajectories(w, e.GetTrajectories())
 	writeAlerts(w, e.GetAlerts())
 	for _, sheet := range sheets {
@@ -122,26 +128,15 @@ func writeDistress(w io.Writer, parts []*rapportv1.DistressPart) {
 			fmt.Fprintf(w, ", from %s: %s", decimal(p.GetBaseline()), p.GetChange())
 		}
 		fmt.Fprint(w, doubted(p.GetUnconfirmed() || p.GetSinceFirst().GetUnconfirmed()))
+		fmt.Fprint(w, prefixed("; ", p.GetOutcome()))
+		if p.GetUnresponsive() {
+			fmt.Fprint(w, "; no response in time")
+		}
+		if p.GetStale() {
+			fmt.Fprintf(w, "; %d days old", p.GetAgeDays())
+		}
 		fmt.Fprintln(w)
 	}
-}
-
-func writeAdherence(w io.Writer, a *rapportv1.Adherence) {
-	if a == nil {
-		return
-	}
-	fmt.Fprintln(w, "\nHome exercise")
-	fmt.Fprintf(w, "  %s of %s sessions in %d days", decimal(a.GetDone()), decimal(a.GetPrescribed()), a.GetWindowDays())
-	if a.Completion != nil {
-		fmt.Fprintf(w, ": %s %%", decimal(a.GetCompletion()))
-	}
-	if a.GetProvisional() {
-		fmt.Fprint(w, ", provisional")
-	}
-	if a.GetLastLog() != nil {
-		fmt.Fprintf(w, "; last log on %s", day(a.GetLastLog()))
-	}
-	fmt.Fprintln(w)
 }
 
 func writeAlerts(w io.Writer, alerts []*rapportv1.Alert) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
+	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -29,6 +30,8 @@ type Config struct {
 	Store store.Store
 	// Rules in force; asked once per transaction, so that a reload takes effect between two.
 	Rules func() []judge.Rule
+	// Terms of all episodes.
+	Terms episode.Terms
 	// Now is the clock.
 	Now func() time.Time
 	// Committed is told of the feeds that each transaction moved, and of its events in order, after it. It does not block.

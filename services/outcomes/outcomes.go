@@ -90,7 +90,7 @@ func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*ep
 		if err != nil {
 			return nil, nil, err
 		}
-		state = episode.Replay(patient, facts[e]) // laid out by another version; it is stored anew with the next fact
+		state = state.Terms().New(patient).Replay(facts[e]) // laid out by another version; it is stored anew with the next fact
 	}
 	if state.Form != episode.Form {
 		if state, err = anew(r, patient); err != nil {
@@ -126,7 +126,15 @@ func past(r store.Reader, patient ref.Patient, at time.Time) (*episode.State, er
 	if len(known) == 0 {
 		return nil, unknown()
 	}
-	return episode.Replay(patient, known), nil
+	states, err := r.States([]ref.Episode{e})
+	if err != nil {
+		return nil, err
+	}
+	var terms episode.Terms
+	if now, ok := states[e]; ok {
+		terms = now.Terms()
+	}
+	return terms.New(patient).Replay(known), nil
 }
 
 // ListScores returns a patient's score sheets, newest first.

@@ -31,6 +31,7 @@ var viewTypes = []reflect.Type{
 	reflect.TypeFor[Episode](), reflect.TypeFor[Sheet](), reflect.TypeFor[Score](), reflect.TypeFor[Change](),
 	reflect.TypeFor[Dyad](), reflect.TypeFor[HEP](), reflect.TypeFor[Silence](), reflect.TypeFor[Visits](),
 	reflect.TypeFor[Apart](), reflect.TypeFor[Repair](), reflect.TypeFor[Gap](), reflect.TypeFor[Link](), reflect.TypeFor[Withdrawal](),
+	reflect.TypeFor[Course](), reflect.TypeFor[Dropout](), reflect.TypeFor[Signal](), reflect.TypeFor[CheckIn](), reflect.TypeFor[Line](),
 	reflect.TypeFor[Part](), reflect.TypeFor[Fact](), reflect.TypeFor[Critical](),
 }
 
@@ -43,7 +44,7 @@ type compiler struct {
 
 func newCompiler() (*compiler, error) {
 	args := []any{ext.ParseStructTags(true)}
-	names := []string{varBefore, varAfter, varFact, "score", "part", "tier", "show", "has", "all", "exists", "exists_one", "filter", "map", "size"}
+	names := []string{varBefore, varAfter, varFact, "score", "part", "tier", "dropout", "check_in", "stalled", "milestone", "show", "has", "all", "exists", "exists_one", "filter", "map", "size"}
 	for _, t := range viewTypes {
 		args = append(args, t)
 		for _, field := range reflect.VisibleFields(t) {
@@ -79,7 +80,16 @@ func functions(adapt types.Adapter) []cel.EnvOption {
 	}
 	part := func(e, name ref.Val) ref.Val { return adapt.NativeToValue(as[Episode](e).part(word(name))) }
 	tier := func(e ref.Val) ref.Val { return types.String(as[Episode](e).tier()) }
+	dropout := func(e ref.Val) ref.Val { return adapt.NativeToValue(as[Episode](e).dropout()) }
+	checkIn := func(e ref.Val) ref.Val { return adapt.NativeToValue(as[Episode](e).checkIn()) }
+	stalled := func(e ref.Val) ref.Val { return adapt.NativeToValue(as[Episode](e).stalled()) }
+	milestone := func(e, id ref.Val) ref.Val { return types.String(as[Episode](e).milestone(word(id))) }
 	return []cel.EnvOption{
+		ofState("dropout", object[Dropout](), dropout),
+		ofState("check_in", object[CheckIn](), checkIn),
+		ofState("stalled", object[Line](), stalled),
+		cel.Function("milestone",
+			cel.MemberOverload("episode_milestone", []*cel.Type{object[Episode](), cel.StringType}, cel.StringType, cel.BinaryBinding(milestone))),
 		cel.Function("score",
 			cel.MemberOverload("episode_score", []*cel.Type{object[Episode](), cel.StringType, cel.StringType}, object[Score](), cel.FunctionBinding(ofEpisode)),
 			cel.MemberOverload("sheet_score", []*cel.Type{object[Sheet](), cel.StringType}, object[Score](), cel.BinaryBinding(ofSheet)),
@@ -92,6 +102,11 @@ func functions(adapt types.Adapter) []cel.EnvOption {
 			cel.Overload("show_double", []*cel.Type{cel.DoubleType}, cel.StringType, cel.UnaryBinding(showValue)),
 			cel.Overload("show_int", []*cel.Type{cel.IntType}, cel.StringType, cel.UnaryBinding(showValue))),
 	}
+}
+
+// ofState is a function of an episode alone.
+func ofState(name string, gives *cel.Type, bind func(ref.Val) ref.Val) cel.EnvOption {
+	return cel.Function(name, cel.MemberOverload("episode_"+name, []*cel.Type{object[Episode]()}, gives, cel.UnaryBinding(bind)))
 }
 
 func as[T any](v ref.Val) *T {
@@ -191,7 +206,7 @@ func (sizes) EstimateSize(checker.AstNode) *checker.SizeEstimate {
 // EstimateCallCost leaves CEL's own functions to CEL; ours search a short list.
 func (sizes) EstimateCallCost(function, _ string, _ *checker.AstNode, _ []checker.AstNode) *checker.CallEstimate {
 	switch function {
-	case "score", "part", "tier":
+	case "score", "part", "tier", "dropout", "check_in", "stalled", "milestone":
 		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: maxSize}}
 	}
 	return nil

@@ -54,6 +54,8 @@ func TestTheDefaultSetIsWhatItPromises(t *testing.T) {
 		"alliance-drop": judge.High, "alliance-strain": judge.Info, "alliance-part": judge.Moderate,
 		"alliance-withdrawal": judge.Moderate, "alliance-repaired": judge.Info, "alliance-gap": judge.Info, "team-weak-link": judge.Moderate,
 		"hep-low": judge.Moderate, "silence": judge.Moderate,
+		"hep-lapse": judge.Info, "hep-recovered": judge.Info, "missed-visits": judge.Moderate, "drop-out-risk": judge.High,
+		"check-in-overdue": judge.Info, "stagnation": judge.Moderate, "no-response": judge.Moderate, "milestone-reached": judge.Info,
 	}
 	got := map[string]judge.Severity{}
 	for _, r := range defaultRules(t) {

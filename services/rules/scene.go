@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -9,6 +10,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/distress"
+	"github.com/rapport-health/rapport/services/domain/engagement"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -90,12 +92,14 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 		hep     HEP
 		silence Silence
 		visits  Visits
+		course  Course
 	}{hep: viewHEP(s), silence: viewSilence(s)}
 	v := s.Visits
-	all.visits = Visits{v.Attended, v.Missed, v.CancelledByPatient, v.CancelledByClinic}
+	all.visits = Visits{v.Attended, v.Missed, v.CancelledByPatient, v.CancelledByClinic, v.CancelledLate, s.MissedInRow()}
+	all.course = viewCourse(s)
 	all.Episode = Episode{
 		Now: s.Now, Begun: s.Begun, Teams: len(s.Teams),
-		HEP: &all.hep, Silence: &all.silence, Visits: &all.visits, source: source{s},
+		HEP: &all.hep, Silence: &all.silence, Visits: &all.visits, Course: &all.course, source: source{s},
 	}
 	for _, d := range s.Dyads {
 		if d.Chart.Open() {
@@ -184,8 +188,22 @@ func viewHEP(s *episode.State) HEP {
 	running := s.Programme.Running(s.Now)
 	v.Running, _ = running.Completion()
 	v.RunningDue = running.Due
+	streak := &s.Programme.Streak
+	v.Streak, v.Longest, v.Owed = streak.Days, streak.Longest, streak.Owed
+	v.Lapsed, v.Returned = s.Programme.Lapsed(), streak.Lapse.Returned
 	return v
 }
+
+func viewCourse(s *episode.State) Course {
+	c := &s.Course
+	v := Course{Number: c.Number, Paused: s.Paused(), Reason: c.Reason, Over: s.Over()}
+	if c.Number > 0 {
+		v.Day = days(s.Now.Sub(c.Begun))
+	}
+	return v
+}
+
+func days(d time.Duration) int { return int(math.Floor(d.Hours() / 24)) }
 
 func viewSilence(s *episode.State) Silence {
 	v := Silence{Silent: s.Silent(), Heard: s.Heard}
@@ -208,6 +226,10 @@ func viewFact(v judge.View) *Fact {
 		}
 	case f.Exercise != nil:
 		out.Done = f.Exercise.Done
+	case f.Goal != nil:
+		out.Goal = f.Goal.ID
+	case f.Course != nil:
+		out.Status = f.Course.Status
 	case f.Prescription != nil:
 		out.Status = f.Prescription.Status
 	case f.Visit != nil:
@@ -250,10 +272,67 @@ func (e *Episode) part(name string) *Part {
 	}
 	profile := e.state.Distress()
 	if p, ok := profile.Part(name); ok && !p.Missing() {
-		v.Level = p.Level
+		v.Level, v.Outcome, v.Unresponsive, v.Age = p.Level, string(p.Outcome()), p.Unresponsive(), p.Age(e.state.Now)
 		viewTrack(v.Score, p.Instrument, &p.Track)
 	}
 	return v
+}
+
+// dropout is what speaks for a drop-out.
+func (e *Episode) dropout() *Dropout {
+	v := &Dropout{Level: engagement.Level(0)}
+	if e.state == nil {
+		return v
+	}
+	signals, points := e.state.Dropout()
+	v.Points, v.Level = points, engagement.Level(points)
+	words := make([]string, len(signals))
+	for i, s := range signals {
+		v.Signals = append(v.Signals, Signal{s.Code, s.Points, s.Text, s.Source, s.Value})
+		words[i] = s.Text
+	}
+	v.Words = strings.Join(words, "; ")
+	return v
+}
+
+// checkIn is the check-in that is overdue.
+func (e *Episode) checkIn() *CheckIn {
+	if e.state == nil {
+		return &CheckIn{}
+	}
+	check, since, overdue := e.state.Overdue()
+	if !overdue {
+		return &CheckIn{}
+	}
+	return &CheckIn{true, check.Code, days(e.state.Now.Sub(since))}
+}
+
+// stalled is the first line that has not changed for long.
+func (e *Episode) stalled() *Line {
+	if e.state == nil || e.state.Paused() || e.state.Over() {
+		return &Line{}
+	}
+	visits := e.state.Visits.Attended
+	for i := range e.state.Lines {
+		if l := &e.state.Lines[i]; l.Stalled(visits) {
+			first, last := l.Since.First, l.Since.Last
+			return &Line{true, l.Instrument, l.Since.Code, last.Value, first.Value, days(last.At.Sub(first.At)), visits - l.Visits}
+		}
+	}
+	return &Line{}
+}
+
+// milestone is how a goal stands.
+func (e *Episode) milestone(id string) string {
+	if e.state == nil {
+		return ""
+	}
+	for _, g := range e.state.Goals {
+		if g.ID == id {
+			return string(e.state.Milestone(g))
+		}
+	}
+	return ""
 }
 
 func find(scores []Score, code string) *Score {

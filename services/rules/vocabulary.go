@@ -6,8 +6,10 @@ import "time"
 // rules keep their meaning when the state is laid out anew. What is not known is zero, and says so by `known`.
 
 // Episode is an episode as a condition sees it: as `before` and `after`. Besides its fields it has the functions
-// score(instrument, code), for any score the patient gave; part(name), of the distress profile; and tier(), the
-// fused view: `steady`, `watch`, `discuss`, `act-now`.
+// score(instrument, code), for any score the patient gave; part(name), of the distress profile; tier(), the
+// fused view: `steady`, `watch`, `discuss`, `act-now`; dropout(), the signs of drop-out with their points; check_in(),
+// the check-in that is overdue; stalled(), the first line of function or pain that has not changed for long; and
+// milestone(id), how a goal stands: `ahead`, `overdue`, `on-time`, `late`, `dropped`, or empty when there is none.
 type Episode struct {
 	// Now is the moment up to which time has passed; Begun that of the first fact.
 	Now   time.Time `cel:"now"`
@@ -28,8 +30,65 @@ type Episode struct {
 	Visits *Visits `cel:"visits"`
 	// Teams that care for the patient.
 	Teams int `cel:"teams"`
+	// Course of care.
+	Course *Course `cel:"course"`
 
 	source
+}
+
+// Course of care.
+type Course struct {
+	// Number counts the courses of the patient, from 1; 0 before there was any care.
+	Number int `cel:"number"`
+	// Day of it, from 0.
+	Day int `cel:"day"`
+	// Paused, and for which reason: `patient-choice`, `medical`, `administrative`, another code, or empty.
+	Paused bool   `cel:"paused"`
+	Reason string `cel:"reason"`
+	// Over says that it has ended.
+	Over bool `cel:"over"`
+}
+
+// Dropout is what speaks for a drop-out.
+type Dropout struct {
+	// Points in sum, and their Level: `low`, `raised`, `high`.
+	Points int    `cel:"points"`
+	Level  string `cel:"level"`
+	// Signals that hold, and their words joined by commas.
+	Signals []Signal `cel:"signals"`
+	Words   string   `cel:"words"`
+}
+
+// Signal is one sign of drop-out.
+type Signal struct {
+	Code   string  `cel:"code"`
+	Points int     `cel:"points"`
+	Text   string  `cel:"text"`
+	Source string  `cel:"source"`
+	Value  float64 `cel:"value"`
+}
+
+// CheckIn is a check-in of the screening plan that is overdue.
+type CheckIn struct {
+	// Known is false when none is.
+	Known bool `cel:"known"`
+	// Code such as `intake` or `week-6`, and for how many days it is overdue.
+	Code string `cel:"code"`
+	Days int    `cel:"days"`
+}
+
+// Line is a score or measure of function or pain that has not changed beyond measurement error for long.
+type Line struct {
+	// Known is false when none is.
+	Known bool `cel:"known"`
+	// Instrument and Code; Value is the last reading, First the one that brought the last change.
+	Instrument string  `cel:"instrument"`
+	Code       string  `cel:"code"`
+	Value      float64 `cel:"value"`
+	First      float64 `cel:"first"`
+	// Days between the two, and Visits attended since.
+	Days   int `cel:"days"`
+	Visits int `cel:"visits"`
 }
 
 // Sheet is one instrument as one respondent answered it.
@@ -212,6 +271,14 @@ type HEP struct {
 	// Running is the completion of the window that is still open: provisional. It is 0 while RunningDue is.
 	Running    float64 `cel:"running"`
 	RunningDue float64 `cel:"running_due"`
+	// Streak is on how many days in a row exercise was done, Longest the most so far.
+	Streak  int `cel:"streak"`
+	Longest int `cel:"longest"`
+	// Lapsed says that exercise has lapsed: three sessions or more in a row were not logged as done, Owed of them.
+	Lapsed bool    `cel:"lapsed"`
+	Owed   float64 `cel:"owed"`
+	// Returned says that the last lapse ended with exercise.
+	Returned bool `cel:"returned"`
 }
 
 // Silence of the patient.
@@ -230,6 +297,10 @@ type Visits struct {
 	Missed             int `cel:"missed"`
 	CancelledByPatient int `cel:"cancelled_by_patient"`
 	CancelledByClinic  int `cel:"cancelled_by_clinic"`
+	// CancelledLate are those that the patient cancelled too late, MissedInRow how many up to the last one were missed or
+	// cancelled so.
+	CancelledLate int `cel:"cancelled_late"`
+	MissedInRow   int `cel:"missed_in_row"`
 }
 
 // Part is one part of the distress profile.
@@ -239,6 +310,11 @@ type Part struct {
 	Level string `cel:"level"`
 	// Score behind it.
 	Score *Score `cel:"score"`
+	// Outcome since the baseline: `response`, `remission`, or empty. Unresponsive says that neither came in time.
+	Outcome      string `cel:"outcome"`
+	Unresponsive bool   `cel:"unresponsive"`
+	// Age in days.
+	Age int `cel:"age"`
 }
 
 // Fact is what happened, as `fact`.
@@ -258,8 +334,10 @@ type Fact struct {
 	SafetyUnknown []int `cel:"safety_unknown"`
 	// Done is the number of sessions of an exercise log.
 	Done float64 `cel:"done"`
-	// Status of a visit or prescription, or the step of a repair: `acknowledged`, `attempted`.
+	// Status of a visit, a prescription or a course, or the step of a repair: `acknowledged`, `attempted`.
 	Status string `cel:"status"`
+	// Goal is the id of a goal.
+	Goal string `cel:"goal"`
 	// Code and Value of a plain measure.
 	Code  string  `cel:"code"`
 	Value float64 `cel:"value"`

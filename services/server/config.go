@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rapport-health/rapport/services/catalogue"
+	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -39,6 +40,8 @@ type Config struct {
 	Catalogue *catalogue.Catalogue
 	// Rules is a YAML file that extends the default rules; empty for the defaults alone.
 	Rules string
+	// CourseGap is how many days without care end a course of care, 30 to 3650.
+	CourseGap int
 	// TLSCert and TLSKey are PEM files; both or none.
 	TLSCert, TLSKey string
 	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
@@ -69,7 +72,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded",
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
-		GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
+		CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
 }
 
@@ -103,6 +106,9 @@ func (c Config) Validate() error {
 	}
 	if c.Retention < 0 || c.Sweep <= 0 || c.Drain <= 0 || c.GroupSize < 1 || c.Linger < 0 {
 		wrong = append(wrong, errors.New("--retention must not be negative; --sweep, --drain and --group-size must be above zero"))
+	}
+	if c.CourseGap < 30 || c.CourseGap > 3650 {
+		wrong = append(wrong, fmt.Errorf("--course-gap %d: want 30 to 3650 days", c.CourseGap))
 	}
 	if c.Now == nil || c.Log == nil || c.Metrics == nil {
 		wrong = append(wrong, errors.New("server: Now, Log and Metrics are required"))

@@ -88,6 +88,7 @@ var law = []room{
 	{name: "domain/alliance"},
 	{name: "domain/distress"},
 	{name: "domain/function"},
+	{name: "domain/engagement"},
 	{name: "domain/episode"},
 	{name: "domain/judge"},
 	{name: "domain/alert"},

@@ -27,6 +27,7 @@ import (
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
+	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -125,6 +126,7 @@ func (s *Server) openCommit(context.Context) (err error) {
 	config := commit.Default()
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
 	config.Rules = func() []judge.Rule { return set }
+	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
 	config.Committed = s.log.Moved
 	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger

@@ -198,7 +198,7 @@ func (v *verifier) state(e ref.Episode, stored *episode.State, facts []fact.Fact
 	if stored.Form != episode.Form {
 		return // laid out by another version; the next fact folds it anew
 	}
-	folded := episode.Replay(stored.Patient, facts)
+	folded := stored.Terms().New(stored.Patient).Replay(facts)
 	a, errA := json.Marshal(stored)
 	b, errB := json.Marshal(folded)
 	if errA != nil || errB != nil || !bytes.Equal(a, b) {

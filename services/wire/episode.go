@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"time"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -24,45 +25,33 @@ func Episode(s *episode.State) (*rapportv1.Episode, error) {
 			text += " (unconfirmed)"
 		}
 		out.Reasons = append(out.Reasons, text)
+		out.Why = append(out.Why, &rapportv1.Reason{
+			Code: r.Code, Tier: string(r.Tier), Weight: int32(r.Weight), Text: r.Text, Value: r.Value, Facts: r.Facts,
+		})
 	}
 	bond(out, s)
 	for _, p := range s.Distress() {
-		out.Distress = append(out.Distress, part(p))
+		out.Distress = append(out.Distress, part(p, s.Now))
 	}
 	out.Adherence = adherenceOf(s)
 	out.Trajectories = trajectories(s)
+	courseOf(out, s)
 	var err error
 	out.State, err = whole(s)
 	return out, err
 }
 
-func part(p distress.Part) *rapportv1.DistressPart {
+func part(p distress.Part, now time.Time) *rapportv1.DistressPart {
 	out := &rapportv1.DistressPart{Part: p.Name, Level: p.Level, Instrument: p.Instrument, Measured: stamp(p.Measured())}
 	if p.Missing() {
 		return out
 	}
 	out.Value, out.Baseline = &p.Track.Last.Value, &p.Track.First.Value
 	out.Unconfirmed = p.Track.Last.Unconfirmed
+	out.AgeDays, out.Stale = int32(p.Age(now)), p.Stale(now)
+	out.Outcome, out.Unresponsive = string(p.Outcome()), p.Unresponsive()
 	if since, ok := p.Track.SinceFirst(); ok {
 		out.Change, out.SinceFirst = string(since.Direction), Verdict(since, p.Track.First, p.Track.Last)
-	}
-	return out
-}
-
-// adherenceOf is the last closed window of home exercise, else the one under way; nil when nothing was ever asked for.
-func adherenceOf(s *episode.State) *rapportv1.Adherence {
-	w, closed := s.Completed()
-	if !closed {
-		w = s.Programme.Running(s.Now)
-	}
-	if w.Due == 0 && w.Done == 0 {
-		return nil
-	}
-	out := &rapportv1.Adherence{
-		WindowDays: int32(w.To - w.From), Done: w.Done, Prescribed: w.Due, Provisional: w.Provisional, LastLog: stamp(s.Programme.LastLog),
-	}
-	if percent, ok := w.Completion(); ok {
-		out.Completion = &percent
 	}
 	return out
 }

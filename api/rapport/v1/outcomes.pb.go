@@ -153,10 +153,28 @@ type Episode struct {
 	Alerts []*Alert `protobuf:"bytes,12,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	// Every score that is followed, with what its change amounts to.
 	Trajectories []*Trajectory `protobuf:"bytes,13,rep,name=trajectories,proto3" json:"trajectories,omitempty"`
+	// The reasons once more, each with its weight and the facts it rests on.
+	Why []*Reason `protobuf:"bytes,14,rep,name=why,proto3" json:"why,omitempty"`
+	// The course of care that all of this is about; absent before there was any.
+	Course *Course `protobuf:"bytes,15,opt,name=course,proto3" json:"course,omitempty"`
+	// Courses that are over, oldest first.
+	PastCourses []*PastCourse `protobuf:"bytes,16,rep,name=past_courses,json=pastCourses,proto3" json:"past_courses,omitempty"`
+	// Visits kept and missed in this course.
+	Attendance *Attendance `protobuf:"bytes,17,opt,name=attendance,proto3" json:"attendance,omitempty"`
+	// Goals and how they stand against their dates.
+	Milestones []*Milestone `protobuf:"bytes,18,rep,name=milestones,proto3" json:"milestones,omitempty"`
+	// Function and pain since they last changed.
+	Function []*FunctionLine `protobuf:"bytes,19,rep,name=function,proto3" json:"function,omitempty"`
+	// Signs of drop-out.
+	Engagement *Engagement `protobuf:"bytes,20,opt,name=engagement,proto3" json:"engagement,omitempty"`
+	// Evidence of eligibility for remote therapeutic monitoring; no claim.
+	Monitoring []*MonitoringEvidence `protobuf:"bytes,21,rep,name=monitoring,proto3" json:"monitoring,omitempty"`
+	// Moment up to which time has passed in this state.
+	Now *timestamppb.Timestamp `protobuf:"bytes,22,opt,name=now,proto3" json:"now,omitempty"`
 	// Where another rater sees the alliance differently from the patient.
-	AllianceGaps []*AllianceGap `protobuf:"bytes,30,rep,name=alliance_gaps,json=allianceGaps,proto3" json:"alliance_gaps,omitempty"`
+	AllianceGaps []*AllianceGap `protobuf:"bytes,23,rep,name=alliance_gaps,json=allianceGaps,proto3" json:"alliance_gaps,omitempty"`
 	// The team matrix: the patient's alliance with each clinician who was rated lately.
-	Team          []*TeamLink `protobuf:"bytes,31,rep,name=team,proto3" json:"team,omitempty"`
+	Team          []*TeamLink `protobuf:"bytes,24,rep,name=team,proto3" json:"team,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -282,6 +300,69 @@ func (x *Episode) GetTrajectories() []*Trajectory {
 	return nil
 }
 
+func (x *Episode) GetWhy() []*Reason {
+	if x != nil {
+		return x.Why
+	}
+	return nil
+}
+
+func (x *Episode) GetCourse() *Course {
+	if x != nil {
+		return x.Course
+	}
+	return nil
+}
+
+func (x *Episode) GetPastCourses() []*PastCourse {
+	if x != nil {
+		return x.PastCourses
+	}
+	return nil
+}
+
+func (x *Episode) GetAttendance() *Attendance {
+	if x != nil {
+		return x.Attendance
+	}
+	return nil
+}
+
+func (x *Episode) GetMilestones() []*Milestone {
+	if x != nil {
+		return x.Milestones
+	}
+	return nil
+}
+
+func (x *Episode) GetFunction() []*FunctionLine {
+	if x != nil {
+		return x.Function
+	}
+	return nil
+}
+
+func (x *Episode) GetEngagement() *Engagement {
+	if x != nil {
+		return x.Engagement
+	}
+	return nil
+}
+
+func (x *Episode) GetMonitoring() []*MonitoringEvidence {
+	if x != nil {
+		return x.Monitoring
+	}
+	return nil
+}
+
+func (x *Episode) GetNow() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Now
+	}
+	return nil
+}
+
 func (x *Episode) GetAllianceGaps() []*AllianceGap {
 	if x != nil {
 		return x.AllianceGaps
@@ -294,6 +375,952 @@ func (x *Episode) GetTeam() []*TeamLink {
 		return x.Team
 	}
 	return nil
+}
+
+// Reason is one row of the fused view that holds.
+type Reason struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code of the row.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The tier it asks for: `watch`, `discuss` or `act-now`.
+	Tier string `protobuf:"bytes,2,opt,name=tier,proto3" json:"tier,omitempty"`
+	// More is heavier.
+	Weight int32 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	// It in words.
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// The number behind it, the first when there are several.
+	Value float64 `protobuf:"fixed64,5,opt,name=value,proto3" json:"value,omitempty"`
+	// Ids of the facts it rests on, at most eight.
+	Facts         []string `protobuf:"bytes,6,rep,name=facts,proto3" json:"facts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reason) Reset() {
+	*x = Reason{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reason) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reason) ProtoMessage() {}
+
+func (x *Reason) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reason.ProtoReflect.Descriptor instead.
+func (*Reason) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Reason) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Reason) GetTier() string {
+	if x != nil {
+		return x.Tier
+	}
+	return ""
+}
+
+func (x *Reason) GetWeight() int32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Reason) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Reason) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Reason) GetFacts() []string {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+// Course is one course of care, from its first care to its end.
+type Course struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Counts the courses of the patient, from 1.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it began.
+	Begun *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=begun,proto3" json:"begun,omitempty"`
+	// When it ended; absent while it goes on.
+	Ended *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why it ended: `finished`, `cancelled`, `gap`, `next-course` or `died`.
+	Why string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	// Since when it is paused; absent while it is not.
+	Paused *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=paused,proto3" json:"paused,omitempty"`
+	// Until when the pause is planned; absent when that is open.
+	PausedUntil *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=paused_until,json=pausedUntil,proto3" json:"paused_until,omitempty"`
+	// Why it is paused: `patient-choice`, `medical`, `administrative` or another code.
+	PauseReason string `protobuf:"bytes,7,opt,name=pause_reason,json=pauseReason,proto3" json:"pause_reason,omitempty"`
+	// The EpisodesOfCare that are open, as their source names them; none when the course was inferred.
+	Sources []string `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
+	// Days of pause so far, the one under way excepted.
+	PausedDays    float64 `protobuf:"fixed64,9,opt,name=paused_days,json=pausedDays,proto3" json:"paused_days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Course) Reset() {
+	*x = Course{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Course) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Course) ProtoMessage() {}
+
+func (x *Course) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Course.ProtoReflect.Descriptor instead.
+func (*Course) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Course) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Course) GetBegun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+func (x *Course) GetEnded() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Course) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *Course) GetPaused() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Paused
+	}
+	return nil
+}
+
+func (x *Course) GetPausedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedUntil
+	}
+	return nil
+}
+
+func (x *Course) GetPauseReason() string {
+	if x != nil {
+		return x.PauseReason
+	}
+	return ""
+}
+
+func (x *Course) GetSources() []string {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
+func (x *Course) GetPausedDays() float64 {
+	if x != nil {
+		return x.PausedDays
+	}
+	return 0
+}
+
+// PastCourse is what is remembered of a course that is over.
+type PastCourse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number, from 1.
+	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it began.
+	Begun *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=begun,proto3" json:"begun,omitempty"`
+	// When it ended.
+	Ended *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why, as in Course.
+	Why string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
+	// Visits attended.
+	Attended int32 `protobuf:"varint,5,opt,name=attended,proto3" json:"attended,omitempty"`
+	// Visits missed.
+	Missed int32 `protobuf:"varint,6,opt,name=missed,proto3" json:"missed,omitempty"`
+	// The first score of each instrument the patient answered, at its beginning and end.
+	Scores        []*PastScore `protobuf:"bytes,7,rep,name=scores,proto3" json:"scores,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastCourse) Reset() {
+	*x = PastCourse{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastCourse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastCourse) ProtoMessage() {}
+
+func (x *PastCourse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastCourse.ProtoReflect.Descriptor instead.
+func (*PastCourse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PastCourse) GetNumber() int32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *PastCourse) GetBegun() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Begun
+	}
+	return nil
+}
+
+func (x *PastCourse) GetEnded() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *PastCourse) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+func (x *PastCourse) GetAttended() int32 {
+	if x != nil {
+		return x.Attended
+	}
+	return 0
+}
+
+func (x *PastCourse) GetMissed() int32 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *PastCourse) GetScores() []*PastScore {
+	if x != nil {
+		return x.Scores
+	}
+	return nil
+}
+
+// PastScore is one score at the beginning and the end of a course.
+type PastScore struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Instrument id.
+	Instrument string `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	// Score code.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// Value at the beginning.
+	First float64 `protobuf:"fixed64,3,opt,name=first,proto3" json:"first,omitempty"`
+	// Value at the end.
+	Last float64 `protobuf:"fixed64,4,opt,name=last,proto3" json:"last,omitempty"`
+	// `improved`, `unchanged`, `deteriorated`, or empty when there was one reading only.
+	Direction     string `protobuf:"bytes,5,opt,name=direction,proto3" json:"direction,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PastScore) Reset() {
+	*x = PastScore{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PastScore) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PastScore) ProtoMessage() {}
+
+func (x *PastScore) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PastScore.ProtoReflect.Descriptor instead.
+func (*PastScore) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PastScore) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+func (x *PastScore) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PastScore) GetFirst() float64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *PastScore) GetLast() float64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *PastScore) GetDirection() string {
+	if x != nil {
+		return x.Direction
+	}
+	return ""
+}
+
+// Attendance counts the visits of a course. What was missed or cancelled during a pause is left out.
+type Attendance struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Attended.
+	Attended int32 `protobuf:"varint,1,opt,name=attended,proto3" json:"attended,omitempty"`
+	// Missed without a word.
+	Missed int32 `protobuf:"varint,2,opt,name=missed,proto3" json:"missed,omitempty"`
+	// Cancelled by the patient less than a day before.
+	CancelledLate int32 `protobuf:"varint,3,opt,name=cancelled_late,json=cancelledLate,proto3" json:"cancelled_late,omitempty"`
+	// Cancelled by the patient, the late ones among them.
+	CancelledByPatient int32 `protobuf:"varint,4,opt,name=cancelled_by_patient,json=cancelledByPatient,proto3" json:"cancelled_by_patient,omitempty"`
+	// Cancelled by the clinic.
+	CancelledByClinic int32 `protobuf:"varint,5,opt,name=cancelled_by_clinic,json=cancelledByClinic,proto3" json:"cancelled_by_clinic,omitempty"`
+	// 100 × attended ÷ (attended + missed + cancelled late); absent when nothing counts.
+	Percent *float64 `protobuf:"fixed64,6,opt,name=percent,proto3,oneof" json:"percent,omitempty"`
+	// Visits in a row, up to the last, that were missed or cancelled late.
+	MissedInRow   int32 `protobuf:"varint,7,opt,name=missed_in_row,json=missedInRow,proto3" json:"missed_in_row,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attendance) Reset() {
+	*x = Attendance{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attendance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attendance) ProtoMessage() {}
+
+func (x *Attendance) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attendance.ProtoReflect.Descriptor instead.
+func (*Attendance) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Attendance) GetAttended() int32 {
+	if x != nil {
+		return x.Attended
+	}
+	return 0
+}
+
+func (x *Attendance) GetMissed() int32 {
+	if x != nil {
+		return x.Missed
+	}
+	return 0
+}
+
+func (x *Attendance) GetCancelledLate() int32 {
+	if x != nil {
+		return x.CancelledLate
+	}
+	return 0
+}
+
+func (x *Attendance) GetCancelledByPatient() int32 {
+	if x != nil {
+		return x.CancelledByPatient
+	}
+	return 0
+}
+
+func (x *Attendance) GetCancelledByClinic() int32 {
+	if x != nil {
+		return x.CancelledByClinic
+	}
+	return 0
+}
+
+func (x *Attendance) GetPercent() float64 {
+	if x != nil && x.Percent != nil {
+		return *x.Percent
+	}
+	return 0
+}
+
+func (x *Attendance) GetMissedInRow() int32 {
+	if x != nil {
+		return x.MissedInRow
+	}
+	return 0
+}
+
+// Milestone is a goal and how it stands.
+type Milestone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Goal as its source names it.
+	Goal string `protobuf:"bytes,1,opt,name=goal,proto3" json:"goal,omitempty"`
+	// `ahead`, `overdue`, `on-time`, `late` or `dropped`.
+	Standing string `protobuf:"bytes,2,opt,name=standing,proto3" json:"standing,omitempty"`
+	// When it is due, exclusive; absent when no date was given.
+	Due *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=due,proto3" json:"due,omitempty"`
+	// When it was reached; absent while it is not.
+	Reached       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=reached,proto3" json:"reached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Milestone) Reset() {
+	*x = Milestone{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Milestone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Milestone) ProtoMessage() {}
+
+func (x *Milestone) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Milestone.ProtoReflect.Descriptor instead.
+func (*Milestone) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Milestone) GetGoal() string {
+	if x != nil {
+		return x.Goal
+	}
+	return ""
+}
+
+func (x *Milestone) GetStanding() string {
+	if x != nil {
+		return x.Standing
+	}
+	return ""
+}
+
+func (x *Milestone) GetDue() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Due
+	}
+	return nil
+}
+
+func (x *Milestone) GetReached() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Reached
+	}
+	return nil
+}
+
+// FunctionLine is one score or measure of function or pain since it last changed beyond measurement error.
+type FunctionLine struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Instrument id, or the measure as `system|code`.
+	Instrument string `protobuf:"bytes,1,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	// Score code.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// The reading that brought the last change, or the first.
+	Since *Reading `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	// The last reading.
+	Last *Reading `protobuf:"bytes,4,opt,name=last,proto3" json:"last,omitempty"`
+	// Visits attended since then.
+	Visits int32 `protobuf:"varint,5,opt,name=visits,proto3" json:"visits,omitempty"`
+	// True when nothing has changed for six weeks or six visits, though there is room for it.
+	Stalled       bool `protobuf:"varint,6,opt,name=stalled,proto3" json:"stalled,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionLine) Reset() {
+	*x = FunctionLine{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionLine) ProtoMessage() {}
+
+func (x *FunctionLine) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionLine.ProtoReflect.Descriptor instead.
+func (*FunctionLine) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *FunctionLine) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+func (x *FunctionLine) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *FunctionLine) GetSince() *Reading {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *FunctionLine) GetLast() *Reading {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *FunctionLine) GetVisits() int32 {
+	if x != nil {
+		return x.Visits
+	}
+	return 0
+}
+
+func (x *FunctionLine) GetStalled() bool {
+	if x != nil {
+		return x.Stalled
+	}
+	return false
+}
+
+// Engagement is what speaks for a drop-out, as a sum of points.
+type Engagement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sum of the points.
+	Points int32 `protobuf:"varint,1,opt,name=points,proto3" json:"points,omitempty"`
+	// `low`, `raised` or `high`.
+	Level string `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
+	// The signs that hold.
+	Signals []*Signal `protobuf:"bytes,3,rep,name=signals,proto3" json:"signals,omitempty"`
+	// When the patient was last heard of.
+	Heard *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=heard,proto3" json:"heard,omitempty"`
+	// The person's own usual number of days between two words; absent while not known.
+	UsualGapDays *float64 `protobuf:"fixed64,5,opt,name=usual_gap_days,json=usualGapDays,proto3,oneof" json:"usual_gap_days,omitempty"`
+	// The check-in that is overdue; empty when none is.
+	OverdueCheckIn string `protobuf:"bytes,6,opt,name=overdue_check_in,json=overdueCheckIn,proto3" json:"overdue_check_in,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Engagement) Reset() {
+	*x = Engagement{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Engagement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Engagement) ProtoMessage() {}
+
+func (x *Engagement) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Engagement.ProtoReflect.Descriptor instead.
+func (*Engagement) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Engagement) GetPoints() int32 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *Engagement) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *Engagement) GetSignals() []*Signal {
+	if x != nil {
+		return x.Signals
+	}
+	return nil
+}
+
+func (x *Engagement) GetHeard() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Heard
+	}
+	return nil
+}
+
+func (x *Engagement) GetUsualGapDays() float64 {
+	if x != nil && x.UsualGapDays != nil {
+		return *x.UsualGapDays
+	}
+	return 0
+}
+
+func (x *Engagement) GetOverdueCheckIn() string {
+	if x != nil {
+		return x.OverdueCheckIn
+	}
+	return ""
+}
+
+// Signal is one sign of drop-out.
+type Signal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code of the sign.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Its points.
+	Points int32 `protobuf:"varint,2,opt,name=points,proto3" json:"points,omitempty"`
+	// It in words.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// Where sign and points come from.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// The number behind it.
+	Value float64 `protobuf:"fixed64,5,opt,name=value,proto3" json:"value,omitempty"`
+	// Ids of the facts it rests on.
+	Facts         []string `protobuf:"bytes,6,rep,name=facts,proto3" json:"facts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Signal) Reset() {
+	*x = Signal{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Signal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Signal) ProtoMessage() {}
+
+func (x *Signal) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Signal.ProtoReflect.Descriptor instead.
+func (*Signal) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Signal) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Signal) GetPoints() int32 {
+	if x != nil {
+		return x.Points
+	}
+	return 0
+}
+
+func (x *Signal) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Signal) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *Signal) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Signal) GetFacts() []string {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+// MonitoringEvidence is what speaks for one billing code in one period or month. It is no claim.
+type MonitoringEvidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// What it stands for.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// First day of the period or month, `2006-01-02`.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The day after its last.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Days with data, or minutes of management.
+	Value float64 `protobuf:"fixed64,5,opt,name=value,proto3" json:"value,omitempty"`
+	// Real-time interactions of the month.
+	Interactions int32 `protobuf:"varint,6,opt,name=interactions,proto3" json:"interactions,omitempty"`
+	// How often the code is supported.
+	Units int32 `protobuf:"varint,7,opt,name=units,proto3" json:"units,omitempty"`
+	// True while the period or month is not over.
+	Provisional   bool `protobuf:"varint,8,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MonitoringEvidence) Reset() {
+	*x = MonitoringEvidence{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MonitoringEvidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MonitoringEvidence) ProtoMessage() {}
+
+func (x *MonitoringEvidence) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MonitoringEvidence.ProtoReflect.Descriptor instead.
+func (*MonitoringEvidence) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *MonitoringEvidence) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *MonitoringEvidence) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *MonitoringEvidence) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *MonitoringEvidence) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *MonitoringEvidence) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *MonitoringEvidence) GetInteractions() int32 {
+	if x != nil {
+		return x.Interactions
+	}
+	return 0
+}
+
+func (x *MonitoringEvidence) GetUnits() int32 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *MonitoringEvidence) GetProvisional() bool {
+	if x != nil {
+		return x.Provisional
+	}
+	return false
 }
 
 // Trajectory is the way of one score through the episode.
@@ -323,7 +1350,7 @@ type Trajectory struct {
 
 func (x *Trajectory) Reset() {
 	*x = Trajectory{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -335,7 +1362,7 @@ func (x *Trajectory) String() string {
 func (*Trajectory) ProtoMessage() {}
 
 func (x *Trajectory) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[3]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -348,7 +1375,7 @@ func (x *Trajectory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trajectory.ProtoReflect.Descriptor instead.
 func (*Trajectory) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{3}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Trajectory) GetInstrument() string {
@@ -433,7 +1460,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -445,7 +1472,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[4]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -458,7 +1485,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{4}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Reading) GetAt() *timestamppb.Timestamp {
@@ -550,7 +1577,7 @@ type Dyad struct {
 
 func (x *Dyad) Reset() {
 	*x = Dyad{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +1589,7 @@ func (x *Dyad) String() string {
 func (*Dyad) ProtoMessage() {}
 
 func (x *Dyad) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[5]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +1602,7 @@ func (x *Dyad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dyad.ProtoReflect.Descriptor instead.
 func (*Dyad) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{5}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Dyad) GetClinician() string {
@@ -755,7 +1782,7 @@ type AllianceLevel struct {
 
 func (x *AllianceLevel) Reset() {
 	*x = AllianceLevel{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +1794,7 @@ func (x *AllianceLevel) String() string {
 func (*AllianceLevel) ProtoMessage() {}
 
 func (x *AllianceLevel) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +1807,7 @@ func (x *AllianceLevel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllianceLevel.ProtoReflect.Descriptor instead.
 func (*AllianceLevel) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{6}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AllianceLevel) GetCode() string {
@@ -848,7 +1875,7 @@ type AllianceStrain struct {
 
 func (x *AllianceStrain) Reset() {
 	*x = AllianceStrain{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +1887,7 @@ func (x *AllianceStrain) String() string {
 func (*AllianceStrain) ProtoMessage() {}
 
 func (x *AllianceStrain) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +1900,7 @@ func (x *AllianceStrain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllianceStrain.ProtoReflect.Descriptor instead.
 func (*AllianceStrain) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{7}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AllianceStrain) GetTime() *timestamppb.Timestamp {
@@ -938,7 +1965,7 @@ type Rupture struct {
 
 func (x *Rupture) Reset() {
 	*x = Rupture{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -950,7 +1977,7 @@ func (x *Rupture) String() string {
 func (*Rupture) ProtoMessage() {}
 
 func (x *Rupture) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -963,7 +1990,7 @@ func (x *Rupture) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rupture.ProtoReflect.Descriptor instead.
 func (*Rupture) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{8}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Rupture) GetKind() string {
@@ -1073,7 +2100,7 @@ type RuptureStep struct {
 
 func (x *RuptureStep) Reset() {
 	*x = RuptureStep{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +2112,7 @@ func (x *RuptureStep) String() string {
 func (*RuptureStep) ProtoMessage() {}
 
 func (x *RuptureStep) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +2125,7 @@ func (x *RuptureStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RuptureStep.ProtoReflect.Descriptor instead.
 func (*RuptureStep) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{9}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RuptureStep) GetTime() *timestamppb.Timestamp {
@@ -1144,7 +2171,7 @@ type RepairAttempt struct {
 
 func (x *RepairAttempt) Reset() {
 	*x = RepairAttempt{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +2183,7 @@ func (x *RepairAttempt) String() string {
 func (*RepairAttempt) ProtoMessage() {}
 
 func (x *RepairAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +2196,7 @@ func (x *RepairAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairAttempt.ProtoReflect.Descriptor instead.
 func (*RepairAttempt) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{10}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RepairAttempt) GetStep() *RuptureStep {
@@ -1217,7 +2244,7 @@ type AllianceGap struct {
 
 func (x *AllianceGap) Reset() {
 	*x = AllianceGap{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +2256,7 @@ func (x *AllianceGap) String() string {
 func (*AllianceGap) ProtoMessage() {}
 
 func (x *AllianceGap) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +2269,7 @@ func (x *AllianceGap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AllianceGap.ProtoReflect.Descriptor instead.
 func (*AllianceGap) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{11}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AllianceGap) GetClinician() string {
@@ -1328,7 +2355,7 @@ type TeamLink struct {
 
 func (x *TeamLink) Reset() {
 	*x = TeamLink{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +2367,7 @@ func (x *TeamLink) String() string {
 func (*TeamLink) ProtoMessage() {}
 
 func (x *TeamLink) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +2380,7 @@ func (x *TeamLink) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TeamLink.ProtoReflect.Descriptor instead.
 func (*TeamLink) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{12}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TeamLink) GetClinician() string {
@@ -1453,14 +2480,22 @@ type DistressPart struct {
 	// The verdicts on the change from baseline; absent while there is but one measurement.
 	SinceFirst *ChangeVerdict `protobuf:"bytes,8,opt,name=since_first,json=sinceFirst,proto3" json:"since_first,omitempty"`
 	// True when the value or its level rests on facts that no source that was read confirms.
-	Unconfirmed   bool `protobuf:"varint,9,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	Unconfirmed bool `protobuf:"varint,9,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// Age of the measurement in days.
+	AgeDays int32 `protobuf:"varint,10,opt,name=age_days,json=ageDays,proto3" json:"age_days,omitempty"`
+	// True when it is older than 90 days.
+	Stale bool `protobuf:"varint,11,opt,name=stale,proto3" json:"stale,omitempty"`
+	// `response` or `remission` since the baseline, where the instrument defines them; else empty.
+	Outcome string `protobuf:"bytes,12,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	// True when neither has come eight weeks after the baseline.
+	Unresponsive  bool `protobuf:"varint,13,opt,name=unresponsive,proto3" json:"unresponsive,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DistressPart) Reset() {
 	*x = DistressPart{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1472,7 +2507,7 @@ func (x *DistressPart) String() string {
 func (*DistressPart) ProtoMessage() {}
 
 func (x *DistressPart) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1485,7 +2520,7 @@ func (x *DistressPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistressPart.ProtoReflect.Descriptor instead.
 func (*DistressPart) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{13}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DistressPart) GetPart() string {
@@ -1551,6 +2586,34 @@ func (x *DistressPart) GetUnconfirmed() bool {
 	return false
 }
 
+func (x *DistressPart) GetAgeDays() int32 {
+	if x != nil {
+		return x.AgeDays
+	}
+	return 0
+}
+
+func (x *DistressPart) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
+func (x *DistressPart) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *DistressPart) GetUnresponsive() bool {
+	if x != nil {
+		return x.Unresponsive
+	}
+	return false
+}
+
 // Adherence is home-exercise completion.
 type Adherence struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1565,14 +2628,24 @@ type Adherence struct {
 	// True while days of the window may still be logged.
 	Provisional bool `protobuf:"varint,5,opt,name=provisional,proto3" json:"provisional,omitempty"`
 	// When the last log was made.
-	LastLog       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_log,json=lastLog,proto3" json:"last_log,omitempty"`
+	LastLog *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_log,json=lastLog,proto3" json:"last_log,omitempty"`
+	// The windows of 7, 14 and 28 days: those that closed last, and those under way where none has.
+	Windows []*AdherenceWindow `protobuf:"bytes,7,rep,name=windows,proto3" json:"windows,omitempty"`
+	// Days in a row on which exercise was done; rests, pauses and one session left out are forgiven.
+	StreakDays int32 `protobuf:"varint,8,opt,name=streak_days,json=streakDays,proto3" json:"streak_days,omitempty"`
+	// The most so far.
+	LongestStreakDays int32 `protobuf:"varint,9,opt,name=longest_streak_days,json=longestStreakDays,proto3" json:"longest_streak_days,omitempty"`
+	// First day of a lapse that lasts, `2006-01-02`; empty when there is none.
+	LapsedSince string `protobuf:"bytes,10,opt,name=lapsed_since,json=lapsedSince,proto3" json:"lapsed_since,omitempty"`
+	// The last rate that was worked out elsewhere; absent when there was none within two weeks.
+	Elsewhere     *float64 `protobuf:"fixed64,11,opt,name=elsewhere,proto3,oneof" json:"elsewhere,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Adherence) Reset() {
 	*x = Adherence{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +2657,7 @@ func (x *Adherence) String() string {
 func (*Adherence) ProtoMessage() {}
 
 func (x *Adherence) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +2670,7 @@ func (x *Adherence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adherence.ProtoReflect.Descriptor instead.
 func (*Adherence) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{14}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Adherence) GetWindowDays() int32 {
@@ -1642,6 +2715,168 @@ func (x *Adherence) GetLastLog() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Adherence) GetWindows() []*AdherenceWindow {
+	if x != nil {
+		return x.Windows
+	}
+	return nil
+}
+
+func (x *Adherence) GetStreakDays() int32 {
+	if x != nil {
+		return x.StreakDays
+	}
+	return 0
+}
+
+func (x *Adherence) GetLongestStreakDays() int32 {
+	if x != nil {
+		return x.LongestStreakDays
+	}
+	return 0
+}
+
+func (x *Adherence) GetLapsedSince() string {
+	if x != nil {
+		return x.LapsedSince
+	}
+	return ""
+}
+
+func (x *Adherence) GetElsewhere() float64 {
+	if x != nil && x.Elsewhere != nil {
+		return *x.Elsewhere
+	}
+	return 0
+}
+
+// AdherenceWindow is a stretch of days counted together.
+type AdherenceWindow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its length.
+	Days int32 `protobuf:"varint,1,opt,name=days,proto3" json:"days,omitempty"`
+	// First day, `2006-01-02`.
+	From string `protobuf:"bytes,2,opt,name=from,proto3" json:"from,omitempty"`
+	// The day after its last.
+	To string `protobuf:"bytes,3,opt,name=to,proto3" json:"to,omitempty"`
+	// Sessions done.
+	Done float64 `protobuf:"fixed64,4,opt,name=done,proto3" json:"done,omitempty"`
+	// Sessions prescribed.
+	Prescribed float64 `protobuf:"fixed64,5,opt,name=prescribed,proto3" json:"prescribed,omitempty"`
+	// 100 × done ÷ prescribed, uncapped; absent when nothing was prescribed.
+	Completion *float64 `protobuf:"fixed64,6,opt,name=completion,proto3,oneof" json:"completion,omitempty"`
+	// 100 × doses done ÷ sessions whose dose was logged; absent when none was.
+	DoseCompletion *float64 `protobuf:"fixed64,7,opt,name=dose_completion,json=doseCompletion,proto3,oneof" json:"dose_completion,omitempty"`
+	// Days with a log.
+	LoggedDays int32 `protobuf:"varint,8,opt,name=logged_days,json=loggedDays,proto3" json:"logged_days,omitempty"`
+	// Days on which a session was due and nothing was logged: unknown while provisional, missed afterwards.
+	UnloggedDays int32 `protobuf:"varint,9,opt,name=unlogged_days,json=unloggedDays,proto3" json:"unlogged_days,omitempty"`
+	// True while its days may still be logged.
+	Provisional   bool `protobuf:"varint,10,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdherenceWindow) Reset() {
+	*x = AdherenceWindow{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdherenceWindow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdherenceWindow) ProtoMessage() {}
+
+func (x *AdherenceWindow) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdherenceWindow.ProtoReflect.Descriptor instead.
+func (*AdherenceWindow) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AdherenceWindow) GetDays() int32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *AdherenceWindow) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *AdherenceWindow) GetDone() float64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetPrescribed() float64 {
+	if x != nil {
+		return x.Prescribed
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetCompletion() float64 {
+	if x != nil && x.Completion != nil {
+		return *x.Completion
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetDoseCompletion() float64 {
+	if x != nil && x.DoseCompletion != nil {
+		return *x.DoseCompletion
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetLoggedDays() int32 {
+	if x != nil {
+		return x.LoggedDays
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetUnloggedDays() int32 {
+	if x != nil {
+		return x.UnloggedDays
+	}
+	return 0
+}
+
+func (x *AdherenceWindow) GetProvisional() bool {
+	if x != nil {
+		return x.Provisional
+	}
+	return false
+}
+
 // ListScoresRequest names a patient.
 type ListScoresRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1659,7 +2894,7 @@ type ListScoresRequest struct {
 
 func (x *ListScoresRequest) Reset() {
 	*x = ListScoresRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[15]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1671,7 +2906,7 @@ func (x *ListScoresRequest) String() string {
 func (*ListScoresRequest) ProtoMessage() {}
 
 func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[15]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1684,7 +2919,7 @@ func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScoresRequest.ProtoReflect.Descriptor instead.
 func (*ListScoresRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{15}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListScoresRequest) GetPatient() string {
@@ -1728,7 +2963,7 @@ type ListScoresResponse struct {
 
 func (x *ListScoresResponse) Reset() {
 	*x = ListScoresResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[16]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +2975,7 @@ func (x *ListScoresResponse) String() string {
 func (*ListScoresResponse) ProtoMessage() {}
 
 func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[16]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +2988,7 @@ func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScoresResponse.ProtoReflect.Descriptor instead.
 func (*ListScoresResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{16}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListScoresResponse) GetSheets() []*ScoreSheet {
@@ -1783,7 +3018,7 @@ type ListUnscoredRequest struct {
 
 func (x *ListUnscoredRequest) Reset() {
 	*x = ListUnscoredRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[17]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +3030,7 @@ func (x *ListUnscoredRequest) String() string {
 func (*ListUnscoredRequest) ProtoMessage() {}
 
 func (x *ListUnscoredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[17]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +3043,7 @@ func (x *ListUnscoredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnscoredRequest.ProtoReflect.Descriptor instead.
 func (*ListUnscoredRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{17}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListUnscoredRequest) GetPageSize() int32 {
@@ -1842,7 +3077,7 @@ type Unscored struct {
 
 func (x *Unscored) Reset() {
 	*x = Unscored{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[18]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1854,7 +3089,7 @@ func (x *Unscored) String() string {
 func (*Unscored) ProtoMessage() {}
 
 func (x *Unscored) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[18]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1867,7 +3102,7 @@ func (x *Unscored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unscored.ProtoReflect.Descriptor instead.
 func (*Unscored) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{18}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Unscored) GetReference() string {
@@ -1911,7 +3146,7 @@ type ListUnscoredResponse struct {
 
 func (x *ListUnscoredResponse) Reset() {
 	*x = ListUnscoredResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[19]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1923,7 +3158,7 @@ func (x *ListUnscoredResponse) String() string {
 func (*ListUnscoredResponse) ProtoMessage() {}
 
 func (x *ListUnscoredResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[19]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1936,7 +3171,7 @@ func (x *ListUnscoredResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnscoredResponse.ProtoReflect.Descriptor instead.
 func (*ListUnscoredResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{19}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListUnscoredResponse) GetUnscored() []*Unscored {
@@ -1963,7 +3198,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"C\n" +
 	"\x12GetEpisodeResponse\x12-\n" +
-	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\"\xf9\x04\n" +
+	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\"\xd1\b\n" +
 	"\aEpisode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\apatient\x18\x02 \x01(\tR\apatient\x12\x14\n" +
@@ -1978,9 +3213,111 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	" \x01(\v2\x15.rapport.v1.AdherenceR\tadherence\x12-\n" +
 	"\x05state\x18\v \x01(\v2\x17.google.protobuf.StructR\x05state\x12)\n" +
 	"\x06alerts\x18\f \x03(\v2\x11.rapport.v1.AlertR\x06alerts\x12:\n" +
-	"\ftrajectories\x18\r \x03(\v2\x16.rapport.v1.TrajectoryR\ftrajectories\x12<\n" +
-	"\ralliance_gaps\x18\x1e \x03(\v2\x17.rapport.v1.AllianceGapR\fallianceGaps\x12(\n" +
-	"\x04team\x18\x1f \x03(\v2\x14.rapport.v1.TeamLinkR\x04team\"\xee\x02\n" +
+	"\ftrajectories\x18\r \x03(\v2\x16.rapport.v1.TrajectoryR\ftrajectories\x12$\n" +
+	"\x03why\x18\x0e \x03(\v2\x12.rapport.v1.ReasonR\x03why\x12*\n" +
+	"\x06course\x18\x0f \x01(\v2\x12.rapport.v1.CourseR\x06course\x129\n" +
+	"\fpast_courses\x18\x10 \x03(\v2\x16.rapport.v1.PastCourseR\vpastCourses\x126\n" +
+	"\n" +
+	"attendance\x18\x11 \x01(\v2\x16.rapport.v1.AttendanceR\n" +
+	"attendance\x125\n" +
+	"\n" +
+	"milestones\x18\x12 \x03(\v2\x15.rapport.v1.MilestoneR\n" +
+	"milestones\x124\n" +
+	"\bfunction\x18\x13 \x03(\v2\x18.rapport.v1.FunctionLineR\bfunction\x126\n" +
+	"\n" +
+	"engagement\x18\x14 \x01(\v2\x16.rapport.v1.EngagementR\n" +
+	"engagement\x12>\n" +
+	"\n" +
+	"monitoring\x18\x15 \x03(\v2\x1e.rapport.v1.MonitoringEvidenceR\n" +
+	"monitoring\x12,\n" +
+	"\x03now\x18\x16 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\x12<\n" +
+	"\ralliance_gaps\x18\x17 \x03(\v2\x17.rapport.v1.AllianceGapR\fallianceGaps\x12(\n" +
+	"\x04team\x18\x18 \x03(\v2\x14.rapport.v1.TeamLinkR\x04team\"\x88\x01\n" +
+	"\x06Reason\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04tier\x18\x02 \x01(\tR\x04tier\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\x05R\x06weight\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\x01R\x05value\x12\x14\n" +
+	"\x05facts\x18\x06 \x03(\tR\x05facts\"\xe7\x02\n" +
+	"\x06Course\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x120\n" +
+	"\x05begun\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05begun\x120\n" +
+	"\x05ended\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\x122\n" +
+	"\x06paused\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06paused\x12=\n" +
+	"\fpaused_until\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vpausedUntil\x12!\n" +
+	"\fpause_reason\x18\a \x01(\tR\vpauseReason\x12\x18\n" +
+	"\asources\x18\b \x03(\tR\asources\x12\x1f\n" +
+	"\vpaused_days\x18\t \x01(\x01R\n" +
+	"pausedDays\"\xfd\x01\n" +
+	"\n" +
+	"PastCourse\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x05R\x06number\x120\n" +
+	"\x05begun\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05begun\x120\n" +
+	"\x05ended\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\x12\x1a\n" +
+	"\battended\x18\x05 \x01(\x05R\battended\x12\x16\n" +
+	"\x06missed\x18\x06 \x01(\x05R\x06missed\x12-\n" +
+	"\x06scores\x18\a \x03(\v2\x15.rapport.v1.PastScoreR\x06scores\"\x87\x01\n" +
+	"\tPastScore\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x01 \x01(\tR\n" +
+	"instrument\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x14\n" +
+	"\x05first\x18\x03 \x01(\x01R\x05first\x12\x12\n" +
+	"\x04last\x18\x04 \x01(\x01R\x04last\x12\x1c\n" +
+	"\tdirection\x18\x05 \x01(\tR\tdirection\"\x98\x02\n" +
+	"\n" +
+	"Attendance\x12\x1a\n" +
+	"\battended\x18\x01 \x01(\x05R\battended\x12\x16\n" +
+	"\x06missed\x18\x02 \x01(\x05R\x06missed\x12%\n" +
+	"\x0ecancelled_late\x18\x03 \x01(\x05R\rcancelledLate\x120\n" +
+	"\x14cancelled_by_patient\x18\x04 \x01(\x05R\x12cancelledByPatient\x12.\n" +
+	"\x13cancelled_by_clinic\x18\x05 \x01(\x05R\x11cancelledByClinic\x12\x1d\n" +
+	"\apercent\x18\x06 \x01(\x01H\x00R\apercent\x88\x01\x01\x12\"\n" +
+	"\rmissed_in_row\x18\a \x01(\x05R\vmissedInRowB\n" +
+	"\n" +
+	"\b_percent\"\x9f\x01\n" +
+	"\tMilestone\x12\x12\n" +
+	"\x04goal\x18\x01 \x01(\tR\x04goal\x12\x1a\n" +
+	"\bstanding\x18\x02 \x01(\tR\bstanding\x12,\n" +
+	"\x03due\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x124\n" +
+	"\areached\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\areached\"\xc8\x01\n" +
+	"\fFunctionLine\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x01 \x01(\tR\n" +
+	"instrument\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12)\n" +
+	"\x05since\x18\x03 \x01(\v2\x13.rapport.v1.ReadingR\x05since\x12'\n" +
+	"\x04last\x18\x04 \x01(\v2\x13.rapport.v1.ReadingR\x04last\x12\x16\n" +
+	"\x06visits\x18\x05 \x01(\x05R\x06visits\x12\x18\n" +
+	"\astalled\x18\x06 \x01(\bR\astalled\"\x82\x02\n" +
+	"\n" +
+	"Engagement\x12\x16\n" +
+	"\x06points\x18\x01 \x01(\x05R\x06points\x12\x14\n" +
+	"\x05level\x18\x02 \x01(\tR\x05level\x12,\n" +
+	"\asignals\x18\x03 \x03(\v2\x12.rapport.v1.SignalR\asignals\x120\n" +
+	"\x05heard\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05heard\x12)\n" +
+	"\x0eusual_gap_days\x18\x05 \x01(\x01H\x00R\fusualGapDays\x88\x01\x01\x12(\n" +
+	"\x10overdue_check_in\x18\x06 \x01(\tR\x0eoverdueCheckInB\x11\n" +
+	"\x0f_usual_gap_days\"\x8c\x01\n" +
+	"\x06Signal\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06points\x18\x02 \x01(\x05R\x06points\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\x01R\x05value\x12\x14\n" +
+	"\x05facts\x18\x06 \x03(\tR\x05facts\"\xd4\x01\n" +
+	"\x12MonitoringEvidence\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\x01R\x05value\x12\"\n" +
+	"\finteractions\x18\x06 \x01(\x05R\finteractions\x12\x14\n" +
+	"\x05units\x18\a \x01(\x05R\x05units\x12 \n" +
+	"\vprovisional\x18\b \x01(\bR\vprovisional\"\xee\x02\n" +
 	"\n" +
 	"Trajectory\x12\x1e\n" +
 	"\n" +
@@ -2105,7 +3442,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\x04weak\x18\n" +
 	" \x01(\bR\x04weak\x12!\n" +
 	"\frupture_open\x18\v \x01(\bR\vruptureOpenB\b\n" +
-	"\x06_below\"\xd9\x02\n" +
+	"\x06_below\"\xc8\x03\n" +
 	"\fDistressPart\x12\x12\n" +
 	"\x04part\x18\x01 \x01(\tR\x04part\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\tR\x05level\x12\x1e\n" +
@@ -2118,9 +3455,14 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\bmeasured\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bmeasured\x12:\n" +
 	"\vsince_first\x18\b \x01(\v2\x19.rapport.v1.ChangeVerdictR\n" +
 	"sinceFirst\x12 \n" +
-	"\vunconfirmed\x18\t \x01(\bR\vunconfirmedB\b\n" +
+	"\vunconfirmed\x18\t \x01(\bR\vunconfirmed\x12\x19\n" +
+	"\bage_days\x18\n" +
+	" \x01(\x05R\aageDays\x12\x14\n" +
+	"\x05stale\x18\v \x01(\bR\x05stale\x12\x18\n" +
+	"\aoutcome\x18\f \x01(\tR\aoutcome\x12\"\n" +
+	"\funresponsive\x18\r \x01(\bR\funresponsiveB\b\n" +
 	"\x06_valueB\v\n" +
-	"\t_baseline\"\xed\x01\n" +
+	"\t_baseline\"\xc9\x03\n" +
 	"\tAdherence\x12\x1f\n" +
 	"\vwindow_days\x18\x01 \x01(\x05R\n" +
 	"windowDays\x12\x12\n" +
@@ -2132,8 +3474,36 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"completion\x18\x04 \x01(\x01H\x00R\n" +
 	"completion\x88\x01\x01\x12 \n" +
 	"\vprovisional\x18\x05 \x01(\bR\vprovisional\x125\n" +
-	"\blast_log\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\alastLogB\r\n" +
-	"\v_completion\"\x89\x01\n" +
+	"\blast_log\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\alastLog\x125\n" +
+	"\awindows\x18\a \x03(\v2\x1b.rapport.v1.AdherenceWindowR\awindows\x12\x1f\n" +
+	"\vstreak_days\x18\b \x01(\x05R\n" +
+	"streakDays\x12.\n" +
+	"\x13longest_streak_days\x18\t \x01(\x05R\x11longestStreakDays\x12!\n" +
+	"\flapsed_since\x18\n" +
+	" \x01(\tR\vlapsedSince\x12!\n" +
+	"\telsewhere\x18\v \x01(\x01H\x01R\telsewhere\x88\x01\x01B\r\n" +
+	"\v_completionB\f\n" +
+	"\n" +
+	"_elsewhere\"\xdb\x02\n" +
+	"\x0fAdherenceWindow\x12\x12\n" +
+	"\x04days\x18\x01 \x01(\x05R\x04days\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\tR\x02to\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\x01R\x04done\x12\x1e\n" +
+	"\n" +
+	"prescribed\x18\x05 \x01(\x01R\n" +
+	"prescribed\x12#\n" +
+	"\n" +
+	"completion\x18\x06 \x01(\x01H\x00R\n" +
+	"completion\x88\x01\x01\x12,\n" +
+	"\x0fdose_completion\x18\a \x01(\x01H\x01R\x0edoseCompletion\x88\x01\x01\x12\x1f\n" +
+	"\vlogged_days\x18\b \x01(\x05R\n" +
+	"loggedDays\x12#\n" +
+	"\runlogged_days\x18\t \x01(\x05R\funloggedDays\x12 \n" +
+	"\vprovisional\x18\n" +
+	" \x01(\bR\vprovisionalB\r\n" +
+	"\v_completionB\x12\n" +
+	"\x10_dose_completion\"\x89\x01\n" +
 	"\x11ListScoresRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x1e\n" +
 	"\n" +
@@ -2179,88 +3549,122 @@ func file_rapport_v1_outcomes_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_outcomes_proto_rawDescData
 }
 
-var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*GetEpisodeRequest)(nil),     // 0: rapport.v1.GetEpisodeRequest
 	(*GetEpisodeResponse)(nil),    // 1: rapport.v1.GetEpisodeResponse
 	(*Episode)(nil),               // 2: rapport.v1.Episode
-	(*Trajectory)(nil),            // 3: rapport.v1.Trajectory
-	(*Reading)(nil),               // 4: rapport.v1.Reading
-	(*Dyad)(nil),                  // 5: rapport.v1.Dyad
-	(*AllianceLevel)(nil),         // 6: rapport.v1.AllianceLevel
-	(*AllianceStrain)(nil),        // 7: rapport.v1.AllianceStrain
-	(*Rupture)(nil),               // 8: rapport.v1.Rupture
-	(*RuptureStep)(nil),           // 9: rapport.v1.RuptureStep
-	(*RepairAttempt)(nil),         // 10: rapport.v1.RepairAttempt
-	(*AllianceGap)(nil),           // 11: rapport.v1.AllianceGap
-	(*TeamLink)(nil),              // 12: rapport.v1.TeamLink
-	(*DistressPart)(nil),          // 13: rapport.v1.DistressPart
-	(*Adherence)(nil),             // 14: rapport.v1.Adherence
-	(*ListScoresRequest)(nil),     // 15: rapport.v1.ListScoresRequest
-	(*ListScoresResponse)(nil),    // 16: rapport.v1.ListScoresResponse
-	(*ListUnscoredRequest)(nil),   // 17: rapport.v1.ListUnscoredRequest
-	(*Unscored)(nil),              // 18: rapport.v1.Unscored
-	(*ListUnscoredResponse)(nil),  // 19: rapport.v1.ListUnscoredResponse
-	nil,                           // 20: rapport.v1.Dyad.LastEntry
-	nil,                           // 21: rapport.v1.AllianceGap.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 23: google.protobuf.Struct
-	(*Alert)(nil),                 // 24: rapport.v1.Alert
-	(*ChangeVerdict)(nil),         // 25: rapport.v1.ChangeVerdict
-	(*ScoreSheet)(nil),            // 26: rapport.v1.ScoreSheet
-	(*Issue)(nil),                 // 27: rapport.v1.Issue
+	(*Reason)(nil),                // 3: rapport.v1.Reason
+	(*Course)(nil),                // 4: rapport.v1.Course
+	(*PastCourse)(nil),            // 5: rapport.v1.PastCourse
+	(*PastScore)(nil),             // 6: rapport.v1.PastScore
+	(*Attendance)(nil),            // 7: rapport.v1.Attendance
+	(*Milestone)(nil),             // 8: rapport.v1.Milestone
+	(*FunctionLine)(nil),          // 9: rapport.v1.FunctionLine
+	(*Engagement)(nil),            // 10: rapport.v1.Engagement
+	(*Signal)(nil),                // 11: rapport.v1.Signal
+	(*MonitoringEvidence)(nil),    // 12: rapport.v1.MonitoringEvidence
+	(*Trajectory)(nil),            // 13: rapport.v1.Trajectory
+	(*Reading)(nil),               // 14: rapport.v1.Reading
+	(*Dyad)(nil),                  // 15: rapport.v1.Dyad
+	(*AllianceLevel)(nil),         // 16: rapport.v1.AllianceLevel
+	(*AllianceStrain)(nil),        // 17: rapport.v1.AllianceStrain
+	(*Rupture)(nil),               // 18: rapport.v1.Rupture
+	(*RuptureStep)(nil),           // 19: rapport.v1.RuptureStep
+	(*RepairAttempt)(nil),         // 20: rapport.v1.RepairAttempt
+	(*AllianceGap)(nil),           // 21: rapport.v1.AllianceGap
+	(*TeamLink)(nil),              // 22: rapport.v1.TeamLink
+	(*DistressPart)(nil),          // 23: rapport.v1.DistressPart
+	(*Adherence)(nil),             // 24: rapport.v1.Adherence
+	(*AdherenceWindow)(nil),       // 25: rapport.v1.AdherenceWindow
+	(*ListScoresRequest)(nil),     // 26: rapport.v1.ListScoresRequest
+	(*ListScoresResponse)(nil),    // 27: rapport.v1.ListScoresResponse
+	(*ListUnscoredRequest)(nil),   // 28: rapport.v1.ListUnscoredRequest
+	(*Unscored)(nil),              // 29: rapport.v1.Unscored
+	(*ListUnscoredResponse)(nil),  // 30: rapport.v1.ListUnscoredResponse
+	nil,                           // 31: rapport.v1.Dyad.LastEntry
+	nil,                           // 32: rapport.v1.AllianceGap.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 34: google.protobuf.Struct
+	(*Alert)(nil),                 // 35: rapport.v1.Alert
+	(*ChangeVerdict)(nil),         // 36: rapport.v1.ChangeVerdict
+	(*ScoreSheet)(nil),            // 37: rapport.v1.ScoreSheet
+	(*Issue)(nil),                 // 38: rapport.v1.Issue
 }
 var file_rapport_v1_outcomes_proto_depIdxs = []int32{
-	22, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
+	33, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
 	2,  // 1: rapport.v1.GetEpisodeResponse.episode:type_name -> rapport.v1.Episode
-	22, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
-	22, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
-	5,  // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
-	13, // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
-	14, // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
-	23, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
-	24, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
-	3,  // 9: rapport.v1.Episode.trajectories:type_name -> rapport.v1.Trajectory
-	11, // 10: rapport.v1.Episode.alliance_gaps:type_name -> rapport.v1.AllianceGap
-	12, // 11: rapport.v1.Episode.team:type_name -> rapport.v1.TeamLink
-	4,  // 12: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
-	4,  // 13: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
-	25, // 14: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
-	25, // 15: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
-	22, // 16: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	20, // 17: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
-	22, // 18: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
-	22, // 19: rapport.v1.Dyad.left:type_name -> google.protobuf.Timestamp
-	6,  // 20: rapport.v1.Dyad.levels:type_name -> rapport.v1.AllianceLevel
-	8,  // 21: rapport.v1.Dyad.ruptures:type_name -> rapport.v1.Rupture
-	7,  // 22: rapport.v1.Dyad.strains:type_name -> rapport.v1.AllianceStrain
-	22, // 23: rapport.v1.AllianceStrain.time:type_name -> google.protobuf.Timestamp
-	22, // 24: rapport.v1.Rupture.onset:type_name -> google.protobuf.Timestamp
-	9,  // 25: rapport.v1.Rupture.acknowledged:type_name -> rapport.v1.RuptureStep
-	10, // 26: rapport.v1.Rupture.attempts:type_name -> rapport.v1.RepairAttempt
-	9,  // 27: rapport.v1.Rupture.ended:type_name -> rapport.v1.RuptureStep
-	22, // 28: rapport.v1.RuptureStep.time:type_name -> google.protobuf.Timestamp
-	9,  // 29: rapport.v1.RepairAttempt.step:type_name -> rapport.v1.RuptureStep
-	22, // 30: rapport.v1.AllianceGap.time:type_name -> google.protobuf.Timestamp
-	21, // 31: rapport.v1.AllianceGap.parts:type_name -> rapport.v1.AllianceGap.PartsEntry
-	22, // 32: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
-	25, // 33: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
-	22, // 34: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
-	26, // 35: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
-	27, // 36: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
-	22, // 37: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
-	18, // 38: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
-	0,  // 39: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
-	15, // 40: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
-	17, // 41: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
-	1,  // 42: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
-	16, // 43: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
-	19, // 44: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
-	42, // [42:45] is the sub-list for method output_type
-	39, // [39:42] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	33, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
+	33, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
+	15, // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
+	23, // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
+	24, // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
+	34, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
+	35, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
+	13, // 9: rapport.v1.Episode.trajectories:type_name -> rapport.v1.Trajectory
+	3,  // 10: rapport.v1.Episode.why:type_name -> rapport.v1.Reason
+	4,  // 11: rapport.v1.Episode.course:type_name -> rapport.v1.Course
+	5,  // 12: rapport.v1.Episode.past_courses:type_name -> rapport.v1.PastCourse
+	7,  // 13: rapport.v1.Episode.attendance:type_name -> rapport.v1.Attendance
+	8,  // 14: rapport.v1.Episode.milestones:type_name -> rapport.v1.Milestone
+	9,  // 15: rapport.v1.Episode.function:type_name -> rapport.v1.FunctionLine
+	10, // 16: rapport.v1.Episode.engagement:type_name -> rapport.v1.Engagement
+	12, // 17: rapport.v1.Episode.monitoring:type_name -> rapport.v1.MonitoringEvidence
+	33, // 18: rapport.v1.Episode.now:type_name -> google.protobuf.Timestamp
+	21, // 19: rapport.v1.Episode.alliance_gaps:type_name -> rapport.v1.AllianceGap
+	22, // 20: rapport.v1.Episode.team:type_name -> rapport.v1.TeamLink
+	33, // 21: rapport.v1.Course.begun:type_name -> google.protobuf.Timestamp
+	33, // 22: rapport.v1.Course.ended:type_name -> google.protobuf.Timestamp
+	33, // 23: rapport.v1.Course.paused:type_name -> google.protobuf.Timestamp
+	33, // 24: rapport.v1.Course.paused_until:type_name -> google.protobuf.Timestamp
+	33, // 25: rapport.v1.PastCourse.begun:type_name -> google.protobuf.Timestamp
+	33, // 26: rapport.v1.PastCourse.ended:type_name -> google.protobuf.Timestamp
+	6,  // 27: rapport.v1.PastCourse.scores:type_name -> rapport.v1.PastScore
+	33, // 28: rapport.v1.Milestone.due:type_name -> google.protobuf.Timestamp
+	33, // 29: rapport.v1.Milestone.reached:type_name -> google.protobuf.Timestamp
+	14, // 30: rapport.v1.FunctionLine.since:type_name -> rapport.v1.Reading
+	14, // 31: rapport.v1.FunctionLine.last:type_name -> rapport.v1.Reading
+	11, // 32: rapport.v1.Engagement.signals:type_name -> rapport.v1.Signal
+	33, // 33: rapport.v1.Engagement.heard:type_name -> google.protobuf.Timestamp
+	14, // 34: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
+	14, // 35: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
+	36, // 36: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
+	36, // 37: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
+	33, // 38: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	31, // 39: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
+	33, // 40: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
+	33, // 41: rapport.v1.Dyad.left:type_name -> google.protobuf.Timestamp
+	16, // 42: rapport.v1.Dyad.levels:type_name -> rapport.v1.AllianceLevel
+	18, // 43: rapport.v1.Dyad.ruptures:type_name -> rapport.v1.Rupture
+	17, // 44: rapport.v1.Dyad.strains:type_name -> rapport.v1.AllianceStrain
+	33, // 45: rapport.v1.AllianceStrain.time:type_name -> google.protobuf.Timestamp
+	33, // 46: rapport.v1.Rupture.onset:type_name -> google.protobuf.Timestamp
+	19, // 47: rapport.v1.Rupture.acknowledged:type_name -> rapport.v1.RuptureStep
+	20, // 48: rapport.v1.Rupture.attempts:type_name -> rapport.v1.RepairAttempt
+	19, // 49: rapport.v1.Rupture.ended:type_name -> rapport.v1.RuptureStep
+	33, // 50: rapport.v1.RuptureStep.time:type_name -> google.protobuf.Timestamp
+	19, // 51: rapport.v1.RepairAttempt.step:type_name -> rapport.v1.RuptureStep
+	33, // 52: rapport.v1.AllianceGap.time:type_name -> google.protobuf.Timestamp
+	32, // 53: rapport.v1.AllianceGap.parts:type_name -> rapport.v1.AllianceGap.PartsEntry
+	33, // 54: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
+	36, // 55: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
+	33, // 56: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
+	25, // 57: rapport.v1.Adherence.windows:type_name -> rapport.v1.AdherenceWindow
+	37, // 58: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
+	38, // 59: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
+	33, // 60: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
+	29, // 61: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
+	0,  // 62: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
+	26, // 63: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
+	28, // 64: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
+	1,  // 65: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
+	27, // 66: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
+	30, // 67: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
+	65, // [65:68] is the sub-list for method output_type
+	62, // [62:65] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_outcomes_proto_init() }
@@ -2269,20 +3673,23 @@ func file_rapport_v1_outcomes_proto_init() {
 		return
 	}
 	file_rapport_v1_types_proto_init()
-	file_rapport_v1_outcomes_proto_msgTypes[4].OneofWrappers = []any{}
-	file_rapport_v1_outcomes_proto_msgTypes[5].OneofWrappers = []any{}
-	file_rapport_v1_outcomes_proto_msgTypes[6].OneofWrappers = []any{}
-	file_rapport_v1_outcomes_proto_msgTypes[11].OneofWrappers = []any{}
-	file_rapport_v1_outcomes_proto_msgTypes[12].OneofWrappers = []any{}
-	file_rapport_v1_outcomes_proto_msgTypes[13].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[7].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[10].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[14].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[15].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[16].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[21].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[22].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[23].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[24].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[25].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_outcomes_proto_rawDesc), len(file_rapport_v1_outcomes_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

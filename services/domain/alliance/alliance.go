@@ -33,6 +33,8 @@ type Dyad struct {
 	Rated time.Time `json:"rated"`
 	// Left is when the clinician left the patient's care; zero while caring.
 	Left time.Time `json:"left,omitzero"`
+	// Fact of the last rating.
+	Fact string `json:"fact,omitempty"`
 	// Event is what the last rating meant.
 	Event Event `json:"event"`
 	// Facts are the ids of the last ratings, oldest first, at most four.

@@ -26,13 +26,19 @@ type Link struct {
 	Weak bool
 }
 
-// Team is the matrix of the links that the patient has rated lately, in order of the clinicians' names. Dyads with those
-// who have left, and ratings of the team as a whole, are no links.
-func Team(dyads []*Dyad, now time.Time) []Link {
+// Team is the matrix of the links that the patient has rated lately, seen from the last rating, in order of the
+// clinicians' names. Dyads with those who have left, and ratings of the team as a whole, are no links.
+func Team(dyads []*Dyad) []Link {
 	var team []Link
+	var last time.Time
+	for _, d := range dyads {
+		if d.Rater == Patient && d.Rated.After(last) {
+			last = d.Rated
+		}
+	}
 	for i := range links {
 		for _, d := range dyads {
-			if d.links(&links[i], now) && !slices.ContainsFunc(team, func(l Link) bool { return l.Clinician == d.Clinician }) {
+			if d.links(&links[i], last) && !slices.ContainsFunc(team, func(l Link) bool { return l.Clinician == d.Clinician }) {
 				team = append(team, newLink(d, &links[i]))
 			}
 		}
@@ -49,9 +55,9 @@ func Team(dyads []*Dyad, now time.Time) []Link {
 	return team
 }
 
-func (d *Dyad) links(by *Links, now time.Time) bool {
+func (d *Dyad) links(by *Links, last time.Time) bool {
 	return d.Rater == Patient && d.Clinician != "" && d.Left.IsZero() && d.Instrument == by.Instrument && d.Level(by.Code) != nil &&
-		!d.Rated.AddDate(0, 0, by.Days).Before(now)
+		!d.Rated.AddDate(0, 0, by.Days).Before(last)
 }
 
 func newLink(d *Dyad, by *Links) Link {

@@ -131,7 +131,7 @@ type Links struct {
 	Least, Ratings int
 	// Below the median of the other links, in points per item (of srs: in points): beyond the reliable change.
 	Below float64
-	// Days after which an unrated link no longer counts.
+	// Days before the last rating of any link, after which one no longer counts.
 	Days int
 }
 

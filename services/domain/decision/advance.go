@@ -20,11 +20,11 @@ import (
 const BackfillAfter = 30 * 24 * time.Hour
 
 // late says whether one of the facts does not come after all that was folded, so that only a replay puts it in its place.
-func (k Known) late(facts []fact.Fact) bool {
+func (k Known) late(terms episode.Terms, facts []fact.Fact) bool {
 	if k.State == nil {
 		return false
 	}
-	if k.State.Form != episode.Form {
+	if !k.State.Current(terms) {
 		return true
 	}
 	for _, f := range facts {
@@ -43,7 +43,7 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	var findings []judge.Finding
 	_, held := d.held[e]
 	delete(d.held, e)
-	replayed := held || len(taken) > 0 || known.late(facts)
+	replayed := held || len(taken) > 0 || known.late(d.terms, facts)
 	if replayed {
 		known.Superseded = append(slices.Clip(known.Superseded), taken...)
 		known.Facts = merge(without(known.Facts, taken), facts)
@@ -130,7 +130,7 @@ func (d *Desk) Settle() {
 
 func (d *Desk) fold(patient ref.Patient, state *episode.State, facts []fact.Fact) (*episode.State, []judge.Finding) {
 	if state == nil {
-		state = episode.New(patient)
+		state = d.terms.New(patient)
 	}
 	var findings []judge.Finding
 	for _, f := range facts {

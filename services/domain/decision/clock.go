@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
-	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -20,7 +19,7 @@ const maxTicks = 64
 func (d *Desk) TickHistory(e ref.Episode) bool {
 	known, _ := d.episode(e)
 	return known.State != nil && !known.Complete &&
-		(known.State.Form != episode.Form || !known.State.Deadline.IsZero() && !known.State.Deadline.After(known.State.Last.At))
+		(!known.State.Current(d.terms) || !known.State.Deadline.IsZero() && !known.State.Deadline.After(known.State.Last.At))
 }
 
 // Tick turns the passed deadlines of an episode into facts, in order. It is nil when none has passed.

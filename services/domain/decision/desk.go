@@ -17,6 +17,7 @@ import (
 type Desk struct {
 	parent *Desk
 	rules  []judge.Rule
+	terms  episode.Terms
 	now    time.Time
 	heads  map[ref.Resource]record.Head
 	names  map[string]record.Alias
@@ -61,9 +62,15 @@ func NewDesk(rules []judge.Rule, now time.Time) *Desk {
 	}
 }
 
+// Under makes the terms those of all episodes on the desk; without it they are the usual ones. It returns the desk.
+func (d *Desk) Under(t episode.Terms) *Desk {
+	d.terms = t
+	return d
+}
+
 // fork is a desk on top of this one: what it decides is seen below only after join.
 func (d *Desk) fork() *Desk {
-	f := NewDesk(d.rules, d.now)
+	f := NewDesk(d.rules, d.now).Under(d.terms)
 	f.parent = d
 	return f
 }

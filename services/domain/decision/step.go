@@ -153,7 +153,7 @@ func (d *Desk) History(in *Input) []ref.Episode {
 	}
 	if p := d.patientOf(in); p != "" && len(in.Facts) > 0 {
 		e := ref.EpisodeOf(p)
-		if k, _ := d.episode(e); in.Again || k.late(in.Facts) {
+		if k, _ := d.episode(e); in.Again || k.late(d.terms, in.Facts) {
 			needed = append(needed, e)
 		}
 	}

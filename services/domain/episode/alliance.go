@@ -24,7 +24,7 @@ type Member struct {
 const maxRoles = 4
 
 // Team is the matrix of the patient's alliance with each clinician.
-func (s *State) Team() []alliance.Link { return alliance.Team(s.Dyads, s.Now) }
+func (s *State) Team() []alliance.Link { return alliance.Team(s.Dyads) }
 
 // WeakLink is the link of the team that lies farthest below the others; false when none is weak.
 func (s *State) WeakLink() (weakest alliance.Link, found bool) {
@@ -73,13 +73,10 @@ func (s *State) visitsWith(d *alliance.Dyad, after time.Time, last adherence.Dat
 	return n
 }
 
-// met says whether the visit of a fact was with a clinician, alone or jointly. Where nobody is named it may have been.
-func met(v *fact.Visit, c ref.Clinician) bool {
-	return (Visit{Clinician: v.Clinician}).with(c) || slices.Contains(v.Clinicians, c)
+// with says whether a visit was with a clinician, alone or jointly. Where one of the two is not named it may have been.
+func (v Visit) with(c ref.Clinician) bool {
+	return c == "" || v.Clinician == "" || v.Clinician == c || slices.Contains(v.Clinicians, c)
 }
-
-// with says whether a visit was with a clinician. Where one of the two is not named it may have been.
-func (v Visit) with(c ref.Clinician) bool { return c == "" || v.Clinician == "" || v.Clinician == c }
 
 func (s *State) takeAlliance(key fact.Key, sheet *fact.Scores) {
 	was := s.Dyad(sheet)
@@ -87,6 +84,9 @@ func (s *State) takeAlliance(key fact.Key, sheet *fact.Scores) {
 		was = &alliance.Dyad{Clinician: s.Clinician(sheet), Rater: sheet.Respondent, Instrument: sheet.Instrument, Rated: key.At}
 	}
 	d := was.Rate(key, sheet)
+	if d.Sessions > was.Sessions {
+		d.Fact = key.ID
+	}
 	if w, ok := s.Completed(); ok && d.Bad != nil {
 		if percent, known := w.Completion(); known {
 			d = d.Keep(percent)
@@ -199,25 +199,18 @@ func (s *State) takeMembers(at time.Time, t *fact.Team) {
 	s.Members = now[max(0, len(now)-maxMembers):]
 	for _, m := range was {
 		if m.Team == t.ID && !slices.ContainsFunc(now, func(have Member) bool { return have.Clinician == m.Clinician }) {
-			s.leave(at, m.Clinician)
+			s.depart(at, m.Clinician)
 		}
 	}
 }
 
-func (s *State) leave(at time.Time, clinician ref.Clinician) {
+func (s *State) depart(at time.Time, clinician ref.Clinician) {
 	s.change(func(d *alliance.Dyad) *alliance.Dyad {
 		if d.Clinician != clinician || !d.Left.IsZero() {
 			return d
 		}
 		return d.Leave(at, alliance.ClinicianLeft)
 	})
-}
-
-// takeCourse ends the alliance with the course of care. A pause ends nothing.
-func (s *State) takeCourse(at time.Time, c *fact.Course) {
-	if c.Status == fact.CourseFinished || c.Status == fact.CourseCancelled {
-		s.endAlliance(at)
-	}
 }
 
 // endAlliance closes everything that is open with the course of care.
@@ -233,8 +226,11 @@ func (s *State) endAlliance(at time.Time) {
 // heedVisit looks whether the patient draws back after a bad session: misses visits, or comes and rates no more.
 func (s *State) heedVisit(key fact.Key, v *fact.Visit) {
 	today := adherence.DateOf(key.At)
+	if s.Paused() || s.Over() {
+		return
+	}
 	s.change(func(d *alliance.Dyad) *alliance.Dyad {
-		if d.Bad == nil || key.At.After(d.Bad.Until()) || !key.At.After(d.Bad.At) || !met(v, d.Clinician) {
+		if d.Bad == nil || key.At.After(d.Bad.Until()) || !key.At.After(d.Bad.At) || !(Visit{Clinician: v.Clinician, Clinicians: v.Clinicians}).with(d.Clinician) {
 			return d
 		}
 		switch v.Status {
@@ -287,7 +283,7 @@ func (s *State) nextHeed() (next time.Time) {
 
 // unheard is when a dyad's patient will not have been heard of for too long; zero when that is past, or will not be.
 func (s *State) unheard(d *alliance.Dyad) time.Time {
-	if d.Bad == nil || s.Heard.After(d.Bad.At) {
+	if d.Bad == nil || s.Heard.After(d.Bad.At) || s.Paused() || s.Over() {
 		return time.Time{}
 	}
 	if t := d.Bad.Unheard(); t.After(s.Now) && s.caredAt(t) {
@@ -298,7 +294,7 @@ func (s *State) unheard(d *alliance.Dyad) time.Time {
 
 // lapseable is when the next window closes that may show a lapse; zero when none does in time.
 func (s *State) lapseable(d *alliance.Dyad) time.Time {
-	if d.Bad.Kept == nil || *d.Bad.Kept < alliance.KeptFrom {
+	if d.Bad.Kept == nil || *d.Bad.Kept < alliance.KeptFrom || s.Paused() || s.Over() {
 		return time.Time{}
 	}
 	if t := s.Programme.NextClose(s.Now); t.After(s.Now) && !t.After(d.Bad.Until()) {
@@ -309,7 +305,7 @@ func (s *State) lapseable(d *alliance.Dyad) time.Time {
 
 func (s *State) heedWindow() {
 	percent, known := s.Programme.Closed.Completion()
-	if !known || percent >= alliance.LapsedBelow {
+	if !known || s.Paused() || s.Over() || percent >= alliance.LapsedBelow {
 		return
 	}
 	s.change(func(d *alliance.Dyad) *alliance.Dyad {
@@ -323,7 +319,7 @@ func (s *State) heedWindow() {
 
 func (s *State) heedSilence() {
 	s.change(func(d *alliance.Dyad) *alliance.Dyad {
-		if d.Bad == nil || !d.Bad.Unheard().Equal(s.Now) || s.Heard.After(d.Bad.At) || !s.caredAt(s.Now) {
+		if d.Bad == nil || s.Paused() || s.Over() || !d.Bad.Unheard().Equal(s.Now) || s.Heard.After(d.Bad.At) || !s.caredAt(s.Now) {
 			return d
 		}
 		return d.DrawBack(s.Now, alliance.NonResponse)
@@ -341,26 +337,73 @@ func (s *State) meetAlliance() {
 }
 
 // The readings of the fused view.
+var (
+	withdrawn = reading{
+		value: func(s *State) (float64, bool) {
+			return s.dyadsThat(func(d *alliance.Dyad) bool { return d.DrawnBack() != nil })
+		},
+		facts: openedBy(func(d *alliance.Dyad) bool { return d.DrawnBack() != nil }),
+	}
+	divided = reading{
+		value: func(s *State) (float64, bool) {
+			return s.dyadsThat(func(d *alliance.Dyad) bool { return d.Apart() != "" })
+		},
+		facts: openedBy(func(d *alliance.Dyad) bool { return d.Apart() != "" }),
+	}
+	weakest = reading{
+		value: func(s *State) (float64, bool) {
+			l, found := s.WeakLink()
+			return l.Below, found
+		},
+		facts: func(s *State) []string {
+			l, _ := s.WeakLink()
+			return l.Dyad.Facts
+		},
+	}
+	estranged = reading{value: wideGaps, facts: gapFacts}
+)
 
-func apart(s *State) seen {
-	return dyads(s, func(d *alliance.Dyad) bool { return d.Apart() != "" })
-}
-
-func drawnBack(s *State) seen {
-	return dyads(s, func(d *alliance.Dyad) bool { return d.DrawnBack() != nil })
-}
-
-func weakLink(s *State) seen {
-	l, found := s.WeakLink()
-	return seen{value: l.Below, known: found}
-}
-
-func wideGaps(s *State) seen {
-	n := seen{known: true}
-	for i := range s.Gaps {
-		if s.Gaps[i].Wide() {
-			n.value++
+func (s *State) dyadsThat(which func(*alliance.Dyad) bool) (float64, bool) {
+	n := 0
+	for _, d := range s.Dyads {
+		if which(d) {
+			n++
 		}
 	}
-	return n
+	return counted(n)
+}
+
+// openedBy are the facts that opened the other ruptures of some dyads.
+func openedBy(which func(*alliance.Dyad) bool) func(*State) []string {
+	return func(s *State) (ids []string) {
+		for _, d := range s.Dyads {
+			if which(d) {
+				ids = append(ids, d.Other.Facts...)
+			}
+		}
+		return ids
+	}
+}
+
+func wideGaps(s *State) (float64, bool) {
+	n := 0
+	for i := range s.Gaps {
+		if s.Gaps[i].Wide() {
+			n++
+		}
+	}
+	return counted(n)
+}
+
+// gapFacts are the last ratings on both sides of the wide gaps.
+func gapFacts(s *State) (ids []string) {
+	for i := range s.Gaps {
+		g := &s.Gaps[i]
+		for _, d := range s.Dyads {
+			if g.Wide() && d.Clinician == g.Clinician && (d.Rater == patient || d.Rater == g.Rater) {
+				ids = append(ids, d.Fact)
+			}
+		}
+	}
+	return ids
 }

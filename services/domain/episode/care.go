@@ -19,15 +19,18 @@ const (
 	cancelledByClinic  = "cancelled-clinic"
 )
 
-// silence is how long it takes to become one.
-const silence = SilenceDays * 24 * time.Hour
+// maxSeen bounds the clinicians of one visit that are remembered.
+const maxSeen = 4
 
 // latest is the end of what a date can say.
 var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // dated is a moment that has a text.
 func dated(t time.Time) time.Time {
-	if t.After(latest) {
+	switch {
+	case t.IsZero():
+		return time.Time{}
+	case t.After(latest):
 		return latest
 	}
 	return t.UTC()
@@ -52,7 +55,7 @@ func (s *State) Feeds() []feed.Name {
 
 // cared says whether care goes on: a team, a prescription, or a visit ahead.
 func (s *State) cared() bool {
-	return len(s.Teams) > 0 || s.Programme.Asks(s.Now) || s.Visits.Planned.After(s.Now)
+	return s.Course.Ended.IsZero() && (len(s.Teams) > 0 || s.Programme.Asks(s.Now) || s.Visits.Planned.After(s.Now))
 }
 
 // caredAt says whether, as far as known now, care will go on at a later moment.
@@ -61,35 +64,9 @@ func (s *State) caredAt(t time.Time) bool {
 	return len(s.Teams) > 0 || open || until.After(t) || s.Visits.Planned.After(t)
 }
 
-// reckon settles what follows from the time that has passed: silence, and the next deadline.
-//
-// Silence is counted only while the episode is alive: care goes on, and either the patient was heard of before
-// or exercise was prescribed. Somebody who is merely on a team's list is not silent.
-func (s *State) reckon() {
-	s.Deadline, s.SilentSince = time.Time{}, time.Time{}
-	if s.Now.IsZero() {
-		return
-	}
-	if s.cared() && s.CareSince.IsZero() {
-		s.CareSince = s.Now
-	}
-	s.meet(s.Programme.NextClose(s.Now))
-	s.meetAlliance()
-	if !s.cared() || s.Heard.IsZero() && !s.Programme.Asks(s.Now) {
-		return
-	}
-	reached := s.SilentFrom().Add(silence)
-	switch {
-	case !reached.After(s.Now):
-		s.SilentSince = reached
-	case s.caredAt(reached):
-		s.meet(reached)
-	}
-}
-
-// meet makes a moment the deadline when it is the first.
+// meet makes a moment the deadline when it is the first that lies ahead.
 func (s *State) meet(t time.Time) {
-	if t.IsZero() || t.After(latest) {
+	if t.IsZero() || t.After(latest) || !t.After(s.Now) {
 		return
 	}
 	if s.Deadline.IsZero() || t.Before(s.Deadline) {
@@ -97,28 +74,66 @@ func (s *State) meet(t time.Time) {
 	}
 }
 
-func (s *State) takeVisit(at time.Time, v fact.Visit) {
+func (s *State) takeVisit(at time.Time, id string, v *fact.Visit) {
 	if v.Status == planned {
 		if v.Due.After(s.Visits.Planned) {
 			s.Visits.Planned = dated(v.Due)
 		}
 		return
 	}
-	now := Visit{v.ID, v.Appointment, v.Status, v.Clinician, at}
+	now := Visit{
+		ID: v.ID, Appointment: v.Appointment, Status: v.Status, Clinician: v.Clinician, At: at, Fact: id,
+		Late: v.Late, Virtual: v.Virtual, Minutes: minutes(v.Minutes), Excused: s.Paused() && v.Status != attended,
+		Clinicians: slices.Clone(v.Clinicians[:min(len(v.Clinicians), maxSeen)]),
+	}
 	if i := slices.IndexFunc(s.Visits.Recent, now.same); i >= 0 {
 		was := s.Visits.Recent[i]
 		now = was.merge(now)
-		s.Visits.count(was.Status, -1)
+		s.count(was, -1)
 		s.Visits.Recent = slices.Clone(s.Visits.Recent)
 		s.Visits.Recent[i] = now
 	} else {
 		s.Visits.Recent = append(slices.Clip(s.Visits.Recent), now)
 		s.Visits.Recent = s.Visits.Recent[max(0, len(s.Visits.Recent)-maxVisits):]
 	}
-	s.Visits.count(now.Status, +1)
+	s.count(now, +1)
 	if now.Status == attended {
-		s.Heard = at
+		s.hear(at, id)
 	}
+}
+
+// minutes of a visit; what no day holds is none.
+func minutes(x float64) float64 {
+	if !(x > 0) || x > 24*60 {
+		return 0
+	}
+	return x
+}
+
+// count enters a visit, or takes it back.
+func (s *State) count(v Visit, by int) {
+	if v.Status == attended && v.Virtual {
+		s.Monitoring = s.Monitoring.Manage(v.At, float64(by)*v.Minutes, by)
+	}
+	if v.Excused {
+		return
+	}
+	s.Visits.count(v.Status, by)
+	if v.Status == cancelledByPatient && v.Late {
+		s.Visits.CancelledLate += by
+	}
+}
+
+// Attendance of this course so far.
+func (s *State) Attendance() adherence.Attended {
+	return adherence.Attended{Attended: s.Visits.Attended, Missed: s.Visits.Missed, Late: s.Visits.CancelledLate}
+}
+
+// Milestone is how a goal stands now.
+func (s *State) Milestone(g Goal) adherence.Milestone { return g.milestone(s.Now) }
+
+func (g Goal) milestone(now time.Time) adherence.Milestone {
+	return adherence.MilestoneOf(g.Lifecycle, g.Achievement, g.Due, g.Reached, now)
 }
 
 func (v *Visits) count(status string, by int) {
@@ -146,8 +161,10 @@ func (v Visit) merge(next Visit) Visit {
 		winner, other = v, next
 	}
 	if winner.Clinician == "" {
-		winner.Clinician = other.Clinician
+		winner.Clinician, winner.Clinicians = other.Clinician, other.Clinicians
 	}
+	winner.Virtual = winner.Virtual || other.Virtual
+	winner.Minutes = max(winner.Minutes, other.Minutes)
 	if winner.Appointment == "" && winner.ID != other.ID {
 		winner.Appointment = other.ID
 	}
@@ -158,6 +175,5 @@ func (v Visit) encounter() bool { return v.Appointment != "" || strings.HasPrefi
 
 // Completed is the last closed window of home exercise; false when none has closed within a window's length.
 func (s *State) Completed() (adherence.Window, bool) {
-	w := s.Programme.Closed
-	return w, w.To != 0 && adherence.DateOf(s.Now)-w.To < adherence.WindowDays
+	return s.Programme.Last(adherence.WindowDays, s.Now)
 }

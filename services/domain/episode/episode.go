@@ -7,19 +7,21 @@ import (
 	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/distress"
+	"github.com/rapport-health/rapport/services/domain/engagement"
 	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/function"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/trend"
 )
 
 // Form is the version of the layout of State. It changes whenever the same facts would be kept differently.
-const Form = 3
+const Form = 4
 
-// SilenceDays is how many days without a word from the patient count as silence.
-const SilenceDays = 14
+// SilenceDays is how many days without a word from the patient count as silence, unless the person's own rhythm is slower.
+const SilenceDays = engagement.SilenceDays
 
 // The bounds. Whatever the history, a state holds no more than this: beyond a bound the entry that was touched
-// longest ago is forgotten. With ids of 64 characters a state is at most 1 MiB of JSON; a usual one is 5 KiB.
+// longest ago is forgotten. With ids of 64 characters a state is at most 1 MiB of JSON; a usual one is 9 KiB.
 const (
 	maxInstruments = 40
 	maxTracks      = 16
@@ -31,6 +33,7 @@ const (
 	maxWithin      = 16
 	maxGoals       = 24
 	maxMeasures    = 24
+	maxLines       = 24
 )
 
 // State is everything known about one episode, folded from its facts in the order of fact.Key.
@@ -53,11 +56,27 @@ type State struct {
 	Now   time.Time `json:"now,omitzero"`
 	// Heard is when the patient was last heard of: an own answer, a log of exercise, a visit attended.
 	Heard time.Time `json:"heard,omitzero"`
+	// HeardFact is the fact that told of it, and Rhythm the days on which the patient was heard of lately.
+	HeardFact string            `json:"heardFact,omitempty"`
+	Rhythm    engagement.Rhythm `json:"rhythm,omitempty"`
 	// CareSince is since when care has been going on without a break: a team, a prescription or a visit ahead.
 	CareSince time.Time `json:"careSince,omitzero"`
-	// SilentSince is when the silence became one of SilenceDays; zero while there is none.
+	// SilentSince is when the silence became one; zero while there is none.
 	SilentSince time.Time `json:"silentSince,omitzero"`
-	// Instruments answered, those about the alliance excepted.
+	// GapDays is how many days without care end a course, where Terms differ from the usual; else 0.
+	GapDays int `json:"gapDays,omitempty"`
+	// Died is when the patient died, or was known to be dead; zero while alive.
+	Died time.Time `json:"died,omitzero"`
+	// Course of care that this state is about, and the Past ones, oldest first.
+	Course Course       `json:"course,omitzero"`
+	Past   []PastCourse `json:"past,omitempty"`
+	// Screened is when the patient last answered a form that counts as a check-in, and ScreenedFact the fact of it.
+	Screened     time.Time `json:"screened,omitzero"`
+	ScreenedFact string    `json:"screenedFact,omitempty"`
+	// Halves has a bit for each of the patient's last eight forms, the last one lowest: set when a score of it could not
+	// be worked out because too little was answered.
+	Halves uint8 `json:"halves,omitempty"`
+	// Instruments answered in this course, those about the alliance excepted.
 	Instruments []*Instrument `json:"instruments,omitempty"`
 	// Dyads hold the alliance.
 	Dyads []*alliance.Dyad `json:"dyads,omitempty"`
@@ -77,6 +96,10 @@ type State struct {
 	Goals []Goal `json:"goals,omitempty"`
 	// Measures that are no instrument's score.
 	Measures []Measure `json:"measures,omitempty"`
+	// Lines of function and pain since they last changed.
+	Lines []function.Line `json:"lines,omitempty"`
+	// Monitoring is the evidence for remote therapeutic monitoring.
+	Monitoring adherence.Monitoring `json:"monitoring,omitzero"`
 }
 
 // Instrument is what one respondent answered on one instrument.
@@ -88,6 +111,8 @@ type Instrument struct {
 	// Sheets answered, and when the last one was.
 	Sheets int       `json:"sheets"`
 	At     time.Time `json:"at"`
+	// Fact of the last one.
+	Fact string `json:"fact,omitempty"`
 	// SafetyUnknown are the safety items left unanswered on the last sheet.
 	SafetyUnknown []int `json:"safetyUnknown,omitempty"`
 	// Tracks of its scores in the instrument's order.
@@ -113,8 +138,9 @@ type Critical struct {
 	// Value answered last, and its Severity: `safety` or `discuss`.
 	Value    float64 `json:"value"`
 	Severity string  `json:"severity"`
-	// At is when it was answered so.
-	At time.Time `json:"at"`
+	// At is when it was answered so, and Fact the fact that says it.
+	At   time.Time `json:"at"`
+	Fact string    `json:"fact,omitempty"`
 }
 
 // Team is one care team that cares for the patient.
@@ -125,14 +151,18 @@ type Team struct {
 	Within []ref.CareTeam `json:"within,omitempty"`
 	// At is when it was last said.
 	At time.Time `json:"at"`
+	// Until is when it ends by itself; zero is open.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Visits are counts, and the last ones.
 type Visits struct {
-	// Attended and Missed, and what was cancelled by whom. An appointment and its encounter are one visit.
+	// Attended and Missed in this course, and what was cancelled by whom, some of it Late by the patient. An appointment
+	// and its encounter are one visit. What was missed or cancelled during a pause does not count.
 	Attended           int `json:"attended,omitempty"`
 	Missed             int `json:"missed,omitempty"`
 	CancelledByPatient int `json:"cancelledByPatient,omitempty"`
+	CancelledLate      int `json:"cancelledLate,omitempty"`
 	CancelledByClinic  int `json:"cancelledByClinic,omitempty"`
 	// Planned is the last visit ahead that was announced; it may have passed.
 	Planned time.Time `json:"planned,omitzero"`
@@ -149,8 +179,18 @@ type Visit struct {
 	Status string `json:"status"`
 	// Clinician seen.
 	Clinician ref.Clinician `json:"clinician,omitempty"`
+	// Clinicians are all who were seen at a joint visit, at most 4; empty when there was one.
+	Clinicians []ref.Clinician `json:"clinicians,omitempty"`
 	// At is when it was.
 	At time.Time `json:"at"`
+	// Late says that the patient cancelled too late, Excused that it fell through during a pause.
+	Late    bool `json:"late,omitempty"`
+	Excused bool `json:"excused,omitempty"`
+	// Virtual says that it was held by video or telephone, and Minutes how long it took; 0 when not known.
+	Virtual bool    `json:"virtual,omitempty"`
+	Minutes float64 `json:"minutes,omitempty"`
+	// Fact that said so last.
+	Fact string `json:"fact,omitempty"`
 }
 
 // Goal is a milestone as it stands.
@@ -159,8 +199,11 @@ type Goal struct {
 	Lifecycle   string    `json:"lifecycle"`
 	Achievement string    `json:"achievement,omitempty"`
 	Due         time.Time `json:"due,omitzero"`
-	// At is when it was last said.
-	At time.Time `json:"at"`
+	// Reached is when it was achieved; zero while it is not.
+	Reached time.Time `json:"reached,omitzero"`
+	// At is when it was last said, and Fact the fact that said so.
+	At   time.Time `json:"at"`
+	Fact string    `json:"fact,omitempty"`
 }
 
 // Measure is a plain value with its first and last reading.
@@ -168,6 +211,9 @@ type Measure struct {
 	// Code as `system|code`, and its UCUM unit.
 	Code string `json:"code"`
 	Unit string `json:"unit,omitempty"`
+	// Site and Side of the body, where told.
+	Site string `json:"site,omitempty"`
+	Side string `json:"side,omitempty"`
 	// First and Last reading.
 	First trend.Reading `json:"first"`
 	Last  trend.Reading `json:"last"`
@@ -226,13 +272,17 @@ func (s *State) Distress() distress.Profile {
 	return p
 }
 
-// Silent says whether nothing has been heard of the patient for SilenceDays although care goes on.
+// Silent says whether nothing has been heard of the patient for so long that it is a silence, although care goes on.
 func (s *State) Silent() bool { return !s.SilentSince.IsZero() }
 
-// SilentFrom is the moment from which silence is counted: the last word, or the start of care after it.
+// SilentFrom is the moment from which silence is counted: the last word, or what came after it: the start of care or of
+// the course, or the return from a pause.
 func (s *State) SilentFrom() time.Time {
-	if s.CareSince.After(s.Heard) {
-		return s.CareSince
+	from := s.Heard
+	for _, t := range [...]time.Time{s.CareSince, s.Course.Begun, s.Course.Resumed} {
+		if t.After(from) {
+			from = t
+		}
 	}
-	return s.Heard
+	return from
 }

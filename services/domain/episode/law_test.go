@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -35,18 +36,22 @@ func read(t interface{ Fatal(...any) }, raw string) *State {
 }
 
 func drawFact(t *rapid.T) fact.Fact {
-	day := float64(rapid.IntRange(0, 24*90).Draw(t, "hour")) / 24
+	day := float64(rapid.IntRange(0, 24*rapid.SampledFrom([]int{90, 90, 90, 500}).Draw(t, "span")).Draw(t, "hour")) / 24
 	var f fact.Fact
-	switch rapid.IntRange(0, 14).Draw(t, "kind") {
+	switch rapid.IntRange(0, 17).Draw(t, "kind") {
 	case 0, 1:
 		f = phq9(day, float64(rapid.IntRange(0, 27).Draw(t, "total")), float64(rapid.IntRange(-1, 3).Draw(t, "item9")))
 	case 2, 3:
 		f = wai(day, float64(rapid.IntRange(10, 50).Draw(t, "mean"))/10, rapid.SampledFrom([]string{"", "Practitioner/a", "Practitioner/b"}).Draw(t, "clinician"))
 		f.Scores.Encounter = rapid.SampledFrom([]string{"", "Encounter/0", "Encounter/1"}).Draw(t, "encounter")
 	case 4, 5:
-		f = logged(day, float64(rapid.IntRange(0, 2).Draw(t, "done")))
+		f = drawLog(t, day)
 	case 6:
 		f = prescribed(day, float64(rapid.IntRange(1, 3).Draw(t, "dose")), rapid.SampledFrom([]string{"active", "on-hold", "completed"}).Draw(t, "status"))
+		f.Prescription.Dose = []fact.Part{{Name: "x|squat", Sets: 3, Reps: 10}}
+		if rapid.Bool().Draw(t, "rests") {
+			f.Prescription.Rests = []fact.Span{{From: on(day + 3), Until: on(day + 12)}}
+		}
 		if rapid.Bool().Draw(t, "ends") {
 			f.Prescription.Until = on(day + float64(rapid.IntRange(1, 40).Draw(t, "length")))
 		}
@@ -59,28 +64,47 @@ func drawFact(t *rapid.T) fact.Fact {
 			Appointment: rapid.SampledFrom([]string{"", "Appointment/1"}).Draw(t, "fulfils"),
 			Status:      rapid.SampledFrom([]string{planned, attended, missed, cancelledByPatient, cancelledByClinic}).Draw(t, "status"),
 			Clinician:   "Practitioner/a",
+			Clinicians:  rapid.SampledFrom([][]ref.Clinician{nil, {"Practitioner/a", "Practitioner/b"}}).Draw(t, "joint"),
+			Late:        rapid.Bool().Draw(t, "late"),
+			Virtual:     rapid.Bool().Draw(t, "virtual"),
+			Minutes:     float64(rapid.IntRange(0, 30).Draw(t, "minutes")),
 		})
 		if rapid.Bool().Draw(t, "booked") {
 			f.Visit.Due = on(day + 20)
 		}
 	case 9:
-		f = drawParts(t, day)
+		f = at(day, fact.KindGoal, func(f *fact.Fact) {
+			f.Goal = &fact.Goal{
+				ID: rapid.SampledFrom([]string{"g", "h"}).Draw(t, "goal"), Lifecycle: "active", Due: on(day + 10),
+				Achievement: rapid.SampledFrom([]string{"in-progress", "achieved"}).Draw(t, "achievement"),
+			}
+		})
 	case 10:
+		f = at(day, fact.KindMeasure, func(f *fact.Fact) {
+			f.Measure = &fact.Measure{
+				Code: "http://loinc.org|72514-3", Value: float64(rapid.IntRange(0, 10).Draw(t, "pain")),
+				Side: rapid.SampledFrom([]string{"", "left"}).Draw(t, "side"),
+			}
+		})
+	case 11, 12:
+		f = drawCourse(t, day)
+	case 13:
+		f = drawParts(t, day)
+	case 14:
 		f = scored(day, "srs", "alliance", points("total", float64(rapid.IntRange(20, 40).Draw(t, "srs")), rapid.SampledFrom([]string{"discuss", "ok"}).Draw(t, "band"), true, 7.48))
 		f.Scores.Clinician = drawClinician(t)
-	case 11:
+	case 15:
 		f = mended(day, rapid.SampledFrom([]string{fact.RepairAcknowledged, fact.RepairAttempted}).Draw(t, "step"), drawClinician(t), "invited-feedback", "unknown")
-	case 12:
+	case 16:
 		f = cared(day, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "team"), true)
 		for range rapid.IntRange(0, 2).Draw(t, "members") {
 			f.Team.Members = append(f.Team.Members, fact.Member{Clinician: drawClinician(t), Roles: rapid.SampledFrom([][]string{nil, {"pt"}, {"ot"}}).Draw(t, "roles")})
 		}
-	case 13:
-		f = at(day, fact.KindCourse, func(f *fact.Fact) {
-			f.Course = &fact.Course{ID: "EpisodeOfCare/e", Status: rapid.SampledFrom([]string{fact.CourseActive, fact.CoursePaused, fact.CourseFinished}).Draw(t, "course")}
-		})
 	default:
 		f = clock(day)
+		if rapid.IntRange(0, 9).Draw(t, "dies") == 0 {
+			f = at(day, fact.KindDeath, func(f *fact.Fact) { f.Death = &fact.Death{} })
+		}
 	}
 	f.ID = fmt.Sprintf("%s-%d", f.Kind, rapid.IntRange(0, 1_000_000).Draw(t, "id"))
 	return f
@@ -103,9 +127,22 @@ func drawParts(t *rapid.T, day float64) fact.Fact {
 	return f
 }
 
-// drawCourse is a course in which the alliance may be strained or break in the third week: a diary kept well up to then,
+func drawLog(t *rapid.T, day float64) fact.Fact {
+	f := logged(day, float64(rapid.IntRange(0, 2).Draw(t, "done")))
+	f.Exercise.Partial = rapid.IntRange(0, 3).Draw(t, "partial") == 0
+	f.Exercise.Day = rapid.SampledFrom([]string{"", "", on(day - 1).Format(time.DateOnly), on(day + 1).Format(time.DateOnly)}).Draw(t, "local")
+	if rapid.Bool().Draw(t, "dosed") {
+		f.Exercise.Parts = []fact.Part{{Name: "x|squat", Sets: 2, Reps: 10, Missed: rapid.Bool().Draw(t, "missed")}}
+	}
+	if rapid.IntRange(0, 5).Draw(t, "elsewhere") == 0 {
+		f.Exercise.Percent = new(float64(rapid.IntRange(0, 120).Draw(t, "percent")))
+	}
+	return f
+}
+
+// drawStory is a course in which the alliance may be strained or break in the third week: a diary kept well up to then,
 // weekly ratings at visits, and afterwards ratings, visits missed or attended, or nothing at all.
-func drawCourse(t *rapid.T) []fact.Fact {
+func drawStory(t *rapid.T) []fact.Fact {
 	srs := rapid.Bool().Draw(t, "by the session form")
 	rating := func(day, level float64) fact.Fact {
 		if srs {
@@ -136,10 +173,26 @@ func drawCourse(t *rapid.T) []fact.Fact {
 	return facts
 }
 
+func drawCourse(t *rapid.T, day float64) fact.Fact {
+	return at(day, fact.KindCourse, func(f *fact.Fact) {
+		f.Course = &fact.Course{
+			ID:     rapid.SampledFrom([]string{"EpisodeOfCare/a", "EpisodeOfCare/b"}).Draw(t, "course"),
+			Status: rapid.SampledFrom([]string{fact.CoursePlanned, fact.CourseActive, fact.CourseActive, fact.CoursePaused, fact.CoursePaused, fact.CourseFinished}).Draw(t, "status"),
+			Reason: fact.PatientChoice, Types: []string{"x|rehab"},
+		}
+		if rapid.Bool().Draw(t, "until") {
+			f.Course.Until = on(day + float64(rapid.IntRange(-3, 30).Draw(t, "pause")))
+		}
+		if rapid.IntRange(0, 3).Draw(t, "ends") == 0 {
+			f.Course.End = on(day + float64(rapid.IntRange(-3, 60).Draw(t, "end")))
+		}
+	})
+}
+
 func drawFacts(t *rapid.T) []fact.Fact {
 	var facts []fact.Fact
 	if rapid.Bool().Draw(t, "a believable course") {
-		facts = drawCourse(t)
+		facts = drawStory(t)
 	}
 	facts = append(facts, rapid.SliceOfN(rapid.Custom(drawFact), 1, 40-len(facts)).Draw(t, "facts")...)
 	seen := map[string]bool{}
@@ -208,32 +261,89 @@ func TestTheStoredFormLosesNothing(t *testing.T) {
 	})
 }
 
-func TestTheClockAlwaysMovesTheDeadline(t *testing.T) {
+// picture is everything that a reader sees of a state and that time alone can change, without the numbers that grow
+// day by day.
+func picture(s *State) string {
+	var b strings.Builder
+	view := s.View()
+	fmt.Fprint(&b, "view ", view.Tier)
+	for _, r := range view.Reasons {
+		fmt.Fprint(&b, " ", r.Code)
+	}
+	signals, points := s.Dropout()
+	fmt.Fprint(&b, "\nsignals ", points)
+	for _, signal := range signals {
+		fmt.Fprint(&b, " ", signal.Code)
+	}
+	check, since, overdue := s.Overdue()
+	if overdue {
+		fmt.Fprint(&b, "\noverdue ", check.Code, since)
+	}
+	fmt.Fprint(&b, "\nsilent ", s.Silent(), " lapse ", s.Programme.Lapsed(), s.Programme.Streak.Lapse)
+	for _, days := range []int{adherence.WeekDays, adherence.WindowDays, adherence.MonthDays} {
+		w, ok := s.Programme.Last(days, s.Now)
+		fmt.Fprint(&b, "\nwindow ", ok)
+		if ok {
+			fmt.Fprint(&b, w)
+		}
+	}
+	_, elsewhere := s.Programme.Elsewhere(s.Now)
+	fmt.Fprint(&b, "\nelsewhere ", elsewhere)
+	for _, g := range s.Goals {
+		if !s.Paused() && !s.Over() {
+			fmt.Fprint(&b, "\ngoal ", g.ID, s.Milestone(g))
+		}
+	}
+	for _, p := range s.Monitoring.Periods {
+		fmt.Fprint(&b, "\nperiod ", p.From, p.Days(), !s.Died.IsZero() || adherence.DateOf(s.Now) >= p.From+adherence.PeriodDays)
+	}
+	for _, d := range s.Dyads {
+		fmt.Fprint(&b, "\ndyad ", d.Event, d.Open() != nil, d.Closed, d.Left)
+	}
+	c := s.Course
+	fmt.Fprint(&b, "\ncourse ", c.Number, c.Ended, c.Why, c.Paused, c.Until, len(s.Past), len(s.Teams))
+	return b.String()
+}
+
+func tickAt(s *State, at time.Time) *State {
+	return Fold(s, fact.Fact{ID: "clock-" + at.Format(time.RFC3339Nano), Kind: fact.KindClock, At: at, Clock: &fact.Clock{}})
+}
+
+func TestTheDeadlineIsTheNextMomentAtWhichTimeAloneChangesSomething(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b := book{state: New("p1")}
 		for _, f := range inOrder(drawFacts(t)) {
 			b.add(f)
 		}
-		for n := 0; n < 30 && !b.state.Deadline.IsZero(); n++ {
-			due := b.state.Deadline
-			if !due.After(b.state.Now) {
-				t.Fatalf("the deadline %v is not ahead of %v", due, b.state.Now)
+		for n := 0; n < 30; n++ {
+			now, due := b.state.Now, b.state.Deadline
+			before := picture(b.state)
+			until := due
+			if due.IsZero() {
+				until = now.AddDate(1, 0, 0)
 			}
-			before := *b.state
+			if !until.After(now) {
+				t.Fatalf("the deadline %v is not ahead of %v", due, now)
+			}
+			between := now.Add(time.Duration(rapid.Float64Range(0, 0.999).Draw(t, "between") * float64(until.Sub(now))))
+			if now.IsZero() || between.Before(b.state.Last.At) {
+				return
+			}
+			if early := picture(tickAt(b.state, between)); early != before {
+				t.Fatalf("at %v, before the deadline %v:\n%s", between, due, cmp.Diff(before, early))
+			}
+			if due.IsZero() {
+				return
+			}
+			if !due.After(b.state.Last.At) {
+				return
+			}
 			b.add(fact.Fact{ID: fmt.Sprintf("clock-%s", due.Format(time.RFC3339Nano)), Kind: fact.KindClock, At: due, Clock: &fact.Clock{}})
-			if !b.state.Deadline.IsZero() && !b.state.Deadline.After(due) {
-				t.Fatalf("after the deadline %v comes %v", due, b.state.Deadline)
-			}
-			if before.Silent() == b.state.Silent() && before.Programme.Closed == b.state.Programme.Closed && drawn(&before) == drawn(b.state) {
-				t.Fatalf("nothing changed at the deadline %v", due)
+			if after := picture(b.state); after == before {
+				t.Fatalf("nothing changed at the deadline %v:\n%s\n%s", due, before, stored(t, b.state))
 			}
 		}
 	})
-}
-
-// drawn counts the dyads in which the patient draws back.
-func drawn(s *State) float64 {
-	return drawnBack(s).value
 }
 
 func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
@@ -279,18 +389,39 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		}
 		rx := prescribed(day, 1, "active")
 		rx.Prescription.ID = id("r", n)
-		for _, f := range []fact.Fact{
+		care := careOf(day, id("c", n/60), fact.CourseActive)
+		for c := range 100 {
+			rx.Prescription.Dose = append(rx.Prescription.Dose, fact.Part{Name: id("d", c), Sets: 3, Reps: 10})
+			rx.Prescription.Dates = append(rx.Prescription.Dates, on(day+float64(c)/3))
+			rx.Prescription.Rests = append(rx.Prescription.Rests, fact.Span{From: on(day + float64(2*c)), Until: on(day + float64(2*c+1))})
+			care.Course.Types = append(care.Course.Types, id("type", c))
+		}
+		function := scored(day, id("f", n), "function", points("total", 50, id("b", 1), false, 10))
+		function.ID, sheet.ID, rx.ID = id("f", n), id("s", n), id("r", n)
+		ended := careOf(day+0.1, id("c", n/60), fact.CourseFinished)
+		seen := fact.Visit{
+			ID: id("Encounter/", n), Appointment: id("Appointment/", n), Status: attended, Clinician: ref.Clinician(id("p", n)),
+			Virtual: true, Minutes: 30,
+		}
+		for c := range 16 {
+			seen.Clinicians = append(seen.Clinicians, ref.Clinician(id("p", c)))
+		}
+		turn := []fact.Fact{care}
+		if n%60 == 59 && n < 500 {
+			turn = append(turn, ended)
+		}
+		turn = append(turn,
 			sheet, dyad, team, rx, logged(day, 1),
-			visited(day, fact.Visit{ID: id("Encounter/", n), Appointment: id("Appointment/", n), Status: attended, Clinician: ref.Clinician(id("p", n))}),
+			visited(day, seen), function,
 			at(day, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: id("g", n), Lifecycle: "active", Due: on(1)} }),
 			at(day, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: id("m", n), Value: 1} }),
-		} {
+		)
+		for _, f := range turn {
 			s = Fold(s, f)
 		}
 	}
-	s = unhappy(s, id)
-	size := len(stored(t, s))
-	t.Logf("the largest state is %d bytes", size)
+	size := max(len(stored(t, s)), len(stored(t, unhappy(s, id))))
+	t.Logf("the largest state is %d bytes, with %d past courses and %d lines", size, len(s.Past), len(s.Lines))
 	if size > maxBytes {
 		t.Errorf("%d bytes, bound %d", size, maxBytes)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/adherence"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/function"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/trend"
 )
@@ -19,7 +20,7 @@ func (s *State) AppendJSON(to []byte) ([]byte, error) {
 }
 
 // usualBytes is room for a young state; an old one needs it two times over.
-const usualBytes = 2 << 10
+const usualBytes = 4 << 10
 
 // MarshalJSON is AppendJSON for encoding/json.
 func (s *State) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
@@ -58,22 +59,98 @@ func stateMembers(c *coder, s *State) {
 	c.moment("begun", &s.Begun, omit)
 	c.moment("now", &s.Now, omit)
 	c.moment("heard", &s.Heard, omit)
+	text(c, "heardFact", &s.HeardFact, omit)
+	list(c, "rhythm", (*[]adherence.Date)(&s.Rhythm), day)
 	c.moment("careSince", &s.CareSince, omit)
 	c.moment("silentSince", &s.SilentSince, omit)
+	whole(c, "gapDays", &s.GapDays, omit)
+	c.moment("died", &s.Died, omit)
+	if !c.writing || s.Course.Number != 0 || s.Course.Fact != "" || len(s.Course.Sources) > 0 {
+		inner(c, "course", &s.Course, objects(courseMembers))
+	}
+	list(c, "past", &s.Past, objects(pastMembers))
+	c.moment("screened", &s.Screened, omit)
+	text(c, "screenedFact", &s.ScreenedFact, omit)
+	whole(c, "halves", &s.Halves, omit)
 	list(c, "instruments", &s.Instruments, refs(instrumentMembers))
 	list(c, "dyads", &s.Dyads, refs(dyadMembers))
 	list(c, "gaps", &s.Gaps, objects(gapMembers))
 	list(c, "critical", &s.Critical, objects(criticalMembers))
-	if !c.writing || !idle(s.Programme) {
+	if !c.writing || !idle(&s.Programme) {
 		inner(c, "programme", &s.Programme, objects(programmeMembers))
 	}
 	list(c, "teams", &s.Teams, objects(teamMembers))
 	list(c, "members", &s.Members, objects(memberMembers))
-	if v := s.Visits; !c.writing || len(v.Recent) > 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
+	if v := &s.Visits; !c.writing || len(v.Recent) > 0 || v.CancelledLate != 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
 		inner(c, "visits", &s.Visits, objects(visitsMembers))
 	}
 	list(c, "goals", &s.Goals, objects(goalMembers))
 	list(c, "measures", &s.Measures, objects(measureMembers))
+	list(c, "lines", &s.Lines, objects(lineMembers))
+	if m := &s.Monitoring; !c.writing || m.Since != 0 || m.First != 0 || len(m.Periods) > 0 || len(m.Months) > 0 {
+		inner(c, "monitoring", m, objects(monitoringMembers))
+	}
+}
+
+func courseMembers(c *coder, x *Course) {
+	whole(c, "number", &x.Number, keep)
+	list(c, "sources", &x.Sources, word)
+	list(c, "types", &x.Types, word)
+	c.moment("begun", &x.Begun, omit)
+	c.moment("care", &x.Care, omit)
+	c.moment("end", &x.End, omit)
+	c.moment("ended", &x.Ended, omit)
+	text(c, "why", &x.Why, omit)
+	c.moment("paused", &x.Paused, omit)
+	c.moment("until", &x.Until, omit)
+	text(c, "reason", &x.Reason, omit)
+	whole(c, "rested", &x.Rested, omit)
+	c.moment("resumed", &x.Resumed, omit)
+	text(c, "fact", &x.Fact, omit)
+}
+
+func pastMembers(c *coder, x *PastCourse) {
+	whole(c, "number", &x.Number, keep)
+	text(c, "source", &x.Source, omit)
+	c.moment("begun", &x.Begun, keep)
+	c.moment("ended", &x.Ended, keep)
+	text(c, "why", &x.Why, omit)
+	whole(c, "attended", &x.Attended, omit)
+	whole(c, "missed", &x.Missed, omit)
+	list(c, "scores", &x.Scores, objects(pastScoreMembers))
+}
+
+func pastScoreMembers(c *coder, x *PastScore) {
+	text(c, "instrument", &x.Instrument, keep)
+	text(c, "code", &x.Code, keep)
+	c.float("first", &x.First, keep)
+	c.float("last", &x.Last, keep)
+	text(c, "direction", &x.Direction, omit)
+}
+
+func lineMembers(c *coder, l *function.Line) {
+	text(c, "instrument", &l.Instrument, keep)
+	inner(c, "since", &l.Since, objects(trackMembers))
+	whole(c, "visits", &l.Visits, omit)
+	c.flag("full", &l.Full)
+}
+
+func monitoringMembers(c *coder, m *adherence.Monitoring) {
+	c.date("since", &m.Since, omit)
+	c.date("first", &m.First, omit)
+	list(c, "periods", &m.Periods, objects(periodMembers))
+	list(c, "months", &m.Months, objects(monthMembers))
+}
+
+func periodMembers(c *coder, p *adherence.Period) {
+	c.date("from", &p.From, keep)
+	whole(c, "set", &p.Set, keep)
+}
+
+func monthMembers(c *coder, m *adherence.Month) {
+	c.date("first", &m.First, keep)
+	c.float("minutes", &m.Minutes, omit)
+	whole(c, "interactions", &m.Interactions, omit)
 }
 
 func keyMembers(c *coder, k *fact.Key) {
@@ -87,6 +164,7 @@ func instrumentMembers(c *coder, i *Instrument) {
 	text(c, "respondent", &i.Respondent, keep)
 	whole(c, "sheets", &i.Sheets, keep)
 	c.moment("at", &i.At, keep)
+	text(c, "fact", &i.Fact, omit)
 	list(c, "safetyUnknown", &i.SafetyUnknown, number)
 	list(c, "tracks", &i.Tracks, objects(trackMembers))
 }
@@ -128,20 +206,62 @@ func criticalMembers(c *coder, x *Critical) {
 	c.float("value", &x.Value, keep)
 	text(c, "severity", &x.Severity, keep)
 	c.moment("at", &x.At, keep)
+	text(c, "fact", &x.Fact, omit)
 }
 
-func idle(p adherence.Programme) bool {
-	return p.Since == 0 && len(p.Prescriptions) == 0 && len(p.Days) == 0 && p.Closed == adherence.Window{} && p.LastLog.IsZero()
+func idle(p *adherence.Programme) bool {
+	return p.Since == 0 && len(p.Prescriptions) == 0 && len(p.Days) == 0 && p.Closed == adherence.Window{} && p.LastLog.IsZero() &&
+		p.Week == adherence.Window{} && p.Month == adherence.Window{} && p.Streak == adherence.Streak{} &&
+		p.Reported == adherence.Rate{} && !p.Paused && p.LogFact == ""
 }
 
 func programmeMembers(c *coder, p *adherence.Programme) {
 	c.date("since", &p.Since, omit)
 	list(c, "prescriptions", &p.Prescriptions, objects(prescriptionMembers))
 	list(c, "days", &p.Days, objects(dayMembers))
-	if !c.writing || p.Closed != (adherence.Window{}) {
-		inner(c, "closed", &p.Closed, objects(windowMembers))
+	window(c, "closed", &p.Closed)
+	window(c, "week", &p.Week)
+	window(c, "month", &p.Month)
+	if !c.writing || p.Streak != (adherence.Streak{}) {
+		inner(c, "streak", &p.Streak, objects(streakMembers))
 	}
+	if !c.writing || p.Reported != (adherence.Rate{}) {
+		inner(c, "reported", &p.Reported, objects(rateMembers))
+	}
+	c.flag("paused", &p.Paused)
 	c.moment("lastLog", &p.LastLog, omit)
+	text(c, "logFact", &p.LogFact, omit)
+}
+
+func window(c *coder, name string, w *adherence.Window) {
+	if !c.writing || *w != (adherence.Window{}) {
+		inner(c, name, w, objects(windowMembers))
+	}
+}
+
+func streakMembers(c *coder, s *adherence.Streak) {
+	whole(c, "days", &s.Days, omit)
+	whole(c, "longest", &s.Longest, omit)
+	c.date("last", &s.Last, omit)
+	c.float("owed", &s.Owed, omit)
+	c.date("missing", &s.Missing, omit)
+	if !c.writing || s.Lapse != (adherence.Lapse{}) {
+		inner(c, "lapse", &s.Lapse, objects(lapseMembers))
+	}
+}
+
+func lapseMembers(c *coder, l *adherence.Lapse) {
+	c.date("from", &l.From, keep)
+	c.date("reached", &l.Reached, keep)
+	c.date("ended", &l.Ended, omit)
+	c.flag("returned", &l.Returned)
+}
+
+func rateMembers(c *coder, r *adherence.Rate) {
+	c.float("percent", &r.Percent, keep)
+	c.date("from", &r.From, omit)
+	c.date("to", &r.To, omit)
+	c.moment("at", &r.At, keep)
 }
 
 func prescriptionMembers(c *coder, p *adherence.Prescription) {
@@ -150,6 +270,25 @@ func prescriptionMembers(c *coder, p *adherence.Prescription) {
 	whole(c, "weekdays", &p.Weekdays, omit)
 	c.date("from", &p.From, keep)
 	c.date("until", &p.Until, omit)
+	list(c, "dates", &p.Dates, objects(datedMembers))
+	list(c, "rests", &p.Rests, objects(restMembers))
+	list(c, "dose", &p.Dose, objects(doseMembers))
+	text(c, "fact", &p.Fact, omit)
+}
+
+func datedMembers(c *coder, d *adherence.Dated) {
+	c.date("date", &d.Date, keep)
+	c.float("sessions", &d.Sessions, keep)
+}
+
+func restMembers(c *coder, r *adherence.Rest) {
+	c.date("from", &r.From, keep)
+	c.date("until", &r.Until, keep)
+}
+
+func doseMembers(c *coder, d *adherence.Dose) {
+	text(c, "name", &d.Name, omit)
+	c.float("amount", &d.Amount, keep)
 }
 
 func dayMembers(c *coder, d *adherence.Day) {
@@ -157,6 +296,9 @@ func dayMembers(c *coder, d *adherence.Day) {
 	c.float("due", &d.Due, omit)
 	c.float("done", &d.Done, omit)
 	c.flag("logged", &d.Logged)
+	c.flag("parts", &d.Parts)
+	c.float("dosed", &d.Dosed, omit)
+	c.float("dose", &d.Dose, omit)
 }
 
 func windowMembers(c *coder, w *adherence.Window) {
@@ -165,6 +307,9 @@ func windowMembers(c *coder, w *adherence.Window) {
 	c.float("done", &w.Done, omit)
 	c.float("due", &w.Due, omit)
 	whole(c, "logged", &w.Logged, omit)
+	whole(c, "unlogged", &w.Unlogged, omit)
+	c.float("dosed", &w.Dosed, omit)
+	c.float("dose", &w.Dose, omit)
 	c.flag("provisional", &w.Provisional)
 }
 
@@ -172,12 +317,14 @@ func teamMembers(c *coder, t *Team) {
 	text(c, "id", &t.ID, keep)
 	list(c, "within", &t.Within, word[ref.CareTeam])
 	c.moment("at", &t.At, keep)
+	c.moment("until", &t.Until, omit)
 }
 
 func visitsMembers(c *coder, v *Visits) {
 	whole(c, "attended", &v.Attended, omit)
 	whole(c, "missed", &v.Missed, omit)
 	whole(c, "cancelledByPatient", &v.CancelledByPatient, omit)
+	whole(c, "cancelledLate", &v.CancelledLate, omit)
 	whole(c, "cancelledByClinic", &v.CancelledByClinic, omit)
 	c.moment("planned", &v.Planned, omit)
 	list(c, "recent", &v.Recent, objects(visitMembers))
@@ -188,7 +335,13 @@ func visitMembers(c *coder, v *Visit) {
 	text(c, "appointment", &v.Appointment, omit)
 	text(c, "status", &v.Status, keep)
 	text(c, "clinician", &v.Clinician, omit)
+	list(c, "clinicians", &v.Clinicians, word)
 	c.moment("at", &v.At, keep)
+	c.flag("late", &v.Late)
+	c.flag("excused", &v.Excused)
+	c.flag("virtual", &v.Virtual)
+	c.float("minutes", &v.Minutes, omit)
+	text(c, "fact", &v.Fact, omit)
 }
 
 func goalMembers(c *coder, g *Goal) {
@@ -196,17 +349,21 @@ func goalMembers(c *coder, g *Goal) {
 	text(c, "lifecycle", &g.Lifecycle, keep)
 	text(c, "achievement", &g.Achievement, omit)
 	c.moment("due", &g.Due, omit)
+	c.moment("reached", &g.Reached, omit)
 	c.moment("at", &g.At, keep)
+	text(c, "fact", &g.Fact, omit)
 }
 
 func measureMembers(c *coder, m *Measure) {
 	text(c, "code", &m.Code, keep)
 	text(c, "unit", &m.Unit, omit)
+	text(c, "site", &m.Site, omit)
+	text(c, "side", &m.Side, omit)
 	inner(c, "first", &m.First, objects(readingMembers))
 	inner(c, "last", &m.Last, objects(readingMembers))
 }
 
-// number, value and word are list entries.
+// number, value, day and word are list entries.
 
 func number(c *coder, x *int) {
 	if c.writing {
@@ -224,6 +381,17 @@ func value(c *coder, x *float64) {
 	*x = c.readFloat()
 }
 
+func day(c *coder, d *adherence.Date) {
+	if c.writing {
+		c.buf = append(d.Start().AppendFormat(append(c.buf, '"'), "2006-01-02"), '"')
+		return
+	}
+	raw, _ := c.quoted()
+	if c.err == nil && d.UnmarshalText(raw[1:len(raw)-1]) != nil {
+		c.fail()
+	}
+}
+
 func word[T ~string](c *coder, x *T) {
 	if c.writing {
 		c.appendString(string(*x))
@@ -236,15 +404,10 @@ func (c *coder) date(name string, d *adherence.Date, omit bool) {
 	if c.writing && omit && *d == 0 || !c.member(name) {
 		return
 	}
-	if c.writing {
-		c.buf = append(d.Start().AppendFormat(append(c.buf, '"'), "2006-01-02"), '"')
-		return
+	day(c, d)
+	if !c.writing {
+		c.next()
 	}
-	raw, _ := c.quoted()
-	if c.err == nil && d.UnmarshalText(raw[1:len(raw)-1]) != nil {
-		c.fail()
-	}
-	c.next()
 }
 
 // words are those that most states hold; reading them makes no copies.

@@ -14,6 +14,7 @@ func dyadMembers(c *coder, d *alliance.Dyad) {
 	text(c, "version", &d.Version, omit)
 	whole(c, "sessions", &d.Sessions, keep)
 	c.moment("rated", &d.Rated, keep)
+	text(c, "fact", &d.Fact, omit)
 	c.moment("left", &d.Left, omit)
 	text(c, "event", &d.Event, keep)
 	list(c, "facts", &d.Facts, word)

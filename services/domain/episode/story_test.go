@@ -207,65 +207,94 @@ func TestACriticalItemStandsUntilItIsAnsweredOtherwise(t *testing.T) {
 	}
 }
 
+// tick lets the clock pass deadlines until something is so, and says on which day; -1 when it never is.
+func tick(s *State, is func(*State) bool) float64 {
+	for n := 0; n < 200; n++ {
+		if is(s) {
+			return s.Now.Sub(monday).Hours() / 24
+		}
+		if s.Deadline.IsZero() {
+			return -1
+		}
+		s = Fold(s, fact.Fact{ID: fmt.Sprintf("tick-%03d", n), Kind: fact.KindClock, At: s.Deadline, Clock: &fact.Clock{}})
+	}
+	return -1
+}
+
 func TestSilence(t *testing.T) {
 	ended := prescribed(0, 1, "active")
 	ended.Prescription.Until = on(10)
+	monthly := []fact.Fact{cared(0, "t", true)}
+	for n := range 6 {
+		monthly = append(monthly, visited(float64(28*n)+1, fact.Visit{ID: fmt.Sprint("Encounter/", n), Status: attended}))
+	}
 	cases := []struct {
-		name     string
-		facts    []fact.Fact
-		deadline float64 // the next silence; -1 when none is ahead
-		silent   bool
+		name   string
+		facts  []fact.Fact
+		silent float64 // the day it is a silence; -1 when it never is
 	}{
-		{"a log, then nothing", []fact.Fact{cared(0, "t", true), logged(1, 1)}, 15, false},
-		{"fourteen days later", []fact.Fact{cared(0, "t", true), logged(1, 1), clock(15)}, -1, true},
-		{"a word ends it", []fact.Fact{cared(0, "t", true), logged(1, 1), clock(15), phq9(16, 5)}, 30, false},
-		{"what clinicians write is not the patient's word", []fact.Fact{cared(0, "t", true), logged(1, 1), visited(13, fact.Visit{ID: "Appointment/a", Status: missed})}, 15, false},
-		{"a visit attended is", []fact.Fact{cared(0, "t", true), logged(1, 1), visited(13, fact.Visit{ID: "Appointment/a", Status: attended})}, 27, false},
-		{"merely on a list", []fact.Fact{cared(0, "t", true)}, -1, false},
-		{"nobody cares for the patient any more", []fact.Fact{cared(0, "t", true), logged(1, 1), cared(5, "t", false)}, -1, false},
-		{"care that ends before silence is reached still closes its window", []fact.Fact{ended, logged(1, 1)}, 14, false},
-		{"and no silence follows", []fact.Fact{ended, logged(1, 1), clock(14)}, -1, false},
-		{"a new team does not begin with a silence", []fact.Fact{logged(1, 1), cared(40, "t", true)}, 54, false},
-		{"a visit ahead keeps the episode alive", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(30)})}, 15.5, false},
-		{"and not after it", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(10)})}, -1, false},
+		{"a log, then nothing", []fact.Fact{cared(0, "t", true), logged(1, 1)}, 15},
+		{"a word puts it off", []fact.Fact{cared(0, "t", true), logged(1, 1), clock(15), phq9(16, 5)}, 30},
+		{"what clinicians write is not the patient's word", []fact.Fact{cared(0, "t", true), logged(1, 1), visited(13, fact.Visit{ID: "Appointment/a", Status: missed})}, 15},
+		{"a visit attended is", []fact.Fact{cared(0, "t", true), logged(1, 1), visited(13, fact.Visit{ID: "Appointment/a", Status: attended})}, 27},
+		{"merely on a list", []fact.Fact{cared(0, "t", true)}, -1},
+		{"nobody cares for the patient any more", []fact.Fact{cared(0, "t", true), logged(1, 1), cared(5, "t", false)}, -1},
+		{"care that ends before silence is reached", []fact.Fact{ended, logged(1, 1)}, -1},
+		{"a new team does not begin with a silence", []fact.Fact{logged(1, 1), cared(40, "t", true)}, 54},
+		{"a visit ahead keeps the episode alive", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(30)})}, 15.5},
+		{"and not after it", []fact.Fact{logged(1, 1), visited(1.5, fact.Visit{ID: "Appointment/a", Status: planned, Due: on(10)})}, -1},
+		{"exercises prescribed and never begun", []fact.Fact{prescribed(0.5, 1, "active")}, 14.5},
+		{"whoever comes once in four weeks is not silent after two", monthly, 141 + 56},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			s := tell(c.facts...)
-			if s.Silent() != c.silent {
-				t.Errorf("silent %v since %v", s.Silent(), s.SilentSince)
-			}
-			var want time.Time
-			if c.deadline >= 0 {
-				want = on(c.deadline)
-			}
-			if !s.Deadline.Equal(want) {
-				t.Errorf("deadline %v, want %v", s.Deadline, want)
+			if got := tick(tell(c.facts...), (*State).Silent); got != c.silent {
+				t.Errorf("silent on day %v, want %v", got, c.silent)
 			}
 		})
 	}
+	s := tell(cared(0, "t", true), logged(1, 1), clock(15))
+	if again := tell(cared(0, "t", true), logged(1, 1), clock(15), phq9(16, 5)); !s.Silent() || again.Silent() {
+		t.Error("a word ends the silence")
+	}
 }
 
-func TestSomebodyWhoNeverStartedTheExercisesBecomesSilent(t *testing.T) {
+func TestTheDeadlinesOfSomebodyWhoNeverStartedTheExercises(t *testing.T) {
 	s := tell(prescribed(0.5, 1, "active"))
-	if !s.Deadline.Equal(on(14)) {
-		t.Fatalf("first the window closes: %v", s.Deadline)
+	type moment struct {
+		day  float64
+		what string
 	}
-	s = Fold(s, clock(14))
+	var got []moment
+	for n := range 6 {
+		before := s
+		s = Fold(s, fact.Fact{ID: fmt.Sprint("tick-", n), Kind: fact.KindClock, At: s.Deadline, Clock: &fact.Clock{}})
+		what := ""
+		for word, is := range map[string]bool{
+			"lapsed ": !before.Programme.Lapsed() && s.Programme.Lapsed(), "closed ": before.Programme.Week != s.Programme.Week,
+			"silent ": !before.Silent() && s.Silent(),
+		} {
+			if is {
+				what += word
+			}
+		}
+		if _, _, overdue := s.Overdue(); overdue {
+			what += "overdue"
+		}
+		got = append(got, moment{s.Now.Sub(monday).Hours() / 24, what})
+	}
+	want := []moment{{3, "lapsed "}, {7, "closed "}, {14, "closed "}, {14.5, "silent overdue"}, {21, "closed overdue"}, {28, "closed overdue"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(moment{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 	if w, ok := s.Completed(); !ok || w.Due != 14 || w.Done != 0 {
 		t.Errorf("window %+v, %v", w, ok)
-	}
-	if !s.Deadline.Equal(on(14.5)) || s.Silent() {
-		t.Fatalf("then the silence: %v", s.Deadline)
-	}
-	if s = Fold(s, clock(14.5)); !s.Silent() || !s.Deadline.Equal(on(21)) {
-		t.Errorf("silent %v, then the next window: %v", s.Silent(), s.Deadline)
 	}
 }
 
 func TestAPlannedVisitDatedAheadPassesNoTime(t *testing.T) {
 	s := tell(cared(0, "t", true), logged(1, 1), visited(60, fact.Visit{ID: "Appointment/a", Status: planned}))
-	if s.Silent() || !s.Now.Equal(on(1)) || !s.Last.At.Equal(on(60)) || !s.Deadline.Equal(on(15)) {
+	if s.Silent() || !s.Now.Equal(on(1)) || !s.Last.At.Equal(on(60)) || tick(s, (*State).Silent) != 15 {
 		t.Errorf("now %v, last %v, deadline %v, silent %v", s.Now, s.Last.At, s.Deadline, s.Silent())
 	}
 	if s = tell(visited(60, fact.Visit{ID: "Appointment/a", Status: planned})); !s.Deadline.IsZero() || !s.Begun.IsZero() {
@@ -363,11 +392,11 @@ func TestTheFusedView(t *testing.T) {
 		{"all well", append(diary(13), phq9(14.5, 9)), Steady, nil},
 		{"item 9, whatever the total", []fact.Fact{phq9(0, 1, 1)}, ActNow, []string{"phq-9-item-9"}},
 		{"a rupture", append(diary(13), ruptured...), Discuss, []string{"rupture"}},
-		{"a rupture while the exercises lapse", append(diary(6), ruptured...), ActNow, []string{"rupture-and-low-adherence", "rupture", "adherence-low"}},
+		{"a rupture while the exercises lapse", append(diary(6), ruptured...), ActNow, []string{"rupture-and-low-adherence", "rupture", "drop-out", "adherence-low", "exercise-lapsed"}},
 		{"strain", append(diary(13), strained...), Watch, []string{"strain"}},
 		{"a positive screen", []fact.Fact{phq9(0, 10)}, Discuss, []string{"phq-9"}},
-		{"low adherence", diary(9), Discuss, []string{"adherence-low"}},
-		{"borderline adherence", diary(11), Watch, []string{"adherence-borderline"}},
+		{"low adherence", diary(9), Discuss, []string{"adherence-low", "exercise-lapsed"}},
+		{"borderline adherence", diary(11), Watch, []string{"exercise-lapsed", "adherence-borderline"}},
 		{"before the window closes adherence says nothing", diary(3)[:4], Steady, nil},
 		{"long after the programme adherence says nothing", append(diary(3), prescribed(15, 1, "completed"), phq9(60, 0)), Steady, nil},
 		{"a session rated 36", []fact.Fact{scored(0, "srs", "alliance", points("total", 36, "discuss", true, 0))}, Discuss, []string{"srs"}},
