@@ -136,9 +136,6 @@ func (f formulas) enter(d *instrument.Definition) {
 	}
 }
 
-// used says whether anything of a response must be computed.
-func (f formulas) used() bool { return f.of != nil && len(f.of.LinkIDs())+len(f.of.Conditions()) > 0 }
-
 // enabled evaluates the enableWhenExpressions on a response; nil when there are none.
 func (f formulas) enabled(ctx context.Context, doc *tree.Doc) func(linkID string) (bool, error) {
 	if f.of == nil || len(f.of.Conditions()) == 0 {
