@@ -24,8 +24,8 @@ func (w *work) doubt(bound *response.Response) {
 	}
 }
 
-// unscored is what becomes of a response to a questionnaire that nobody knows: nothing, save that critical items that it
-// names by their codes are judged.
+// unscored is what a response to a questionnaire that nobody knows, or that is somebody else's, says of our instruments:
+// nothing, save that critical items that it names by their codes are judged.
 func (w *work) unscored() Outcome {
 	out := Outcome{Issues: w.issues}
 	for _, def := range w.registry.All() {
@@ -43,7 +43,7 @@ func (w *work) unscored() Outcome {
 			continue
 		}
 		w.def = def
-		w.warn("informational", pathItem, "the questionnaire is not known, but a critical item of %s is: it is judged, and nothing else", def.ID)
+		w.warn("informational", pathItem, "the form is not %s, but asks a critical item of it: that item is judged, and nothing else of it", def.ID)
 		out.Sheet, out.Scores = sheet, w.fact(sheet)
 		out.Issues = w.issues
 		break

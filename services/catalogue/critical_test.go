@@ -80,3 +80,22 @@ func TestACriticalAnswerThatItsFormDoesNotAskForIsJudged(t *testing.T) {
 		})
 	}
 }
+
+func TestAFormOfAClinicThatAsksACriticalItemIsJudged(t *testing.T) {
+	shelf := library(t).Open("default")
+	defer shelf.Close()
+	shelf.Put("ehr", ref.Resource{Type: "Questionnaire", ID: "intake"}, parse(t, `{"resourceType":"Questionnaire","id":"intake","url":"urn:intake",
+		"status":"active","item":[{"linkId":"/44260-8","type":"choice","answerOption":[
+		{"valueCoding":{"system":"http://loinc.org","code":"LA6568-5"},`+weight+`0}]},
+		{"valueCoding":{"system":"http://loinc.org","code":"LA6570-1"},`+weight+`2}]}]}]}`))
+	out, err := score(t, shelf, "ehr", answered("urn:intake", "completed", coded("/44260-8", answers, "LA6570-1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Scores == nil || out.Scores.Instrument == "phq-9" || *out.Scores.Scores[0].Value != 2 {
+		t.Errorf("the form's own scores are %+v, want a total of 2; issues %v", out.Scores, out.Issues)
+	}
+	if out.Known == nil || out.Known.Instrument != "phq-9" || len(out.Known.Critical) != 1 || out.Known.Scores[0].Value != nil {
+		t.Errorf("known %+v, want item 9 of phq-9 critical and no total", out.Known)
+	}
+}

@@ -2,12 +2,18 @@ package catalogue_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rapport-health/rapport/services/catalogue"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store"
 )
 
 // containing is a response that brings its form and the value set of its one question along.
@@ -61,6 +67,61 @@ func TestFormulasThatTakeForEverAreGivenUp(t *testing.T) {
 		}
 	}
 	t.Errorf("nobody is told that the formulas take too long: %v", issues)
+}
+
+// crowd is a store of copies of one Questionnaire, each as long as it is said to be.
+type crowd struct {
+	store.Reader
+	copies, bytes int
+}
+
+func (c crowd) Search(q record.Query) (out []record.Record, err error) {
+	for i := range min(c.copies, q.Max) {
+		raw := fmt.Sprintf(`{"resourceType":"Questionnaire","id":"c%d","url":"urn:crowd","version":"%d","status":"active","description":%q,
+			"item":[{"linkId":"1","type":"choice","answerOption":[{"valueInteger":0},{"valueInteger":1}]}]}`, i, i, strings.Repeat("x", c.bytes+1))
+		out = append(out, record.Record{
+			Resource: ref.Resource{Type: "Questionnaire", ID: fmt.Sprintf("c%d", i)}, Source: "ehr", Raw: []byte(raw), Hash: [32]byte{byte(i), byte(c.bytes)},
+		})
+		if q.MaxBytes -= len(raw); q.MaxBytes <= 0 {
+			break
+		}
+	}
+	return out, nil
+}
+
+func TestACrowdOfQuestionnairesOfOneNameIsNotLookedThrough(t *testing.T) {
+	for name, c := range map[string]struct {
+		crowd
+		scored bool
+	}{
+		"a few":         {crowd{copies: 3}, true},
+		"too many":      {crowd{copies: 1000}, false},
+		"too large":     {crowd{copies: 6, bytes: 6 << 20}, false},
+		"one large one": {crowd{copies: 1, bytes: 12 << 20}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := score(t, library(t).OpenIn("default", c.crowd), "ehr", answered("urn:crowd", "completed", integer("1", 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := out.Scores != nil; got != c.scored {
+				t.Errorf("scored is %v, want %v; issues %v", got, c.scored, out.Issues)
+			}
+			if !c.scored && !slices.ContainsFunc(out.Issues, func(i fault.Issue) bool { return i.Code == "multiple-matches" }) {
+				t.Errorf("issues %v, want multiple-matches", out.Issues)
+			}
+		})
+	}
+}
+
+func TestADeviceInTheFolderDoesNotHoldUpTheStart(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(os.DevNull, filepath.Join(dir, "x.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := catalogue.Open(dir); err == nil || !strings.Contains(err.Error(), "regular") {
+		t.Errorf("error %v, want that it is no regular file", err)
+	}
 }
 
 func TestResponsesMayAskForTheValueSetsOfTheFolderAtOnce(t *testing.T) {

@@ -131,6 +131,9 @@ func readFile(folder fs.FS, file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.Mode().IsRegular() { // a pipe or a device never ends
+		return nil, fault.New(fault.Invalid, fault.Errorf("invalid", file, "is no regular file"))
+	}
 	if info.Size() > maxFile {
 		return nil, fault.New(fault.TooLarge, fault.Errorf("too-long", file, "a file may have %d MiB", maxFile>>20))
 	}

@@ -33,6 +33,9 @@ type Outcome struct {
 	Sheet score.Sheet
 	// Scores are the sheet as a fact keeps it; nil when there is nothing to keep: neither a score nor a critical item.
 	Scores *fact.Scores
+	// Known are the critical items of an instrument of ours that a form of somebody else asks by their codes, without any
+	// score; nil when none fires.
+	Known *fact.Scores
 	// Issues say what was wrong with the response, and why something is not scored.
 	Issues []fault.Issue
 }
@@ -59,7 +62,12 @@ func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 	if w.def == nil {
 		return w.unscored(), nil
 	}
-	return w.score(), nil
+	out := w.score()
+	if out.Definition.Foreign { // a clinic's own form may ask a critical item of an instrument that we know
+		known := w.unscored()
+		out.Known, out.Issues = known.Scores, known.Issues
+	}
+	return out, nil
 }
 
 // Refuse completes the reasons why the reading of a response was refused by those that its form has, where the answers

@@ -218,7 +218,7 @@ func (s *Shelf) known(ctx context.Context, want wanted) (*questionnaire, error) 
 	s.mu.Unlock()
 	if !ok || s.now().Sub(before.at) >= fresh {
 		found, err := s.candidates(ctx, want)
-		if err != nil {
+		if err != nil && fault.Of(err) != fault.Conflict {
 			return nil, err
 		}
 		before = remembered{found, s.now()}
@@ -267,25 +267,43 @@ func (s *Shelf) copies(ctx context.Context, want wanted) (out []*copied, err err
 	case s.store != nil:
 		err = s.store.View(ctx, s.tenant, read)
 	}
+	if err != nil && fault.Of(err) == fault.Conflict {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "look for a questionnaire")
 	}
 	for i := range records {
 		r := &records[i]
-		doc, err := tree.Parse(r.Raw, tree.Limits{})
-		if err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "read a stored questionnaire")
-		}
-		q := s.compileOnce(r.Source, r.Unversioned(), r.Hash, doc.Root())
-		out = append(out, &copied{resource: r.Unversioned(), source: r.Source, q: q})
+		out = append(out, &copied{resource: r.Unversioned(), source: r.Source, q: s.stored(r)})
 	}
 	return out, nil
 }
 
+// stored is what was made of a stored Questionnaire, which is read only when it is not remembered.
+func (l *Library) stored(r *record.Record) *questionnaire {
+	return l.compiled.of(hashKey(r.Source, r.Hash), len(r.Raw), func() *questionnaire {
+		doc, err := tree.Parse(r.Raw, tree.Limits{})
+		if err != nil {
+			return &questionnaire{issues: fault.IssuesOf(err)}
+		}
+		return l.compile(doc.Root(), "questionnaire-"+ref.Digest(string(r.Source), r.ID))
+	})
+}
+
 // records are the stored Questionnaires that may be meant.
+// Errors: Conflict when there are more than are looked at, besides those of the store.
 func (w wanted) records(r store.Reader, namer ref.Namer) (records []record.Record, err error) {
 	if w.code != "" {
-		records, err = r.Search(record.Query{Type: questionnaireType, Codes: []string{w.code}, Max: mostCopies})
+		records, err = r.Search(record.Query{Type: questionnaireType, Codes: []string{w.code}, Max: mostCopies, MaxBytes: copiedBytes})
+		bytes := 0
+		for i := range records {
+			bytes += len(records[i].Raw)
+		}
+		if err == nil && (len(records) >= mostCopies || bytes >= copiedBytes) {
+			return nil, fault.Newf(fault.Conflict, "multiple-matches",
+				"so many or so large stored questionnaires claim this canonical that they are not looked through: not scored")
+		}
 	}
 	if err != nil || w.id == "" {
 		return records, err
@@ -305,5 +323,8 @@ func (w wanted) records(r store.Reader, namer ref.Namer) (records []record.Recor
 
 const questionnaireType = "Questionnaire"
 
-// mostCopies of one canonical are looked at.
-const mostCopies = 100
+// Of one canonical fewer copies than these, and fewer bytes, are looked at: for each response that names it.
+const (
+	mostCopies  = 100
+	copiedBytes = cachedBytes
+)

@@ -205,6 +205,10 @@ func (i *Ingest) date(in *decision.Input) {
 				f.Visit = &ahead
 			}
 			f.At = now
+		case f.At.After(now.Add(MaxAhead)) && f.Scores != nil && len(f.Scores.Critical) > 0:
+			in.Record.Issues = append(in.Record.Issues, fault.Warnf("value", in.Record.Type,
+				"dated more than a day in the future: its critical items are judged as of now, nothing else is used"))
+			f.At, f.Scores = now, criticalAlone(f.Scores)
 		case f.At.After(now.Add(MaxAhead)):
 			in.Record.Issues = append(in.Record.Issues, fault.Warnf("value", in.Record.Type,
 				"dated more than a day in the future: stored, not used"))
@@ -214,6 +218,19 @@ func (i *Ingest) date(in *decision.Input) {
 		kept = append(kept, f)
 	}
 	in.Facts = kept
+}
+
+// misdated is why no score may be taken from a form that claims to have been answered later than now.
+const misdated = "misdated"
+
+// criticalAlone are the critical items of a sheet, without its scores.
+func criticalAlone(of *fact.Scores) *fact.Scores {
+	alone := *of
+	alone.Decisions, alone.Scores = nil, make([]fact.Score, len(of.Scores))
+	for i := range of.Scores {
+		alone.Scores[i] = fact.Score{Code: of.Scores[i].Code, NotScorable: misdated}
+	}
+	return &alone
 }
 
 func planned(k fact.Kind) bool {

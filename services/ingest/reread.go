@@ -87,12 +87,13 @@ func said(f fact.Fact) []byte {
 	return text
 }
 
-// sheetOf is the scores among the facts of one resource; nil when there are none.
-func sheetOf(facts []fact.Fact) *fact.Scores {
+// sheetOf is the scores among the facts of one resource, those of the form itself where it asks critical items of
+// another; nil when there are none.
+func sheetOf(facts []fact.Fact) (found *fact.Scores) {
 	for n := range facts {
-		if facts[n].Scores != nil {
-			return facts[n].Scores
+		if is := facts[n].Scores; is != nil && (found == nil || found.CriticalOnly()) {
+			found = is
 		}
 	}
-	return nil
+	return found
 }

@@ -24,5 +24,8 @@ func (i *Ingest) score(
 	if out.Scores != nil {
 		in.Facts = append(in.Facts, fact.Fact{Kind: fact.KindScores, At: reading.Draft.Authored, Scores: out.Scores})
 	}
+	if out.Known != nil {
+		in.Facts = append(in.Facts, fact.Fact{ID: "critical", Kind: fact.KindScores, At: reading.Draft.Authored, Scores: out.Known})
+	}
 	return out.Definition, nil
 }

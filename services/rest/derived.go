@@ -177,6 +177,9 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	var sheets []fhir.Past
 	for _, f := range taken {
+		if f.Scores.CriticalOnly() && slices.ContainsFunc(taken, func(of fact.Taken) bool { return of.Source == f.Source && !of.Scores.CriticalOnly() }) {
+			continue // the form has a sheet of its own, and these would stand under the same ids
+		}
 		s := &fhir.Sheet{
 			Fact: f.Fact, Definition: v.definition(defined{f.Scores.Instrument, f.Scores.Version}),
 			Patient: ref.Patient(f.Episode), Engine: v.config.Version, Stem: ref.Derived(v.tenant, f.Source),

@@ -310,3 +310,22 @@ func TestWhatAFormScoredCanBeReadAfterARestart(t *testing.T) {
 		}
 	})
 }
+
+func TestAFormOfAnEHRThatAsksACriticalItemAlertsAndKeepsItsOwnScores(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, store string) {
+		c := start(t, func(c *server.Config) { c.Store, c.Redis = store, "none" })
+		const weighed = `{"valueCoding":{"system":"http://loinc.org","code":%q},"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/ordinalValue","valueDecimal":%d}]}`
+		c.send(patientP1, `{"resourceType":"Questionnaire","id":"intake","url":"http://ehr.example/intake","status":"active","item":[
+			{"linkId":"/44260-8","type":"choice","answerOption":[`+fmt.Sprintf(weighed, "LA6568-5", 0)+`,`+fmt.Sprintf(weighed, "LA6570-1", 2)+`]}]}`,
+			`{"resourceType":"QuestionnaireResponse","id":"r1","questionnaire":"http://ehr.example/intake","status":"completed",
+			"subject":{"reference":"Patient/p1"},"authored":"2026-03-01T09:00:00Z","item":[
+			{"linkId":"/44260-8","answer":[{"valueCoding":{"system":"http://loinc.org","code":"LA6570-1"}}]}]}`)
+		if alerts := c.listAlerts(&rapportv1.ListAlertsRequest{Patient: "p1"}); len(alerts) != 1 {
+			t.Errorf("alerts %v, want the one of the critical item", alerts)
+		}
+		derived := string(c.fhir(http.StatusOK, "GET", "/Observation?patient=p1", ""))
+		if !strings.Contains(derived, "-score-total") || strings.Contains(derived, "PHQ-9") {
+			t.Errorf("derived are %s, want the form's own total", derived)
+		}
+	})
+}

@@ -5,9 +5,11 @@ package fact
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/response"
 )
 
 // Kind of a fact.
@@ -179,6 +181,11 @@ func (s *Scores) Any() bool {
 		}
 	}
 	return false
+}
+
+// CriticalOnly says whether this is no sheet of a form, but the critical items of an instrument that another form asks.
+func (s *Scores) CriticalOnly() bool {
+	return len(s.Scores) > 0 && !slices.ContainsFunc(s.Scores, func(one Score) bool { return one.NotScorable != response.UnknownForm })
 }
 
 // Decision is a conclusion by counting answers: Result, or the reason why there is none.
