@@ -18,6 +18,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/watch"
 	"github.com/rapport-health/rapport/services/wire"
 )
 
@@ -26,6 +27,12 @@ type Server struct {
 	rapportv1.UnimplementedOutcomeServiceServer
 	// Store is read from.
 	Store store.Store
+	// Log follows feeds.
+	Log *watch.Log
+	// Now is the clock.
+	Now func() time.Time
+	// Stopping ends what is watched before the server stops.
+	Stopping <-chan struct{}
 }
 
 // GetEpisode returns the state of a patient, now or as of an earlier moment.
@@ -50,16 +57,22 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 	if err != nil {
 		return nil, wire.Error(err)
 	}
+	out, err := told(state, alerts)
+	return &rapportv1.GetEpisodeResponse{Episode: out}, wire.Error(err)
+}
+
+// told is a state with the alerts that still want somebody, in protobuf.
+func told(state *episode.State, alerts []alert.Alert) (*rapportv1.Episode, error) {
 	out, err := wire.Episode(state)
 	if err != nil {
-		return nil, wire.Error(err)
+		return nil, err
 	}
 	for _, a := range alerts {
 		if a.Live() {
 			out.Alerts = append(out.Alerts, wire.Alert(a))
 		}
 	}
-	return &rapportv1.GetEpisodeResponse{Episode: out}, nil
+	return out, nil
 }
 
 func patientOf(named string) (ref.Patient, error) {

@@ -231,7 +231,9 @@ func (s *Server) openGRPC(context.Context) (err error) {
 		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
 	rapportv1.RegisterScoringServiceServer(s.grpc, s.scoring())
-	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{Store: s.store})
+	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{
+		Store: s.store, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
+	})
 	return nil
 }
 

@@ -1125,12 +1125,141 @@ func (x *ListUnscoredResponse) GetNextPageToken() string {
 	return ""
 }
 
+// WatchEpisodeRequest names a patient and where to go on.
+type WatchEpisodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Patient reference or id.
+	Patient string `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	// The `after` of the last message that was received: a state that has not changed since is not sent again. 0 sends the
+	// present state first of all, and so does a number from which the server can no longer go on.
+	After int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Seconds between heartbeats while idle, 1 to 300; 0 means 15.
+	HeartbeatSeconds int32 `protobuf:"varint,3,opt,name=heartbeat_seconds,json=heartbeatSeconds,proto3" json:"heartbeat_seconds,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *WatchEpisodeRequest) Reset() {
+	*x = WatchEpisodeRequest{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEpisodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEpisodeRequest) ProtoMessage() {}
+
+func (x *WatchEpisodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEpisodeRequest.ProtoReflect.Descriptor instead.
+func (*WatchEpisodeRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WatchEpisodeRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *WatchEpisodeRequest) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WatchEpisodeRequest) GetHeartbeatSeconds() int32 {
+	if x != nil {
+		return x.HeartbeatSeconds
+	}
+	return 0
+}
+
+// WatchEpisodeResponse is a state or, without an episode, a heartbeat.
+type WatchEpisodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole state with its live alerts; absent in a heartbeat.
+	Episode *Episode `protobuf:"bytes,1,opt,name=episode,proto3" json:"episode,omitempty"`
+	// Number of the last event of the feed `all` that the state is known to hold: go on from here.
+	After int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Server time.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEpisodeResponse) Reset() {
+	*x = WatchEpisodeResponse{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEpisodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEpisodeResponse) ProtoMessage() {}
+
+func (x *WatchEpisodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEpisodeResponse.ProtoReflect.Descriptor instead.
+func (*WatchEpisodeResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *WatchEpisodeResponse) GetEpisode() *Episode {
+	if x != nil {
+		return x.Episode
+	}
+	return nil
+}
+
+func (x *WatchEpisodeResponse) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WatchEpisodeResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 var File_rapport_v1_outcomes_proto protoreflect.FileDescriptor
 
 const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\n" +
 	"\x19rapport/v1/outcomes.proto\x12\n" +
-	"rapport.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16rapport/v1/types.proto\"^\n" +
+	"rapport.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rapport/v1/timeline.proto\x1a\x16rapport/v1/types.proto\"^\n" +
 	"\x11GetEpisodeRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"C\n" +
@@ -1244,13 +1373,24 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\brecorded\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\brecorded\"p\n" +
 	"\x14ListUnscoredResponse\x120\n" +
 	"\bunscored\x18\x01 \x03(\v2\x14.rapport.v1.UnscoredR\bunscored\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xfd\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
+	"\x13WatchEpisodeRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x03R\x05after\x12+\n" +
+	"\x11heartbeat_seconds\x18\x03 \x01(\x05R\x10heartbeatSeconds\"\x8b\x01\n" +
+	"\x14WatchEpisodeResponse\x12-\n" +
+	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x03R\x05after\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time2\xdd\x03\n" +
 	"\x0eOutcomeService\x12K\n" +
 	"\n" +
 	"GetEpisode\x12\x1d.rapport.v1.GetEpisodeRequest\x1a\x1e.rapport.v1.GetEpisodeResponse\x12K\n" +
 	"\n" +
 	"ListScores\x12\x1d.rapport.v1.ListScoresRequest\x1a\x1e.rapport.v1.ListScoresResponse\x12Q\n" +
-	"\fListUnscored\x12\x1f.rapport.v1.ListUnscoredRequest\x1a .rapport.v1.ListUnscoredResponseB\xa4\x01\n" +
+	"\fListUnscored\x12\x1f.rapport.v1.ListUnscoredRequest\x1a .rapport.v1.ListUnscoredResponse\x12E\n" +
+	"\bTimeline\x12\x1b.rapport.v1.TimelineRequest\x1a\x1c.rapport.v1.TimelineResponse\x12B\n" +
+	"\aExplain\x12\x1a.rapport.v1.ExplainRequest\x1a\x1b.rapport.v1.ExplainResponse\x12S\n" +
+	"\fWatchEpisode\x12\x1f.rapport.v1.WatchEpisodeRequest\x1a .rapport.v1.WatchEpisodeResponse0\x01B\xa4\x01\n" +
 	"\x0ecom.rapport.v1B\rOutcomesProtoP\x01Z:github.com/rapport-health/rapport/api/rapport/v1;rapportv1\xa2\x02\x03RXX\xaa\x02\n" +
 	"Rapport.V1\xca\x02\n" +
 	"Rapport\\V1\xe2\x02\x16Rapport\\V1\\GPBMetadata\xea\x02\vRapport::V1b\x06proto3"
@@ -1267,7 +1407,7 @@ func file_rapport_v1_outcomes_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_outcomes_proto_rawDescData
 }
 
-var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*GetEpisodeRequest)(nil),     // 0: rapport.v1.GetEpisodeRequest
 	(*GetEpisodeResponse)(nil),    // 1: rapport.v1.GetEpisodeResponse
@@ -1282,50 +1422,64 @@ var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*ListUnscoredRequest)(nil),   // 10: rapport.v1.ListUnscoredRequest
 	(*Unscored)(nil),              // 11: rapport.v1.Unscored
 	(*ListUnscoredResponse)(nil),  // 12: rapport.v1.ListUnscoredResponse
-	nil,                           // 13: rapport.v1.Dyad.LastEntry
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 15: google.protobuf.Struct
-	(*Alert)(nil),                 // 16: rapport.v1.Alert
-	(*ChangeVerdict)(nil),         // 17: rapport.v1.ChangeVerdict
-	(*ScoreSheet)(nil),            // 18: rapport.v1.ScoreSheet
-	(*Issue)(nil),                 // 19: rapport.v1.Issue
+	(*WatchEpisodeRequest)(nil),   // 13: rapport.v1.WatchEpisodeRequest
+	(*WatchEpisodeResponse)(nil),  // 14: rapport.v1.WatchEpisodeResponse
+	nil,                           // 15: rapport.v1.Dyad.LastEntry
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 17: google.protobuf.Struct
+	(*Alert)(nil),                 // 18: rapport.v1.Alert
+	(*ChangeVerdict)(nil),         // 19: rapport.v1.ChangeVerdict
+	(*ScoreSheet)(nil),            // 20: rapport.v1.ScoreSheet
+	(*Issue)(nil),                 // 21: rapport.v1.Issue
+	(*TimelineRequest)(nil),       // 22: rapport.v1.TimelineRequest
+	(*ExplainRequest)(nil),        // 23: rapport.v1.ExplainRequest
+	(*TimelineResponse)(nil),      // 24: rapport.v1.TimelineResponse
+	(*ExplainResponse)(nil),       // 25: rapport.v1.ExplainResponse
 }
 var file_rapport_v1_outcomes_proto_depIdxs = []int32{
-	14, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
+	16, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
 	2,  // 1: rapport.v1.GetEpisodeResponse.episode:type_name -> rapport.v1.Episode
-	14, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
-	14, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
+	16, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
+	16, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
 	5,  // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
 	6,  // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
 	7,  // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
-	15, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
-	16, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
+	17, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
+	18, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
 	3,  // 9: rapport.v1.Episode.trajectories:type_name -> rapport.v1.Trajectory
 	4,  // 10: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
 	4,  // 11: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
-	17, // 12: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
-	17, // 13: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
-	14, // 14: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	13, // 15: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
-	14, // 16: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
-	14, // 17: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
-	17, // 18: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
-	14, // 19: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
-	18, // 20: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
-	19, // 21: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
-	14, // 22: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
+	19, // 12: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
+	19, // 13: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
+	16, // 14: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	15, // 15: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
+	16, // 16: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
+	16, // 17: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
+	19, // 18: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
+	16, // 19: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
+	20, // 20: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
+	21, // 21: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
+	16, // 22: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
 	11, // 23: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
-	0,  // 24: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
-	8,  // 25: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
-	10, // 26: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
-	1,  // 27: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
-	9,  // 28: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
-	12, // 29: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
-	27, // [27:30] is the sub-list for method output_type
-	24, // [24:27] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	2,  // 24: rapport.v1.WatchEpisodeResponse.episode:type_name -> rapport.v1.Episode
+	16, // 25: rapport.v1.WatchEpisodeResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 26: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
+	8,  // 27: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
+	10, // 28: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
+	22, // 29: rapport.v1.OutcomeService.Timeline:input_type -> rapport.v1.TimelineRequest
+	23, // 30: rapport.v1.OutcomeService.Explain:input_type -> rapport.v1.ExplainRequest
+	13, // 31: rapport.v1.OutcomeService.WatchEpisode:input_type -> rapport.v1.WatchEpisodeRequest
+	1,  // 32: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
+	9,  // 33: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
+	12, // 34: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
+	24, // 35: rapport.v1.OutcomeService.Timeline:output_type -> rapport.v1.TimelineResponse
+	25, // 36: rapport.v1.OutcomeService.Explain:output_type -> rapport.v1.ExplainResponse
+	14, // 37: rapport.v1.OutcomeService.WatchEpisode:output_type -> rapport.v1.WatchEpisodeResponse
+	32, // [32:38] is the sub-list for method output_type
+	26, // [26:32] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_outcomes_proto_init() }
@@ -1333,6 +1487,7 @@ func file_rapport_v1_outcomes_proto_init() {
 	if File_rapport_v1_outcomes_proto != nil {
 		return
 	}
+	file_rapport_v1_timeline_proto_init()
 	file_rapport_v1_types_proto_init()
 	file_rapport_v1_outcomes_proto_msgTypes[4].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[5].OneofWrappers = []any{}
@@ -1344,7 +1499,7 @@ func file_rapport_v1_outcomes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_outcomes_proto_rawDesc), len(file_rapport_v1_outcomes_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

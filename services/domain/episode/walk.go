@@ -1,0 +1,83 @@
+package episode
+
+import (
+	"slices"
+
+	"github.com/rapport-health/rapport/services/domain/alliance"
+	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// Turn is what one fact meant beyond itself.
+type Turn struct {
+	// Fact that brought it about.
+	Fact fact.Fact
+	// Dyad that was rated and in which that meant something, Dyad.Event; nil when it did not.
+	Dyad *alliance.Dyad
+	// Before and After are the fused views round the fact.
+	Before, After View
+}
+
+// Viewed says whether the view changed: its tier, or the rows of the table that hold.
+func (t Turn) Viewed() bool {
+	return t.Before.Tier != t.After.Tier || !slices.EqualFunc(t.Before.Reasons, t.After.Reasons, func(a, b Reason) bool { return a.Code == b.Code })
+}
+
+// Walked is the way of an episode through its facts.
+type Walked struct {
+	// State at the end; the same as Replay gives.
+	State *State
+	// Turns in the order of the facts.
+	Turns []Turn
+	// Begun is, by the code of each reason that holds at the end, the fact since which it holds without a break.
+	Begun map[string]fact.Fact
+}
+
+// Walk folds all facts of a patient, given in the order of fact.Key, and tells the turns they took. Given twice, a fact
+// counts once.
+func Walk(p ref.Patient, facts []fact.Fact) Walked {
+	w := Walked{State: New(p), Begun: map[string]fact.Fact{}}
+	view := w.State.View()
+	for i := range facts {
+		if i > 0 && facts[i].Key() == facts[i-1].Key() {
+			continue
+		}
+		w.State.fold(facts[i])
+		turn := Turn{Fact: facts[i], Before: view, After: w.State.View(), Dyad: w.State.meant(facts[i])}
+		if turn.Viewed() {
+			w.begin(turn)
+		}
+		if turn.Dyad != nil || turn.Viewed() {
+			w.Turns = append(w.Turns, turn)
+		}
+		view = turn.After
+	}
+	return w
+}
+
+// meant is the dyad as it stands, when a rating has just meant something in it.
+func (s *State) meant(f fact.Fact) *alliance.Dyad {
+	if f.Scores == nil || f.Scores.Construct != allianceScores || !f.Scores.Any() {
+		return nil
+	}
+	if d := s.Dyad(f.Scores); d != nil && d.Event != "" && d.Event != alliance.None {
+		return d
+	}
+	return nil
+}
+
+// begin notes which reasons hold since a turn, and which do not any more.
+func (w *Walked) begin(t Turn) {
+	holds := make(map[string]bool, len(t.After.Reasons))
+	for _, r := range t.After.Reasons {
+		holds[r.Code] = true
+		if _, known := w.Begun[r.Code]; !known {
+			w.Begun[r.Code] = t.Fact
+		}
+	}
+	for code := range w.Begun {
+		if !holds[code] {
+			delete(w.Begun, code)
+		}
+	}
+}
