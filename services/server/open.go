@@ -134,7 +134,8 @@ func (s *Server) openCommit(context.Context) (err error) {
 	}
 	s.later("group commit", s.group.Stop)
 	s.scheduler, err = deadlines.New(deadlines.Config{
-		Store: s.store, Directory: s.store, Group: s.group, Now: s.config.Now, Every: s.config.Sweep, Batch: 100, Log: s.config.Log,
+		Store: s.store, Directory: s.store, Group: s.group, Now: s.config.Now, Every: s.config.Sweep, Log: s.config.Log,
+		Batch: 100, PerSecond: 1000, Pause: deadlines.Pause,
 	})
 	return err
 }
