@@ -299,7 +299,7 @@ func (a *asked) steps(alerts []alert.Alert, add func(entry)) {
 }
 
 // pageBytes ends a page that holds so much.
-const pageBytes = 1 << 20
+const pageBytes = 512 << 10
 
 // page puts the first entries into words.
 func (a *asked) page(entries []entry) (*rapportv1.TimelineResponse, error) {

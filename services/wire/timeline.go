@@ -128,9 +128,9 @@ func factWords(f fact.Fact) string {
 	case f.Goal != nil:
 		return "goal " + f.Goal.ID + " " + joined(f.Goal.Lifecycle, f.Goal.Achievement) + due(f.Goal.Due)
 	case f.Measure != nil:
-		return joined(f.Measure.Code+" "+number(f.Measure.Value)+prefixed(" ", f.Measure.Unit), f.Measure.Site, f.Measure.Side)
+		return joined(tokenWords(f.Measure.Code)+": "+number(f.Measure.Value)+prefixed(" ", f.Measure.Unit), tokenWords(f.Measure.Site), f.Measure.Side)
 	case f.Course != nil:
-		return "course " + f.Course.ID + " " + joined(f.Course.Status, f.Course.Reason)
+		return "course " + f.Course.ID + " " + joined(f.Course.Status, tokenWords(f.Course.Reason))
 	case f.Death != nil:
 		return "the patient died"
 	case f.Clock != nil:
@@ -177,7 +177,7 @@ func exerciseWords(e *fact.Exercise) string {
 }
 
 func prescriptionWords(p *fact.Prescription) string {
-	text := "home exercise " + joined(p.Status, p.Reason)
+	text := "home exercise " + joined(p.Status, tokenWords(p.Reason))
 	if len(p.Dates) > 0 {
 		return text + ", on " + counted(len(p.Dates), "date")
 	}
@@ -198,7 +198,7 @@ func visitWords(v *fact.Visit) string {
 	if v.Virtual {
 		text += ", virtual"
 	}
-	return text + prefixed(", ", v.Reason) + due(v.Due)
+	return text + prefixed(", ", tokenWords(v.Reason)) + due(v.Due)
 }
 
 func teamWords(t *fact.Team) string {
@@ -213,6 +213,21 @@ func due(t time.Time) string {
 		return ""
 	}
 	return ", due " + t.UTC().Format(time.DateOnly)
+}
+
+// tokenWords is a `system|code` with the short name of its system.
+func tokenWords(token string) string {
+	system, code, found := strings.Cut(token, "|")
+	switch {
+	case !found:
+		return token
+	case system == "http://loinc.org":
+		return "LOINC " + code
+	case system == "http://snomed.info/sct":
+		return "SNOMED CT " + code
+	default:
+		return system[strings.LastIndexByte(system, '/')+1:] + " " + code
+	}
 }
 
 // joined are the texts that are not empty, with commas.

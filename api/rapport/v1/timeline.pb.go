@@ -38,7 +38,7 @@ type TimelineRequest struct {
 	OldestFirst bool `protobuf:"varint,5,opt,name=oldest_first,json=oldestFirst,proto3" json:"oldest_first,omitempty"`
 	// Also the facts that no longer count because what they were taken from was corrected or withdrawn.
 	Superseded bool `protobuf:"varint,6,opt,name=superseded,proto3" json:"superseded,omitempty"`
-	// At most this many, 1 to 1,000; 0 means 100. A page ends sooner when it holds a megabyte.
+	// At most this many, 1 to 1,000; 0 means 100. A page ends sooner when it holds half a megabyte.
 	PageSize int32 `protobuf:"varint,7,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where the last page ended, in the same order; empty for the first.
 	PageToken     string `protobuf:"bytes,8,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
