@@ -34,7 +34,7 @@ func writeWhy(w io.Writer, x *rapportv1.ExplainResponse) {
 	fmt.Fprintf(w, "%s  %s\n", x.GetPatient(), x.GetView())
 	for _, r := range x.GetReasons() {
 		fmt.Fprintln(w)
-		for n, line := range wrap(fmt.Sprintf("%s: %s (%s), since %s", r.GetView(), r.GetText(), decimal(r.GetValue()), day(r.GetSince())), width-2) {
+		for n, line := range wrap(fmt.Sprintf("%s: %s; now %s, since %s", r.GetView(), r.GetText(), decimal(r.GetValue()), day(r.GetSince())), width-2) {
 			fmt.Fprintf(w, "%s%s\n", indentAfter(n), line)
 		}
 		for _, f := range r.GetFacts() {

@@ -355,8 +355,7 @@ func TestTenantsTakeTurns(t *testing.T) {
 	engines(t, func(t *testing.T, open func() engine) {
 		e, c := open(), newClock(monday)
 		var small []int
-		var s *server
-		s = begin(t, e, c, func(d *deadlines.Config, _ *commit.Config) {
+		s := begin(t, e, c, func(d *deadlines.Config, _ *commit.Config) {
 			d.Pause = func(context.Context, time.Duration) {
 				times, _ := passed(t, e, "z-small")
 				small = append(small, len(times))

@@ -143,12 +143,11 @@ func factWords(f fact.Fact) string {
 func sheetWords(s *fact.Scores) string {
 	var parts []string
 	for _, score := range s.Scores {
-		switch {
-		case score.Value == nil:
+		if score.Value == nil {
 			parts = append(parts, score.Code+" not scorable: "+score.NotScorable)
-		default:
-			parts = append(parts, joined(score.Code+" "+number(*score.Value), score.Band))
+			continue
 		}
+		parts = append(parts, joined(score.Code+" "+number(*score.Value), score.Band))
 	}
 	text := s.Instrument + " by the " + s.Respondent
 	if s.Clinician != "" {
