@@ -50,6 +50,11 @@ fuzz: ## Fuzz every target for FUZZ_TIME each
 bench: build ## Measure load beside the floor of this machine
 	bin/rapport bench $(BENCH_FLAGS)
 
+.PHONY: speed
+speed: ## Time scoring on one core: a bound PHQ-9 (1 µs), a response from bytes to scores (40 µs), the catalogue (50 ms)
+	go test -run '^$$' -cpu 1 -bench '^(BenchmarkScorePHQ9|BenchmarkDecodeCheckBindScore|BenchmarkLoadTheCatalogue)$$' \
+		./services/domain/score ./services/fhir ./services/domain/instrument
+
 .PHONY: chaos
 chaos: build ## Kill the server CHAOS_KILLS times under load and count what is lost (nothing)
 	bin/rapport bench chaos --kills $(CHAOS_KILLS) --store $(CHAOS_STORE)

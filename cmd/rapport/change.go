@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
@@ -179,6 +180,8 @@ type plainSeries struct {
 	Score      string        `json:"score"`
 	Events     []plainEvent  `json:"events"`
 	Rupture    *plainRupture `json:"rupture,omitempty"`
+	// Unconfirmed: the error band or the step by which ratings were compared is confirmed by no source that was read.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 type plainEvent struct {
@@ -208,6 +211,7 @@ func (c scoreCmd) follow(s streams, room *scoring.Server) error {
 	for _, r := range rated {
 		out.Events = append(out.Events, plainEvent{r.At, r.Event})
 	}
+	out.Unconfirmed = slices.ContainsFunc(rated, func(r scoring.Rated) bool { return r.Unconfirmed })
 	if rupture != nil {
 		out.Rupture = &plainRupture{rupture.Kind, rupture.Status, rupture.Value, rupture.Usual}
 	}
@@ -221,7 +225,7 @@ func writeSeries(w io.Writer, rated []scoring.Rated, rupture *alliance.Rupture) 
 		if r.Usual != nil {
 			usual = fmt.Sprintf("%.2f", *r.Usual)
 		}
-		fmt.Fprintf(w, "%5d  %6s  %6s  %s\n", r.At, decimal(r.Value), usual, r.Event)
+		fmt.Fprintf(w, "%5d  %6s  %6s  %s%s\n", r.At, decimal(r.Value), usual, r.Event, doubted(r.Unconfirmed && r.Event != alliance.None))
 	}
 	if rupture != nil {
 		fmt.Fprintf(w, "The %s that began at %s, below a usual level of %.2f, is %s.\n", rupture.Kind, decimal(rupture.Value), rupture.Usual, rupture.Status)

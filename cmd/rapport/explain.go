@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -121,7 +120,7 @@ func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSh
 		fmt.Fprintf(w, "; looked at again on %s", day(e.GetDeadline()))
 	}
 	fmt.Fprintln(w)
-	writeDyads(w, e.GetDyads())
+	writeAlliance(w, e)
 	writeDistress(w, e.GetDistress())
 	writeAdherence(w, e.GetAdherence())
 	writeTrajectories(w, e.GetTrajectories())
@@ -133,35 +132,6 @@ func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSh
 }
 
 func day(t *timestamppb.Timestamp) string { return t.AsTime().Format(time.DateOnly) }
-
-func writeDyads(w io.Writer, dyads []*rapportv1.Dyad) {
-	if len(dyads) == 0 {
-		return
-	}
-	fmt.Fprintln(w, "\nAlliance")
-	for _, d := range dyads {
-		who := d.GetClinician()
-		if who == "" {
-			who = "clinician not named"
-		}
-		fmt.Fprintf(w, "  %s, rated by the %s on the %s: %d sessions, last on %s\n", who, d.GetRater(), d.GetInstrument(), d.GetSessions(), day(d.GetLastRated()))
-		var parts []string
-		for _, code := range slices.Sorted(maps.Keys(d.GetLast())) {
-			parts = append(parts, code+" "+decimal(d.GetLast()[code]))
-		}
-		fmt.Fprintf(w, "    %s\n", strings.Join(parts, ", "))
-		if d.Usual != nil && d.Change != nil {
-			fmt.Fprintf(w, "    usual level %s, change %+.2f", decimal(d.GetUsual()), d.GetChange())
-			if d.GetEvent() != "" && d.GetEvent() != "none" {
-				fmt.Fprintf(w, ": %s", d.GetEvent())
-			}
-			if d.GetRuptureOpen() {
-				fmt.Fprint(w, " (rupture open)")
-			}
-			fmt.Fprintln(w)
-		}
-	}
-}
 
 func writeDistress(w io.Writer, parts []*rapportv1.DistressPart) {
 	fmt.Fprintln(w, "\nDistress")
@@ -267,7 +237,7 @@ func sheetNotes(sheet *rapportv1.ScoreSheet) string {
 
 func scoreWords(s *rapportv1.Score) string {
 	if s.Value == nil {
-		return "not scorable: " + s.GetNotScorable()
+		return "not scorable: " + s.GetNotScorable() + doubted(s.GetUnconfirmed())
 	}
 	text := fmt.Sprintf("%s of %s", decimal(s.GetValue()), rangeWords(s.GetMin(), s.GetMax()))
 	if s.Se != nil {

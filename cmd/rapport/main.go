@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
 )
 
 // version is set at build time.
@@ -139,6 +142,12 @@ func failed(s streams, err error) int {
 		fmt.Fprintln(s.err, "rapport:", usage)
 		return exitUsage
 	}
+	if f, ok := errors.AsType[*fault.Fault](err); ok && len(f.Issues) > 1 && inFile.MatchString(f.Issues[0].Path) {
+		for _, issue := range f.Issues { // the faults of a folder: a line for each
+			fmt.Fprintf(s.err, "rapport: %s: %s\n", issue.Path, issue.Text)
+		}
+		return exitFailed
+	}
 	if !errors.Is(err, errSaid) && !gone(err) {
 		fmt.Fprintln(s.err, "rapport:", describe(err))
 	}
@@ -147,6 +156,9 @@ func failed(s streams, err error) int {
 	}
 	return exitFailed
 }
+
+// inFile is the place of an issue in a file.
+var inFile = regexp.MustCompile(`:\d+(:\d+)?$`)
 
 // errSaid is a failure that the command has already told of.
 var errSaid = errors.New("failed")

@@ -267,7 +267,7 @@ func scoreWord(s *rapportv1.Score) string {
 	case s == nil:
 		return ""
 	case s.Value == nil:
-		return s.GetNotScorable()
+		return s.GetNotScorable() + doubted(s.GetUnconfirmed())
 	}
-	return decimal(s.GetValue()) + prefixed(" ", s.GetBand())
+	return decimal(s.GetValue()) + prefixed(" ", s.GetBand()) + doubted(s.GetUnconfirmed())
 }

@@ -58,6 +58,20 @@ func TestRescoringIsToldAsRecorded(t *testing.T) {
 	transcript(t, "rescore", second.Addr(), "ADDRESS")
 }
 
+func TestALineOfRescoringMarksWhatIsUnconfirmed(t *testing.T) {
+	line := changeWords(&rapportv1.RescoreChange{
+		After: "QuestionnaireResponse/r1/_history/2", Instrument: "gad-7", BeforeVersion: "1.0.0", AfterVersion: "1.1.0",
+		Scores: []*rapportv1.RescoredScore{
+			{Code: "total", Before: &rapportv1.Score{Value: new(11.0), Band: "moderate"}, After: &rapportv1.Score{Value: new(11.0), Band: "moderate", Unconfirmed: true}},
+			{Code: "core", After: &rapportv1.Score{NotScorable: "missing-items", Unconfirmed: true}},
+		},
+	})
+	const want = "QuestionnaireResponse/r1/_history/2  gad-7 1.0.0 → 1.1.0  total 11 moderate → 11 moderate (unconfirmed), core none → missing-items (unconfirmed)"
+	if line != want {
+		t.Errorf("%s\nwant %s", line, want)
+	}
+}
+
 func TestADefinitionThatWasChangedUnderItsVersionIsToldOf(t *testing.T) {
 	c := server.Default()
 	c.Listen, c.HTTPListen, c.Redis = "127.0.0.1:0", "127.0.0.1:0", "none"

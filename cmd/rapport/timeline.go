@@ -19,7 +19,7 @@ type timelineCmd struct {
 	Patient    string   `arg:"" help:"Patient id, such as p1 or Patient/p1."`
 	From       string   `placeholder:"DATE" help:"Only from this day (2026-03-01) or moment (RFC 3339) on." env:"-"`
 	Until      string   `placeholder:"DATE" help:"Only up to the end of this day, or before this moment." env:"-"`
-	Kinds      []string `name:"kind" placeholder:"KIND" help:"Only these: scores, exercise, prescription, visit, team, goal, measure, course, death, clock, alliance, view, alert." env:"-"`
+	Kinds      []string `name:"kind" placeholder:"KIND" help:"Only these: scores, exercise, prescription, visit, team, goal, measure, course, death, repair, clock, alliance, view, alert." env:"-"`
 	Oldest     bool     `help:"Oldest first." env:"-"`
 	Superseded bool     `help:"Also what was corrected or withdrawn since, marked." env:"-"`
 	maxFlag

@@ -31,6 +31,10 @@ func TestScoringSheetsReadAsRecorded(t *testing.T) {
 	transcript(t, "sheets")
 }
 
+func TestAClinicsOwnInstrumentsReadAsRecorded(t *testing.T) {
+	transcript(t, "own")
+}
+
 // leaves are the commands that do something.
 func leaves(t *testing.T) []*kong.Node {
 	t.Helper()

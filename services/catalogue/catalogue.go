@@ -3,6 +3,7 @@ package catalogue
 
 import (
 	"sync"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/form"
 	"github.com/rapport-health/rapport/services/domain/instrument"
@@ -28,12 +29,14 @@ type Catalogue struct {
 	lists []answerList
 	// own are our own forms by definition, made when they are first needed.
 	own *sync.Map
+	// within is how long trying out the formulas of one form may take.
+	within time.Duration
 }
 
 func newCatalogue() *Catalogue {
 	return &Catalogue{
 		overlays: map[string]*overlay{}, sources: map[ref.Source]*source{}, enforced: map[string]bool{},
-		forms: map[string]*questionnaire{}, own: &sync.Map{},
+		forms: map[string]*questionnaire{}, own: &sync.Map{}, within: triedWithin,
 	}
 }
 

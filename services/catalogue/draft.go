@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"math"
 	"strconv"
 	"strings"
@@ -66,10 +67,7 @@ func (s *source) translate(d response.Draft, f *feed) response.Draft {
 	}
 	t := translator{source: s, feed: f}
 	if f != nil {
-		if d.Variant = f.Variant; d.Variant == "" {
-			d.Variant = f.def.VariantOf(d.Questionnaire)
-		}
-		if v := f.def.Variant(d.Variant); v != nil {
+		if v := f.def.Variant(cmp.Or(f.Variant, f.def.VariantOf(d.Questionnaire))); v != nil {
 			t.shift = v.Shift
 		}
 	}

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -92,7 +92,7 @@ func (w wanted) pick(found []*copied) (*questionnaire, error) {
 		return rank
 	}
 	order := func(a, b *copied) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), -compareVersions(a.q.version, b.q.version), -cmp.Compare(a.q.date, b.q.date))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), -instrument.CompareVersions(a.q.version, b.q.version), -cmp.Compare(a.q.date, b.q.date))
 	}
 	found = slices.SortedStableFunc(slices.Values(found), order)
 	first := found[0]
@@ -103,22 +103,4 @@ func (w wanted) pick(found []*copied) (*questionnaire, error) {
 		}
 	}
 	return first.q, nil
-}
-
-// compareVersions orders versions part by part, numbers as numbers; whatever is no number comes after, by its letters.
-func compareVersions(a, b string) int {
-	return slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {
-		m, errX := strconv.Atoi(x)
-		n, errY := strconv.Atoi(y)
-		switch {
-		case errX == nil && errY == nil:
-			return cmp.Compare(m, n)
-		case errX != nil && errY != nil:
-			return strings.Compare(x, y)
-		case errX != nil:
-			return 1
-		default:
-			return -1
-		}
-	})
 }

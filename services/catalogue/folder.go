@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/form"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/fhir/tree"
@@ -54,7 +56,7 @@ func placeOf(file, text string) string {
 func (l *loader) questionnaires(packs *instrument.Registry) {
 	sets := fhir.AnswerLists(packs.All())
 	l.lists = answerLists(packs.All())
-	l.sets = fhir.NewTerminology(sets, l.shared...).ValueSet
+	l.sets = oneAtATime(fhir.NewTerminology(sets, l.shared...).ValueSet)
 	for _, a := range l.asked {
 		root := a.doc.Root()
 		if !root.Child("url").Exists() {
@@ -72,6 +74,16 @@ func (l *loader) questionnaires(packs *instrument.Registry) {
 	}
 }
 
+// oneAtATime lets many submissions ask for the value sets of the folder at once: what they come to is remembered there.
+func oneAtATime(sets fhir.ValueSets) fhir.ValueSets {
+	var mu sync.Mutex
+	return func(canonical string) ([]form.Option, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		return sets(canonical)
+	}
+}
+
 // shelve enters a Questionnaire under its names. One that a pack claims is only held against.
 func (l *loader) shelve(packs *instrument.Registry, a *asked) {
 	at := fmt.Sprintf("%s:%d", a.file, a.doc.Root().Child("url").Line())
@@ -83,7 +95,7 @@ func (l *loader) shelve(packs *instrument.Registry, a *asked) {
 		return
 	}
 	l.forms[exact] = a.q
-	if current := l.forms[a.q.url]; current == nil || compareVersions(current.version, a.q.version) < 0 {
+	if current := l.forms[a.q.url]; current == nil || instrument.CompareVersions(current.version, a.q.version) < 0 {
 		l.forms[a.q.url] = a.q
 	}
 	if _, err := packs.Lookup(a.q.url); err == nil {

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/form"
@@ -31,18 +32,41 @@ type formula struct {
 	bounded   bool
 }
 
-// mostWork bounds questions times formulas: to find out what a formula rests on, each question is tried on it.
-const mostWork = 2_000
+// mostTrials bounds how often the formulas of one Questionnaire are tried to find out what they rest on, and again how far
+// they reach. A trial takes some tenths of a millisecond.
+const mostTrials = 3_000
+
+// trials are how often each question is left out, and how often each answer is tried for the lowest and the highest.
+const (
+	leftOut  = 4
+	climbing = 4
+)
+
+// These bound the time that the formulas of one form may take when they are tried out, and answering those of one
+// response. A form of a clinic takes a hundredth of it; nothing else keeps a page of nested loops from taking hours.
+const (
+	triedWithin    = 10 * time.Second
+	answeredWithin = 5 * time.Second
+)
+
+func tooSlow(path string) fault.Issue {
+	return fault.Warnf("too-costly", path, "the formulas take too long to evaluate: not scored by them")
+}
 
 // expressions compiles those of a Questionnaire, and finds out what each score rests on and how far it reaches. What is
 // wrong with them joins the issues of the Questionnaire.
 func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
-	ctx := context.Background() // compiled once and kept, whoever asked first
+	ctx, stop := context.WithTimeout(context.Background(), c.within) // compiled once and kept, whoever asked first
+	defer stop()
 	known := slices.Clone(c.terms)
 	for sibling := n.Parent().First(); sibling.Exists(); sibling = sibling.Next() {
 		known = append(known, slices.Clone(sibling.Raw())) // a Questionnaire contained in a response may share its value sets
 	}
 	of, err := path.Load(ctx, slices.Clone(n.Raw()), path.Options{Known: known})
+	if err != nil && ctx.Err() != nil {
+		q.issues = append(q.issues, tooSlow("Questionnaire"))
+		return formulas{broken: true}
+	}
 	if err != nil {
 		q.issues = append(q.issues, fault.IssuesOf(err)...)
 		return formulas{broken: true}
@@ -51,10 +75,12 @@ func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
 	f := formulas{of: of, broken: len(of.Issues()) > 0}
 	taken := map[string]bool{}
 	links := of.LinkIDs()
-	if len(links)*questions(q.form) > mostWork {
+	questions, options := sizeOf(q.form)
+	if len(links)*questions*leftOut > mostTrials {
 		q.issues = append(q.issues, fault.Warnf("too-costly", "Questionnaire", "so many formulas over so many questions are not tried out: not scored"))
 		return formulas{of: of, broken: true}
 	}
+	ranged := len(links)*options*climbing <= mostTrials
 	for _, linkID := range links {
 		if !numeric(q.form.Item(linkID)) {
 			continue
@@ -64,21 +90,28 @@ func (c *Catalogue) expressions(n tree.Node, q *questionnaire) formulas {
 			f.broken = true
 			continue
 		}
-		if one.low, one.high, one.bounded, err = of.Range(ctx, linkID); err != nil {
-			one.bounded = false
+		if ranged {
+			one.low, one.high, one.bounded, err = of.Range(ctx, linkID)
+			one.bounded = one.bounded && err == nil
 		}
 		f.scores = append(f.scores, one)
+	}
+	if ctx.Err() != nil {
+		q.issues = append(q.issues, tooSlow("Questionnaire"))
+		return formulas{of: of, broken: true}
 	}
 	return f
 }
 
-func questions(f *form.Form) (count int) {
+// sizeOf is how many questions a form has, and how many options these have together.
+func sizeOf(f *form.Form) (questions, options int) {
 	for item := range f.All() {
 		if item.Type.Question() {
-			count++
+			questions++
+			options += max(len(item.Options), 2)
 		}
 	}
-	return count
+	return questions, options
 }
 
 // numeric says whether a calculated item is a score.
@@ -115,15 +148,14 @@ func (f formulas) enter(d *instrument.Definition) {
 	}
 }
 
-// used says whether anything of a response must be computed.
-func (f formulas) used() bool { return f.of != nil && len(f.of.LinkIDs())+len(f.of.Conditions()) > 0 }
-
 // enabled evaluates the enableWhenExpressions on a response; nil when there are none.
 func (f formulas) enabled(ctx context.Context, doc *tree.Doc) func(linkID string) (bool, error) {
 	if f.of == nil || len(f.of.Conditions()) == 0 {
 		return nil
 	}
-	conditions, err := f.of.EnabledDoc(ctx, doc)
+	within, stop := context.WithTimeout(ctx, answeredWithin)
+	defer stop()
+	conditions, err := f.of.EnabledDoc(within, doc)
 	return func(linkID string) (bool, error) {
 		if err != nil {
 			return false, err
@@ -143,7 +175,12 @@ func (f formulas) compute(ctx context.Context, doc *tree.Doc, d *response.Draft)
 	if len(f.scores) == 0 {
 		return nil, nil
 	}
-	results, err := f.of.EvaluateDoc(ctx, doc)
+	within, stop := context.WithTimeout(ctx, answeredWithin)
+	defer stop()
+	results, err := f.of.EvaluateDoc(within, doc)
+	if within.Err() != nil && ctx.Err() == nil {
+		return nil, fault.New(fault.Unprocessable, tooSlow("QuestionnaireResponse"))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -176,15 +176,12 @@ func (l *loader) yaml(file string, raw []byte) {
 	if root != nil {
 		p.fields(root, reflect.ValueOf(s).Elem(), "")
 	}
-	switch {
-	case len(p.issues) > 0:
-		l.issues = append(l.issues, p.issues...)
-	case len(s.Instruments)+len(s.Sources) == 0:
+	if len(p.issues) == 0 && len(s.Instruments)+len(s.Sources) == 0 {
 		l.fail(file+":1", "says nothing: want `instruments:` or `sources:`")
-	default:
-		p.issues = nil
-		l.pages = append(l.pages, s)
 	}
+	l.issues = append(l.issues, p.issues...)
+	p.issues = nil
+	l.pages = append(l.pages, s)
 }
 
 // settle makes one catalogue of what was read.
@@ -252,6 +249,7 @@ func (l *loader) source(s *settings, name string) {
 	switch {
 	case !ref.ValidSource(name):
 		s.page.failAt(place, "a source has 1 to 64 letters, digits, dots or hyphens")
+	case s.Sources[name].broken:
 	case l.sources[ref.Source(name)] != nil:
 		s.page.failAt(place, "the source %s has a map already: one place says all of it", name)
 	default:

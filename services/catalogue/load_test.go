@@ -330,7 +330,7 @@ func TestTwoPlacesForOneThingAreRefused(t *testing.T) {
 func TestLintNamesTheFilesThatCanBeUsedAndEveryProblem(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"good.yaml": "instruments: {phq-9: {strict: true}}", "bad.yaml": "instruments:\n  phq-9: {strikt: true}",
+		"good.yaml": "instruments: {gad-7: {strict: true}}", "bad.yaml": "instruments:\n  phq-9: {strikt: true}",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

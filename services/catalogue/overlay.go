@@ -35,6 +35,8 @@ type overlay struct {
 	node  *yaml.Node
 	place string
 	name  string
+	// broken says that it could not be read in full, which has been told.
+	broken bool
 }
 
 // scoring is what an overlay says of one score.
@@ -118,6 +120,9 @@ func (m *maker) fail(place, format string, args ...any) {
 // apply makes a new definition. Its version is that of the old one and a digest of what is new in it. The issues, located
 // in the overlay's file, say why that cannot be.
 func (o *overlay) apply(base *instrument.Definition) (*instrument.Definition, []fault.Issue) {
+	if o.broken {
+		return nil, nil
+	}
 	clone, err := base.Clone()
 	if err != nil {
 		return nil, fault.IssuesOf(err)
@@ -387,6 +392,7 @@ func (m *maker) alerts() {
 
 // readYAML reads an overlay and remembers where it stands.
 func (o *overlay) readYAML(p *page, n *yaml.Node, place string) {
+	before := len(p.issues)
 	p.fields(n, reflect.ValueOf(o).Elem(), place)
-	o.page, o.node, o.place = p, n, place
+	o.page, o.node, o.place, o.broken = p, n, place, len(p.issues) > before
 }

@@ -216,35 +216,8 @@ func expected(k reflect.Kind) string {
 
 // meant suggests the known name nearest to one that is not known; nothing when none is near.
 func meant(name string, known []string) string {
-	best, nearest := max(1, len(name)/3)+1, ""
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < best {
-			best, nearest = d, k
-		}
+	if nearest := fault.Nearest(name, slices.Sorted(slices.Values(known))); nearest != "" {
+		return fmt.Sprintf(": did you mean '%s'?", nearest)
 	}
-	if nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf(": did you mean '%s'?", nearest)
-}
-
-// distance is how many letters must change to make one word of the other.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := diagonal
-			if a[i] != b[j] {
-				changed++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(changed, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return ""
 }

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"cmp"
 	"encoding/hex"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,7 +19,8 @@ import (
 
 // questionnaire is one version of a FHIR Questionnaire, made ready to check responses and to score them.
 type questionnaire struct {
-	// url, version, status and date as it names itself; said is a digest of what it says beside its id and meta.
+	// url, version, status and date as it names itself; said is a digest of what it says beside its id and meta, and of
+	// the answers that it offers, since value sets and weights may stand elsewhere and change there.
 	url, version, status, date, said string
 	// form is nil when nobody can say what it asks.
 	form *form.Form
@@ -43,6 +45,7 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 	if q.form == nil {
 		return q
 	}
+	q.said = ref.Digest(q.said, offersOf(q.form))
 	q.formulas = c.expressions(n, q)
 	o := c.overlays[q.url]
 	q.enforce = c.enforced[q.url]
@@ -50,7 +53,7 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 	if !ok {
 		return q
 	}
-	if doubts := c.contradictions(&d, q.form); len(doubts) > 0 && !c.scoresAnew(q.url) {
+	if doubts := append(c.contradictions(&d, q.form), unweighed(&d, q.form)...); len(doubts) > 0 && !c.scoresAnew(q.url) {
 		q.unmade = doubts
 		return q
 	}
@@ -68,8 +71,8 @@ func (c *Catalogue) compile(n tree.Node, fallback string) *questionnaire {
 
 // why is the first reason why it is no instrument, for a sentence; empty when there is none.
 func (q *questionnaire) why() string {
-	for _, issue := range slices.Concat(q.unmade, q.unlaid, q.issues) {
-		if issue.Severity == fault.Error {
+	for i, issue := range slices.Concat(q.unmade, q.unlaid, q.issues) {
+		if i < len(q.unmade) || issue.Severity == fault.Error {
 			return " (" + issue.Path + ": " + issue.Text + ")"
 		}
 	}
@@ -152,6 +155,22 @@ func contentOf(n tree.Node) string {
 		}
 	}
 	return ref.Digest(parts...)
+}
+
+// offersOf is every answer that a form offers, with its weight.
+func offersOf(f *form.Form) string {
+	var b strings.Builder
+	for item := range f.All() {
+		for i := range item.Options {
+			o := &item.Options[i]
+			fmt.Fprintf(&b, "%q %q %q %q", item.LinkID, o.System, o.Code, o.Display)
+			if o.Weight != nil {
+				b.WriteString(" " + number(*o.Weight))
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 // sumOfItems adds the items whose options all have weights, or, as a mere place for what an overlay says, all items; false

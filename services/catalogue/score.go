@@ -46,8 +46,10 @@ const (
 // against its form, binding and scoring. It is the one way there. Errors: Unprocessable, with all issues, for a response
 // to one of our own forms or to an enforced one that breaks it; Unavailable when the store is away.
 func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
-	w := work{Shelf: s, Case: c, draft: *c.Reading.Draft}
-	w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire)
+	w := work{Shelf: s, Case: c, draft: *c.Reading.Draft, sent: *c.Reading.Draft}
+	if w.mapped = s.sources[c.Source].questionnaire(w.draft.Questionnaire); w.mapped != nil {
+		w.draft.Variant = w.mapped.Variant
+	}
 	if err := w.find(ctx); err != nil {
 		return Outcome{}, err
 	}
@@ -55,16 +57,34 @@ func (s *Shelf) Score(ctx context.Context, c Case) (Outcome, error) {
 		return Outcome{}, err
 	}
 	if w.def == nil {
-		return Outcome{Issues: w.issues}, nil
+		return w.unscored(), nil
 	}
 	return w.score(), nil
+}
+
+// Refuse completes the reasons why the reading of a response was refused by those that its form has, where the answers
+// could be read: everything that is wrong is told at once. It returns err as it is where the form has nothing to say.
+func (s *Shelf) Refuse(ctx context.Context, c Case, err error) error {
+	if c.Reading.Draft == nil || fault.Of(err) != fault.Unprocessable {
+		return err
+	}
+	out, broken := s.Score(ctx, c)
+	switch {
+	case broken == nil:
+		return fault.New(fault.Unprocessable, append(fault.IssuesOf(err), out.Issues...)...)
+	case fault.Of(broken) == fault.Unprocessable:
+		return fault.New(fault.Unprocessable, append(fault.IssuesOf(err), fault.IssuesOf(broken)...)...)
+	default:
+		return err
+	}
 }
 
 // work is one response on its way.
 type work struct {
 	*Shelf
 	Case
-	draft response.Draft
+	// draft is what counts of the response, sent what came.
+	draft, sent response.Draft
 	// mapped is what the map of the source says of the questionnaire; nil for nothing.
 	mapped *feed
 	// def scores it, asked is the form it is held against; either may be nil.
@@ -109,6 +129,9 @@ func (w *work) find(ctx context.Context) error {
 	w.def = def
 	if def == nil && w.q != nil {
 		w.def = w.q.def
+	}
+	if url, _, _ := strings.Cut(named, "|"); w.def == nil && w.q == nil && w.enforced[url] {
+		return fault.New(fault.Unprocessable, fault.Errorf("not-found", pathQuestionnaire, "%s", textOf(err)))
 	}
 	if w.q != nil {
 		w.asked, w.enforce = w.q.form, w.q.enforce
@@ -162,13 +185,23 @@ func (w *work) contained(id string) *questionnaire {
 		if !n.Child("id").Is(id) || !n.Child("resourceType").Is(questionnaireType) {
 			continue
 		}
-		// Value sets may stand beside it, so what it means depends on all that is contained.
-		key := "contained " + string(w.Source) + " " + ref.Digest(id, string(n.Parent().Raw()))
+		key := "contained " + string(w.Source) + " " + meaningOf(n)
 		return w.compiled.of(key, len(n.Parent().Raw()), func() *questionnaire {
 			return w.compile(n, "questionnaire-"+ref.Digest("contained", string(w.Source), contentOf(n)))
 		})
 	}
 	return nil
+}
+
+// meaningOf is a digest of a contained Questionnaire and of the value sets beside it.
+func meaningOf(n tree.Node) string {
+	parts := []string{n.Child("id").Text(), contentOf(n)}
+	for beside := n.Parent().First(); beside.Exists(); beside = beside.Next() {
+		if typ := beside.Child("resourceType"); typ.Is("ValueSet") || typ.Is("CodeSystem") {
+			parts = append(parts, string(beside.Raw()))
+		}
+	}
+	return ref.Digest(parts...)
 }
 
 // unreadable says that a Questionnaire is there but cannot be used.
@@ -243,7 +276,7 @@ func (w *work) compute(ctx context.Context, pruned *response.Draft) error {
 		return nil
 	}
 	doc, err := without(w.Doc, w.draft.Items, pruned.Items)
-	if err == nil && doc != nil {
+	if err == nil {
 		pruned.Computed, err = w.q.formulas.compute(ctx, doc, pruned)
 	}
 	switch {
@@ -268,6 +301,7 @@ func (w *work) score() Outcome {
 			w.issues = append(w.issues, issue)
 		}
 	}
+	w.doubt(&bound)
 	sheet := score.Score(w.def, bound)
 	sheet.Assumed = w.assumed
 	sheet = sheet.By(w.respondent())
@@ -336,16 +370,13 @@ func (m mapping) translated(item *response.Item, a *response.Answer) *response.I
 	return &d.Items[0]
 }
 
-// without is the response without the answers that were pruned from its draft; nil when nothing is left.
+// without is the response without the answers that were pruned from its draft, and without items of which nothing is left.
 func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	lost := map[string]bool{}
 	answers(all, func(path string) { lost[path] = true })
 	answers(kept, func(path string) { delete(lost, path) })
 	if len(lost) == 0 {
 		return doc, nil
-	}
-	if gone(doc.Root(), lost) {
-		return nil, nil
 	}
 	return tree.Parse(tree.Without(doc, func(n tree.Node) bool {
 		switch string(n.Parent().KeyBytes()) {
@@ -359,7 +390,7 @@ func without(doc *tree.Doc, all, kept []response.Item) (*tree.Doc, error) {
 	}), tree.Limits{})
 }
 
-// gone says whether everything below an item is lost. An array without elements is no FHIR, so the item goes with them.
+// gone says whether everything below an item is lost.
 func gone(item tree.Node, lost map[string]bool) bool {
 	answers, items := item.Child("answer"), item.Child("item")
 	for a := answers.First(); a.Exists(); a = a.Next() {

@@ -2,6 +2,7 @@ package catalogue_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -254,6 +255,38 @@ func TestAnEnforcedFormIsRefusedWhenItIsBroken(t *testing.T) {
 	_, err := score(t, s, "ehr", answered(diary, "completed", coded("falling", clinicAnswers, "always")))
 	if fault.Of(err) != fault.Unprocessable || len(fault.IssuesOf(err)) < 2 {
 		t.Error("the unknown answer and the missing one must both be said:", err)
+	}
+	_, err = score(t, s, "ehr", answered("https://clinic.example/Questionnaire/sleep-diary|9", "completed", integer("rested", 0)))
+	if fault.Of(err) != fault.Unprocessable || fault.IssuesOf(err)[0].Path != "QuestionnaireResponse.questionnaire" {
+		t.Error("a version that there is not:", err)
+	}
+}
+
+func TestAnEnforcedFormThatNamesNoPatientIsToldWhatElseIsWrong(t *testing.T) {
+	s := library(t).Open("t")
+	body := answered("https://clinic.example/Questionnaire/sleep-diary|2.1", "completed", coded("falling", clinicAnswers, "always"))
+	doc := parse(t, strings.Replace(body, `"subject":{"reference":"Patient/1"},`, "", 1))
+	reading, err := (&fhir.Reader{Instruments: clinic(t), Namer: namer}).Read(doc, "ehr")
+	told := fault.IssuesOf(s.Refuse(t.Context(), catalogue.Case{Source: "ehr", Doc: doc, Reading: &reading}, err))
+	if len(told) < 3 || !says(told, fault.Error, "subject is missing") || !says(told, fault.Error, "none of the options") {
+		t.Error(told)
+	}
+	other := fault.Newf(fault.Invalid, "structure", "no JSON")
+	if got := s.Refuse(t.Context(), catalogue.Case{Reading: &reading}, other); !errors.Is(got, other) || len(fault.IssuesOf(got)) != 1 {
+		t.Error("another reason was changed")
+	}
+}
+
+func TestASumThatMayLackWeightsIsNotMade(t *testing.T) {
+	s := library(t).Open("t")
+	const listed = `{"linkId":"b","type":"choice","answerValueSet":"http://x.example/ValueSet/unknown"}]}`
+	form := strings.TrimSuffix(weighed(0, 1, 2, 3), "]}")
+	for name, c := range map[string]struct{ form, want string }{"every weight is known": {form + "]}", "3"}, "a list is not known": {form + "," + listed, "nothing"}} {
+		body := strings.Replace(answered("#q", "completed", coded("a", "http://x.example", "3")), `"status"`, `"contained":[`+c.form+`],"status"`, 1)
+		out := mustScore(t, s, "ehr", body)
+		if got := value(out, "total"); got != c.want || c.want == "nothing" && !says(out.Issues, fault.Warning, "may lack them") {
+			t.Errorf("%s: %s %v", name, got, out.Issues)
+		}
 	}
 }
 

@@ -149,21 +149,27 @@ func (s *Shelf) Put(source ref.Source, resource ref.Resource, doc *tree.Doc) []f
 	return s.told(one.q)
 }
 
+// Len is how many Questionnaires were put on the shelf.
+func (s *Shelf) Len() int { return len(s.put) }
+
 // Close ends the shelf, when what was put on it is stored or refused.
-func (s *Shelf) Close() {
-	if len(s.put) == 0 {
+func (s *Shelf) Close() { s.Truncate(0) }
+
+// Truncate takes away the Questionnaires that were put on the shelf after the first n: they will not be stored.
+func (s *Shelf) Truncate(n int) {
+	if n >= len(s.put) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, one := range s.put {
+	for _, one := range s.put[n:] {
 		from := sender{s.tenant, one.source}
 		left := slices.DeleteFunc(slices.Clone(s.handed[from]), func(other *copied) bool { return other == one })
 		if s.handed[from] = left; len(left) == 0 {
 			delete(s.handed, from)
 		}
 	}
-	s.put = nil
+	s.put, s.seen = s.put[:n], nil
 	s.forget()
 }
 

@@ -21,6 +21,15 @@ type source struct {
 	Unnamed *feed `json:"unnamed"`
 	// Scores by the `system|code` of Observations that bring them ready-made.
 	Scores map[string]*readyMade `json:"scores"`
+
+	// broken says that it could not be read in full, which has been told.
+	broken bool
+}
+
+func (s *source) readYAML(p *page, n *yaml.Node, place string) {
+	before := len(p.issues)
+	p.fields(n, reflect.ValueOf(s).Elem(), place)
+	s.broken = len(p.issues) > before
 }
 
 // feed is what one questionnaire of a source means.

@@ -56,6 +56,21 @@ func (c *Catalogue) contradictions(d *instrument.Definition, f *form.Form) (issu
 	return issues
 }
 
+// unweighed are the questions that keep a form without a formula from being summed: their answers come from a list that
+// is not known, and with weights of its own it would belong to the sum.
+func unweighed(d *instrument.Definition, f *form.Form) (issues []fault.Issue) {
+	if d.Scores[0].Evidence != unformulated {
+		return nil
+	}
+	for item := range f.All() {
+		if item.Unresolved {
+			issues = append(issues, fault.Warnf("not-found", item.Path,
+				"the value set of its answers is not known, so that a sum of the weights may lack them: not scored, unless an overlay says how"))
+		}
+	}
+	return issues
+}
+
 // differs says whether a scale has the words of the list and other numbers.
 func (l answerList) differs(s *instrument.Scale) (theirs, ours string, differ bool) {
 	if len(s.Options) != len(l.ordinals) {

@@ -12,8 +12,8 @@ import (
 	"github.com/rapport-health/rapport/services/domain/instrument"
 )
 
-// rule is the extension that says by what an Observation came about: instrument, version, hash of its content, and for
-// a score the rule for missing items, the table, and what of it nobody has confirmed.
+// rule is the extension that says by what an Observation came about: instrument, version, hash of its content, status,
+// and for a score the rule for missing items, the table, and what of it nobody has confirmed.
 func (s *Sheet) rule(p Part) samply.Extension {
 	f := s.Fact.Scores
 	canonical := instrument.Base + "/Questionnaire/" + f.Instrument + "|" + f.Version
@@ -24,6 +24,7 @@ func (s *Sheet) rule(p Part) samply.Extension {
 		}
 	}
 	text("hash", f.Hash)
+	text("status", f.Status)
 	text("variant", f.Variant)
 	if score := s.scoreOf(p.Name); score != nil {
 		text("missing", score.Missing)
@@ -119,6 +120,12 @@ func (s *Sheet) submittedAs() string {
 // panelNotes say what concerns the form as a whole.
 func (s *Sheet) panelNotes(out *samply.Observation) {
 	f := s.Fact.Scores
+	switch f.Status {
+	case instrument.Provisional:
+		note(out, "The instrument is provisional: its key or its bands are unconfirmed, and so is every score.")
+	case instrument.LicenceReview:
+		note(out, "The licence review of the instrument is pending.")
+	}
 	if f.VersionAssumed {
 		note(out, "The form named no version of the instrument; it was scored by "+f.Version+".")
 	}

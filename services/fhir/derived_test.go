@@ -362,6 +362,27 @@ func TestTheCutPointsOfScreensAreThoseOfTheirDefinitions(t *testing.T) {
 	}
 }
 
+func TestAnInstrumentThatIsNotReadySaysSoInEveryObservation(t *testing.T) {
+	for id, said := range map[string]string{"wai-srt": "provisional", "promis-anxiety-4a": "licence review", "phq-9": ""} {
+		def := definition(t, id)
+		answers := make([]*float64, len(def.Items))
+		for n := range answers {
+			answers[n] = new(1.0)
+		}
+		s := sheet(t, def, answers)
+		for _, p := range s.Parts() {
+			body := string(s.Observation(p, Version{Number: 1, Updated: march2}))
+			status := `{"url":"status","valueString":"` + def.Status + `"}`
+			if strings.Contains(body, status) != (said != "") {
+				t.Errorf("%s %s: %s", id, p.Name, body)
+			}
+			if p.Name == partPanel && said != "" && !strings.Contains(body, said) {
+				t.Errorf("%s: the panel does not say it: %s", id, body)
+			}
+		}
+	}
+}
+
 func TestDerivedObservationsSayWhereTheyStand(t *testing.T) {
 	s := sheet(t, definition(t, "phq-9"), numbers(2, 2, 2, 2, 2, 0, 0, 0, 0))
 	parts := s.Parts()

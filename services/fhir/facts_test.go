@@ -1,12 +1,15 @@
 package fhir_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	conformance "github.com/rapport-health/rapport/api/fhir"
+	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/fhir/tree"
@@ -71,6 +74,58 @@ func TestObservationsBecomeExerciseScoresOrMeasures(t *testing.T) {
 		{"a score without a value", phq9 + `,"dataAbsentReason":{"text":"x"}}`, "", "information informational Observation"},
 	} {
 		s.run(t, head)
+	}
+}
+
+func TestWhatAClinicianDidAboutARuptureIsRead(t *testing.T) {
+	const (
+		system = `"system":"` + fhir.Canonical + `/CodeSystem/alliance"`
+		head   = `{"resourceType":"Observation","id":"o","status":"final","subject":{"reference":"Patient/1"},"effectiveDateTime":"2026-03-01T18:05:00+01:00",`
+		tried  = `"code":{"coding":[{` + system + `,"code":"repair-attempt"}]},"performer":[{"reference":"Patient/1"},{"reference":"Practitioner/pt"}]`
+		at     = "2026-03-01T17:05:00Z repair  "
+	)
+	component := func(kind, code string) string {
+		return `{"code":{"coding":[{` + system + `,"code":"` + kind + `"}]},"valueCodeableConcept":{"coding":[{` + system + `,"code":"` + code + `"}]}}`
+	}
+	for _, s := range []story{
+		{"seen", `"code":{"coding":[{` + system + `,"code":"rupture-acknowledged"}]}}`, at + `{"step":"acknowledged"}`, ""},
+		{"tried", tried + `,"component":[` + component("enhancer", "invited-feedback") + `,` + component("enhancer", "changed-tasks") + `,` + component("enhancer", "changed-tasks") + `,` + component("eroder", "pain-flare") + `,{"code":{"text":"note"},"valueString":"x"}]}`, at + `{"clinician":"Practitioner/pt","enhancers":["invited-feedback","changed-tasks"],"eroders":["pain-flare"],"step":"attempted"}`, ""},
+		{"tried on behalf of another", tried + `,"extension":[{"url":"` + fhir.Canonical + `/StructureDefinition/rated-clinician","valueReference":{"reference":"Practitioner/ot"}}]}`, at + `{"clinician":"Practitioner/ot","step":"attempted"}`, ""},
+		{"an enhancer is no eroder", tried + `,"component":[` + component("eroder", "invited-feedback") + `]}`, at + `{"clinician":"Practitioner/pt","step":"attempted"}`, "information informational Observation.component[0].valueCodeableConcept"},
+		{"an eroder in words", tried + `,"component":[{"code":{"coding":[{` + system + `,"code":"eroder"}]},"valueString":"tired"}]}`, at + `{"clinician":"Practitioner/pt","step":"attempted"}`, "information informational Observation.component[0]"},
+		{"nothing known", tried + `,"dataAbsentReason":{"text":"x"}}`, "", "information informational Observation.dataAbsentReason"},
+	} {
+		s.run(t, head)
+	}
+	withdrawn := mustRead(t, strings.Replace(head, "final", "entered-in-error", 1)+tried+`}`)
+	if !withdrawn.Void || len(withdrawn.Facts) > 0 {
+		t.Errorf("entered in error, but taken: %+v", withdrawn.Facts)
+	}
+}
+
+func TestTheCodesOfTheAllianceAreThoseOfItsCodeSystem(t *testing.T) {
+	raw, err := conformance.Files.ReadFile("codesystem/alliance.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var system struct {
+		Concept []struct {
+			Code, Definition string
+			Property         []struct{ ValueCode string }
+		}
+	}
+	if err := json.Unmarshal(raw, &system); err != nil {
+		t.Fatal(err)
+	}
+	published := map[string]alliance.Codes{}
+	for _, c := range system.Concept {
+		for _, kind := range c.Property {
+			published[kind.ValueCode] = append(published[kind.ValueCode], alliance.Code{Code: c.Code, Text: c.Definition})
+		}
+	}
+	want := map[string]alliance.Codes{"enhancer": alliance.Enhancers, "eroder": alliance.Eroders}
+	if diff := cmp.Diff(want, published); diff != "" {
+		t.Errorf("(-table +published):\n%s", diff)
 	}
 }
 

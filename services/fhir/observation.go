@@ -9,7 +9,8 @@ import (
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
-// observation reads an Observation: a log of home exercise, a ready-made score, or a plain measure.
+// observation reads an Observation: a log of home exercise, a ready-made score, what a clinician did about the alliance, or
+// a plain measure.
 func (w *work) observation() {
 	w.subject(w.root.Child("subject"))
 	w.concept(w.root.Child("code"))
@@ -38,7 +39,7 @@ func (w *work) observationFacts(at time.Time) {
 		return
 	}
 	codes := tokens(w.root.Child("code"))
-	if w.log(at, codes) {
+	if w.repair(at, codes) || w.log(at, codes) {
 		return
 	}
 	v, kind := value(w.root)

@@ -28,6 +28,10 @@ func ReadForm(n tree.Node, sets ValueSets) (*form.Form, []fault.Issue) {
 	r.terms.contain(n.Parent())
 	r.terms.contain(n.Child("contained"))
 	f := r.form(n)
+	if r.offered > mostOffered {
+		r.fail("too-costly", n, "its questions offer more than %d answers in all: it is kept, and cannot be used", mostOffered)
+		return nil, c.issues
+	}
 	made, issues := form.New(f)
 	issues = append(c.issues, issues...)
 	if fault.Any(issues) {
@@ -40,7 +44,13 @@ func ReadForm(n tree.Node, sets ValueSets) (*form.Form, []fault.Issue) {
 type formReader struct {
 	*checker
 	terms *Terminology
+	// offered is how many answers its questions offer in all.
+	offered int
 }
+
+// mostOffered bounds the answers that the questions of one form offer in all, since a short body can name a long value
+// set in every item.
+const mostOffered = 50_000
 
 func (r *formReader) form(n tree.Node) form.Form {
 	f := form.Form{
@@ -133,7 +143,13 @@ func (r *formReader) options(item *form.Item, n tree.Node) {
 	}
 	if item.ValueSet != "" {
 		options, known := r.terms.ValueSet(item.ValueSet)
+		if r.offered += len(options); r.offered > mostOffered {
+			return
+		}
 		item.Options, item.Unresolved = options, !known
+		return
+	}
+	if r.offered += n.Child("answerOption").Len(); r.offered > mostOffered {
 		return
 	}
 	for o := n.Child("answerOption").First(); o.Exists(); o = o.Next() {
@@ -220,6 +236,9 @@ func (r *formReader) bound(x tree.Node) *form.Value {
 
 func (r *formReader) units(item *form.Item, x tree.Node) {
 	options, known := r.terms.ValueSet(valueOf(x, "value").Text)
+	if r.offered += len(options); r.offered > mostOffered {
+		return
+	}
 	if !known {
 		r.warn("not-found", x, "the value set of the units is not known: any unit is taken")
 		item.UnitsOpen = true

@@ -12,7 +12,7 @@ import (
 // response reads a QuestionnaireResponse.
 func (w *work) response() {
 	w.subject(w.root.Child("subject"))
-	named := w.root.Child("questionnaire").Text()
+	named := w.questionnaireName()
 	w.responseCodes(named)
 	from, to, _ := Interval(w.root.Child("authored"), w.zone)
 	w.effective(from, to)
@@ -29,6 +29,15 @@ func (w *work) response() {
 		Questionnaire: named, Status: w.root.Child("status").Text(), Authored: w.out.From,
 		Items: w.items(w.root.Child("item"), w.root.Path(), w.definedCodes(named)),
 	}
+}
+
+// questionnaireName is what the response names: a questionnaire, or by US Core's extension a form that is no FHIR resource.
+func (w *work) questionnaireName() string {
+	const formURI = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-extension-questionnaire-uri"
+	if named := w.root.Child("questionnaire").Text(); named != "" {
+		return named
+	}
+	return extension(w.root.Child("_questionnaire"), formURI).Child("valueUri").Text()
 }
 
 func (w *work) responseCodes(named string) {

@@ -1,6 +1,7 @@
 package fhir
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -119,7 +120,8 @@ func ResourceType(typ string) bool { return loadStructure().types[typ] }
 
 // Read reads one resource of a source. It fails with fault.Invalid and all issues when the resource breaks R4, with
 // fault.Unprocessable when it names no patient although its type needs one, and with fault.NotSupported, naming the
-// type, when it is a resource of a type that is not read.
+// type, when it is a resource of a type that is not read. The Draft of a QuestionnaireResponse that names no patient is
+// read none the less, for whoever tells what else is wrong with it.
 func (r *Reader) Read(doc *tree.Doc, source ref.Source) (Reading, error) {
 	return r.ReadIn(doc, source, nil)
 }
@@ -142,7 +144,11 @@ func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]str
 		w.zone = time.UTC
 	}
 	if kind := w.invariants(typ); c.errors > 0 {
-		return Reading{Type: typ}, fault.New(kind, c.issues...)
+		refused := fault.New(kind, slices.Clone(c.issues)...)
+		if kind == fault.Unprocessable && typ == "QuestionnaireResponse" {
+			w.response()
+		}
+		return Reading{Type: typ, Draft: w.out.Draft}, refused
 	}
 	w.out = Reading{Type: typ, LogicalID: root.Child("id").Text(), Version: root.Child("meta").Child("versionId").Text()}
 	w.out.Updated, _, _ = Interval(root.Child("meta").Child("lastUpdated"), w.zone)

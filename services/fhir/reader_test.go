@@ -316,3 +316,11 @@ func TestOtherTypesAreRefusedByName(t *testing.T) {
 		t.Error("types are mixed up")
 	}
 }
+
+func TestAFormThatIsNoFHIRResourceIsNamedByUSCoresExtension(t *testing.T) {
+	got := mustRead(t, `{"resourceType":"QuestionnaireResponse","status":"completed","subject":{"reference":"Patient/1"},
+		"_questionnaire":{"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-extension-questionnaire-uri","valueUri":"urn:clinic:k10"}]}}`)
+	if got.Draft == nil || got.Draft.Questionnaire != "urn:clinic:k10" || len(got.Codes) != 1 || got.Codes[0] != "urn:clinic:k10" {
+		t.Errorf("%+v %v", got.Draft, got.Codes)
+	}
+}

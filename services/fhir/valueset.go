@@ -51,13 +51,25 @@ type Terminology struct {
 	sets, systems map[string]tree.Node
 	// weights of the codes of the systems that were asked for.
 	weights map[string]map[string]*float64
-	next    ValueSets
+	// lists are the value sets that were asked for, each made once: a few that name one another many times would be made
+	// without end.
+	lists map[string]valueList
+	next  ValueSets
+}
+
+// valueList is what a value set comes to. While it is being made it is not known, so a set within itself is not either.
+type valueList struct {
+	options []form.Option
+	known   bool
 }
 
 // NewTerminology knows the ValueSets and CodeSystems among the resources, by their canonical, with and without the
 // version, and else what next knows, which may be nil. What it is given must not be changed afterwards. It is for one goroutine.
 func NewTerminology(next ValueSets, resources ...tree.Node) *Terminology {
-	t := &Terminology{sets: map[string]tree.Node{}, systems: map[string]tree.Node{}, weights: map[string]map[string]*float64{}, next: next}
+	t := &Terminology{
+		sets: map[string]tree.Node{}, systems: map[string]tree.Node{}, weights: map[string]map[string]*float64{},
+		lists: map[string]valueList{}, next: next,
+	}
 	for _, n := range resources {
 		t.add(n)
 	}
@@ -93,11 +105,16 @@ func (t *Terminology) contain(contained tree.Node) {
 // ValueSet lists the codes of a value set: of its expansion, else of what it composes. A set that is only described
 // (by a filter, or as all of a code system that is not at hand) is not known. It is a ValueSets.
 func (t *Terminology) ValueSet(canonical string) ([]form.Option, bool) {
-	return t.list(canonical, 0)
+	list, made := t.lists[canonical]
+	if !made {
+		t.lists[canonical] = valueList{}
+		list.options, list.known = t.list(canonical)
+		t.lists[canonical] = list
+	}
+	return list.options, list.known
 }
 
-func (t *Terminology) list(canonical string, depth int) ([]form.Option, bool) {
-	const deepest = 8
+func (t *Terminology) list(canonical string) ([]form.Option, bool) {
 	set, known := t.sets[canonical]
 	if url, version, versioned := strings.Cut(canonical, "|"); !known && versioned {
 		if set, known = t.sets[url]; known && set.Child("version").Text() != "" && !set.Child("version").Is(version) {
@@ -105,10 +122,8 @@ func (t *Terminology) list(canonical string, depth int) ([]form.Option, bool) {
 		}
 	}
 	switch {
-	case depth > deepest:
-		return nil, false
 	case known:
-		options, ok := t.codes(set, depth)
+		options, ok := t.codes(set)
 		return options, ok && len(options) <= mostCodes
 	case t.next != nil:
 		return t.next(canonical)
@@ -117,31 +132,37 @@ func (t *Terminology) list(canonical string, depth int) ([]form.Option, bool) {
 	}
 }
 
-func (t *Terminology) codes(set tree.Node, depth int) (out []form.Option, ok bool) {
+func (t *Terminology) codes(set tree.Node) (out []form.Option, ok bool) {
 	if expansion := set.Child("expansion"); whole(expansion) {
 		return t.contains(out, expansion.Child("contains"), properties(expansion)), true
 	}
-	include := set.Child("compose").Child("include")
-	if !include.Exists() {
+	compose := set.Child("compose")
+	if !compose.Child("include").Exists() {
 		return nil, false
 	}
-	for n := include.First(); n.Exists(); n = n.Next() {
-		options, ok := t.include(n, depth)
-		if !ok {
+	out, included := t.parts(compose.Child("include"))
+	not, excluded := t.parts(compose.Child("exclude"))
+	if !included || !excluded {
+		return nil, false
+	}
+	gone := map[[2]string]bool{}
+	for i := range not {
+		gone[[2]string{not[i].System, not[i].Code}] = true
+	}
+	out = slices.DeleteFunc(out, func(o form.Option) bool { return gone[[2]string{o.System, o.Code}] })
+	return out, len(out) > 0
+}
+
+// parts lists what the parts of a value set add up to; false when one is not known or they are no list to choose from.
+func (t *Terminology) parts(n tree.Node) (out []form.Option, ok bool) {
+	for part := n.First(); part.Exists(); part = part.Next() {
+		options, ok := t.include(part)
+		if !ok || len(out)+len(options) > mostCodes {
 			return nil, false
 		}
 		out = append(out, options...)
 	}
-	for n := set.Child("compose").Child("exclude").First(); n.Exists(); n = n.Next() {
-		not, ok := t.include(n, depth)
-		if !ok {
-			return nil, false
-		}
-		out = slices.DeleteFunc(out, func(o form.Option) bool {
-			return slices.ContainsFunc(not, func(x form.Option) bool { return x.System == o.System && x.Code == o.Code })
-		})
-	}
-	return out, len(out) > 0
+	return out, true
 }
 
 // whole says whether an expansion lists all codes: a page of it does not.
@@ -171,15 +192,15 @@ func (t *Terminology) contains(to []form.Option, n tree.Node, weighing map[strin
 }
 
 // include lists one part of what a value set is composed of.
-func (t *Terminology) include(n tree.Node, depth int) (out []form.Option, ok bool) {
+func (t *Terminology) include(n tree.Node) (out []form.Option, ok bool) {
 	system, concepts := n.Child("system").Text(), n.Child("concept")
 	switch {
 	case n.Child("filter").Exists() || n.Child("valueSet").Len() > 1 || n.Child("valueSet").Exists() && system != "":
 		return nil, false
 	case n.Child("valueSet").Exists():
-		return t.list(n.Child("valueSet").First().Text(), depth+1)
+		return t.ValueSet(n.Child("valueSet").First().Text())
 	case concepts.Exists():
-		for c := concepts.First(); c.Exists(); c = c.Next() {
+		for c := concepts.First(); c.Exists() && len(out) <= mostCodes; c = c.Next() {
 			out = append(out, t.option(system, c, nil))
 		}
 		return out, true

@@ -28,6 +28,7 @@ func (i *Ingest) prepareBundle(ctx context.Context, shelf *catalogue.Shelf, s de
 		p.note = []fault.Issue{fault.Infof("informational", "Bundle.entry", "the Bundle has no entries: nothing to do")}
 	}
 	p.note = append(p.note, bundle.Issues...)
+	before := shelf.Len()
 	read, err := i.readEntries(ctx, shelf, s, &bundle)
 	if err != nil {
 		return nil, err
@@ -48,6 +49,7 @@ func (i *Ingest) prepareBundle(ctx context.Context, shelf *catalogue.Shelf, s de
 	}
 	if p.atomic && len(p.inputs) < len(p.entries) {
 		p.inputs = nil
+		shelf.Truncate(before)
 		for n, known := range p.entries {
 			if known == nil {
 				p.entries[n] = &decision.Receipt{Outcome: record.Unchanged}

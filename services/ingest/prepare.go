@@ -87,7 +87,7 @@ func (i *Ingest) read(
 ) (decision.Input, error) {
 	reading, err := i.Reader.ReadIn(doc, s.Source, targets)
 	if err != nil {
-		return decision.Input{}, err
+		return decision.Input{}, shelf.Refuse(ctx, catalogue.Case{Source: s.Source, Doc: doc, Reading: &reading}, err)
 	}
 	in := i.input(s, doc, reading, logicalID, targets)
 	if reading.Type == "Questionnaire" {

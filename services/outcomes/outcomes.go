@@ -67,6 +67,7 @@ func told(state *episode.State, alerts []alert.Alert) (*rapportv1.Episode, error
 	if err != nil {
 		return nil, err
 	}
+	wire.Acknowledged(out, alerts)
 	for _, a := range alerts {
 		if a.Live() {
 			out.Alerts = append(out.Alerts, wire.Alert(a))
@@ -98,14 +99,22 @@ func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*ep
 		return nil, nil, unknown()
 	}
 	if state.Form != episode.Form {
-		facts, err := r.Facts([]ref.Episode{e})
-		if err != nil {
+		if state, err = anew(r, patient); err != nil {
 			return nil, nil, err
 		}
-		state = episode.Replay(patient, facts[e]) // laid out by another version; it is stored anew with the next fact
 	}
 	alerts, err := r.AlertsOf([]ref.Episode{e})
 	return state, alerts[e], err
+}
+
+// anew folds a state that was kept in an older form, as the next fact would.
+func anew(r store.Reader, patient ref.Patient) (*episode.State, error) {
+	e := ref.EpisodeOf(patient)
+	facts, err := r.Facts([]ref.Episode{e})
+	if err != nil {
+		return nil, err
+	}
+	return episode.Replay(patient, facts[e]), nil
 }
 
 func unknown() error {

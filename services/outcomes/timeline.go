@@ -36,6 +36,7 @@ var kinds = []kind{
 	{string(fact.KindMeasure), true, true},
 	{string(fact.KindCourse), true, true},
 	{string(fact.KindDeath), true, true},
+	{string(fact.KindRepair), true, true},
 	{string(fact.KindClock), true, false},
 	{wire.TimelineAlliance, false, true},
 	{wire.TimelineView, false, true},
@@ -45,7 +46,7 @@ var kinds = []kind{
 // spot orders a timeline: by time, then what happened before what followed from it.
 type spot struct {
 	At time.Time `json:"at"`
-	// Rank is 0 for facts, 1 for what a rating meant, 2 for views, 3 for alerts.
+	// Rank is 0 for facts, 1 for what they meant to the alliance, 2 for views, 3 for alerts.
 	Rank    int    `json:"rank,omitempty"`
 	ID      string `json:"id"`
 	Version int64  `json:"version,omitempty"`
@@ -279,6 +280,13 @@ func (a *asked) turns(turns []episode.Turn, add func(entry)) {
 			at.Rank = 1
 			add(entry{at, func() (*rapportv1.TimelineEntry, error) { return wire.AllianceEntry(t), nil }})
 		}
+		for n, b := range t.Breaks {
+			if a.kinds[wire.TimelineAlliance] {
+				at.Rank, at.Version = 1, int64(n)+1
+				add(entry{at, func() (*rapportv1.TimelineEntry, error) { return wire.BreakEntry(t, b), nil }})
+			}
+		}
+		at.Version = 0
 		if t.Viewed() && a.kinds[wire.TimelineView] {
 			at.Rank = 2
 			add(entry{at, func() (*rapportv1.TimelineEntry, error) { return wire.ViewEntry(t), nil }})

@@ -94,45 +94,56 @@ func (t Thresholds) weeks(facts []fact.Fact, until time.Time) []raised {
 	return found
 }
 
-// ratingsOf the patient on the WAI-SR, by clinician, in order. The clinician is learnt from the visits.
-func ratingsOf(facts []fact.Fact) map[ref.Clinician][]rating {
+// dyad is a clinician as one detector sees it.
+type dyad struct {
+	clinician ref.Clinician
+	detector  int
+}
+
+// ratingsOf the patient that a detector watches, by clinician, in order. The clinician is learnt from the visits.
+func ratingsOf(facts []fact.Fact, detectors []alliance.Detector) map[dyad][]rating {
 	with := map[string]ref.Clinician{}
 	for i := range facts {
 		if v := facts[i].Visit; v != nil && v.Clinician != "" {
 			with[v.ID] = v.Clinician
 		}
 	}
-	dyads := map[ref.Clinician][]rating{}
+	dyads := map[dyad][]rating{}
 	for i := range facts {
 		s := facts[i].Scores
-		if s == nil || s.Instrument != "wai-sr" || s.Respondent != "patient" || s.Value("total-mean") == nil {
+		if s == nil || s.Respondent != "patient" {
 			continue
 		}
 		who := s.Clinician
 		if who == "" {
 			who = with[s.Encounter]
 		}
-		dyads[who] = append(dyads[who], rating{facts[i].At, *s.Value("total-mean")})
+		for n, d := range detectors {
+			if value := s.Value(d.Code); d.Instrument == s.Instrument && value != nil {
+				dyads[dyad{who, n}] = append(dyads[dyad{who, n}], rating{facts[i].At, *value})
+			}
+		}
 	}
 	return dyads
 }
 
 type rating struct {
-	at   time.Time
-	mean float64
+	at    time.Time
+	value float64
 }
 
-// detect runs the reference detector (see alliance.Detector) with all its widths times a factor.
+// detect runs the detectors (see alliance.Detector) with all their widths times a factor.
 func detect(facts []fact.Fact, factor float64) []raised {
-	d := alliance.Detector{
-		Instrument: "wai-sr", Code: "total-mean", SEM: 0.20 * factor, RC: 0.55 * factor,
-		Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66 * factor,
+	detectors := alliance.Detectors()
+	for i := range detectors {
+		d := &detectors[i]
+		d.SEM, d.RC, d.Sigma = d.SEM*factor, d.RC*factor, d.Sigma*factor
 	}
 	var found []raised
-	for _, dyad := range ratingsOf(facts) {
+	for of, ratings := range ratingsOf(facts, detectors) {
 		var chart alliance.Chart
-		for _, r := range dyad {
-			next, event := d.Rate(chart, r.at, r.mean)
+		for _, r := range ratings {
+			next, event := detectors[of.detector].Rate(chart, r.at, r.value)
 			if chart = next; event == alliance.Ruptured || event == alliance.Decline {
 				found = append(found, raised{chartDetector, r.at})
 			}

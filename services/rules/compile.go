@@ -30,6 +30,7 @@ const (
 var viewTypes = []reflect.Type{
 	reflect.TypeFor[Episode](), reflect.TypeFor[Sheet](), reflect.TypeFor[Score](), reflect.TypeFor[Change](),
 	reflect.TypeFor[Dyad](), reflect.TypeFor[HEP](), reflect.TypeFor[Silence](), reflect.TypeFor[Visits](),
+	reflect.TypeFor[Apart](), reflect.TypeFor[Repair](), reflect.TypeFor[Gap](), reflect.TypeFor[Link](), reflect.TypeFor[Withdrawal](),
 	reflect.TypeFor[Part](), reflect.TypeFor[Fact](), reflect.TypeFor[Critical](),
 }
 

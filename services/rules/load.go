@@ -28,10 +28,10 @@ var (
 	}
 	kinds = []string{
 		string(fact.KindScores), string(fact.KindExercise), string(fact.KindPrescription), string(fact.KindVisit),
-		string(fact.KindTeam), string(fact.KindGoal), string(fact.KindMeasure), string(fact.KindClock),
+		string(fact.KindTeam), string(fact.KindGoal), string(fact.KindMeasure), string(fact.KindRepair), string(fact.KindClock),
 	}
 	constructs = []string{
-		"alliance", "distress", "beliefs", "risk", "sleep", "fatigue", "adherence", "function", "pain", "change",
+		"alliance", "distress", "beliefs", "risk", "sleep", "fatigue", "adherence", "function", "pain", "change", "other",
 	}
 )
 

@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rapport-health/rapport/services/domain/fault"
 )
 
 // page is a rule file as it was written, to say where something stands in it.
@@ -74,38 +76,8 @@ func (p page) walk(style yaml.Style, row, col, count int) string {
 
 // meant suggests the known name nearest to one that is not known; nothing when none is near.
 func meant(name string, known []string) string {
-	best, nearest := max(1, len(name)/3)+1, ""
-	for _, k := range known {
-		if d := distance(name, k); d < best {
-			best, nearest = d, k
-		}
+	if nearest := fault.Nearest(name, known); nearest != "" {
+		return fmt.Sprintf("; did you mean '%s'?", nearest)
 	}
-	if nearest == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean '%s'?", nearest)
-}
-
-// distance is the number of letters to add, drop, change or swap with the next to come from a to b.
-func distance(a, b string) int {
-	var before, last []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
-			}
-			row[j] = min(row[j-1]+1, last[j]+1, last[j-1]+change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
+	return ""
 }

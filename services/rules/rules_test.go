@@ -51,7 +51,9 @@ func TestTheDefaultRulesPassTheirOwnTests(t *testing.T) {
 func TestTheDefaultSetIsWhatItPromises(t *testing.T) {
 	want := map[string]judge.Severity{
 		"phq9-item-9": judge.Critical, "screening-severe": judge.High, "reliable-worsening": judge.Moderate,
-		"alliance-drop": judge.High, "alliance-strain": judge.Info, "hep-low": judge.Moderate, "silence": judge.Moderate,
+		"alliance-drop": judge.High, "alliance-strain": judge.Info, "alliance-part": judge.Moderate,
+		"alliance-withdrawal": judge.Moderate, "alliance-repaired": judge.Info, "alliance-gap": judge.Info, "team-weak-link": judge.Moderate,
+		"hep-low": judge.Moderate, "silence": judge.Moderate,
 	}
 	got := map[string]judge.Severity{}
 	for _, r := range defaultRules(t) {

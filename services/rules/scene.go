@@ -102,8 +102,9 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 			all.OpenRuptures++
 		}
 	}
+	all.Withdrawal = viewWithdrawal(s)
 	if f.Scores != nil {
-		all.Sheet, all.Dyad = viewSheet(s, f.Scores), viewDyad(s.Dyad(f.Scores))
+		all.Sheet, all.Dyad = viewSheet(s, f.Scores), viewDyad(s, s.Dyad(f.Scores))
 	}
 	return &all.Episode
 }
@@ -124,7 +125,7 @@ func viewSheet(s *episode.State, sheet *fact.Scores) *Sheet {
 	return v
 }
 
-func viewDyad(d *alliance.Dyad) *Dyad {
+func viewDyad(s *episode.State, d *alliance.Dyad) *Dyad {
 	if d == nil {
 		return &Dyad{}
 	}
@@ -139,6 +140,7 @@ func viewDyad(d *alliance.Dyad) *Dyad {
 		v.Watched, v.Usual, v.Change, v.Value = true, *d.Chart.Usual, change, *d.Chart.Usual+change
 		v.Unconfirmed = d.Unconfirmed()
 	}
+	v.enrich(s, d)
 	return v
 }
 
@@ -210,6 +212,8 @@ func viewFact(v judge.View) *Fact {
 		out.Status = f.Prescription.Status
 	case f.Visit != nil:
 		out.Status, out.Clinician = f.Visit.Status, string(f.Visit.Clinician)
+	case f.Repair != nil:
+		out.Status, out.Clinician = f.Repair.Step, string(f.Repair.Clinician)
 	case f.Measure != nil:
 		out.Code, out.Value = f.Measure.Code, f.Measure.Value
 	}

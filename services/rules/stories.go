@@ -86,7 +86,7 @@ func complete(f fact.Fact) (fact.Fact, error) {
 	told := map[fact.Kind]bool{
 		fact.KindScores: f.Scores != nil, fact.KindExercise: f.Exercise != nil, fact.KindPrescription: f.Prescription != nil,
 		fact.KindVisit: f.Visit != nil, fact.KindTeam: f.Team != nil, fact.KindGoal: f.Goal != nil,
-		fact.KindMeasure: f.Measure != nil, fact.KindClock: f.Clock != nil,
+		fact.KindMeasure: f.Measure != nil, fact.KindRepair: f.Repair != nil, fact.KindClock: f.Clock != nil,
 	}
 	count := 0
 	for kind, is := range told {
@@ -96,7 +96,7 @@ func complete(f fact.Fact) (fact.Fact, error) {
 		}
 	}
 	if count != 1 {
-		return f, fmt.Errorf("a fact tells one thing: scores, exercise, prescription, visit, team, goal, measure or clock")
+		return f, fmt.Errorf("a fact tells one thing: scores, exercise, prescription, visit, team, goal, measure, repair or clock")
 	}
 	if f.Scores != nil && f.Scores.Respondent == "" {
 		f.Scores.Respondent = "patient"

@@ -18,6 +18,8 @@ type Episode struct {
 	Dyad *Dyad `cel:"dyad"`
 	// OpenRuptures is the number of dyads in which a rupture is open.
 	OpenRuptures int `cel:"open_ruptures"`
+	// Withdrawal is the last rupture, still open, that the patient's behaviour told.
+	Withdrawal *Withdrawal `cel:"withdrawal"`
 	// HEP is the home exercise programme.
 	HEP *HEP `cel:"hep"`
 	// Silence of the patient.
@@ -102,13 +104,16 @@ type Change struct {
 type Dyad struct {
 	// Known is false before the first rating.
 	Known bool `cel:"known"`
-	// Clinician reference; empty when not named.
+	// Clinician reference; empty for the team as a whole. Role is that on a care team; empty when not known.
 	Clinician  string `cel:"clinician"`
+	Role       string `cel:"role"`
 	Rater      string `cel:"rater"`
 	Instrument string `cel:"instrument"`
-	// Sessions rated.
-	Sessions int `cel:"sessions"`
-	// Event is what the last rating meant: `none`, `strain`, `rupture`, `gradual-decline`, `repair`, `fall`.
+	// Sessions rated, and SessionsSince: visits attended since the last rating.
+	Sessions      int `cel:"sessions"`
+	SessionsSince int `cel:"sessions_since"`
+	// Event is what the last rating meant: `none`, `strain`, `rupture`, `gradual-decline`, `repair`, `fall`,
+	// `part-divergence`.
 	Event string `cel:"event"`
 	// RuptureOpen says whether a rupture is open; RuptureKind is `rupture` or `gradual-decline`.
 	RuptureOpen bool   `cel:"rupture_open"`
@@ -121,8 +126,77 @@ type Dyad struct {
 	Change  float64 `cel:"change"`
 	// Unconfirmed: the rating that is watched, or its error band, is confirmed by no source.
 	Unconfirmed bool `cel:"unconfirmed"`
+	// Ceiling says that the last ratings lie so high that a rise could not show, ConstantMaximum that all are the highest.
+	Ceiling         bool `cel:"ceiling"`
+	ConstantMaximum bool `cel:"constant_maximum"`
+	// Apart is the part that has come apart from the others.
+	Apart *Apart `cel:"apart"`
+	// Repair is the rupture that the last rating repaired.
+	Repair *Repair `cel:"repair"`
+	// Gap between the patient's view and another rater's; of several the wide one.
+	Gap *Gap `cel:"gap"`
+	// Link compares it with the patient's other links in the team.
+	Link *Link `cel:"link"`
 	// Scores of the form.
 	Scores []Score `cel:"scores"`
+}
+
+// Apart is a part of the alliance that lies low while another one holds.
+type Apart struct {
+	Known bool `cel:"known"`
+	// Part: `bond`, `goal` or `task`; its Value and Usual level in points.
+	Part  string  `cel:"part"`
+	Value float64 `cel:"value"`
+	Usual float64 `cel:"usual"`
+}
+
+// Repair is a rupture that was repaired.
+type Repair struct {
+	Known bool `cel:"known"`
+	// Kind of the rupture.
+	Kind string `cel:"kind"`
+	// Days and rated Sessions that it took, and the Attempts recorded.
+	Days     int `cel:"days"`
+	Sessions int `cel:"sessions"`
+	Attempts int `cel:"attempts"`
+}
+
+// Gap is another rater's view minus the patient's, in points per item.
+type Gap struct {
+	Known bool `cel:"known"`
+	// Rater: `clinician` or `care-partner`.
+	Rater string  `cel:"rater"`
+	Value float64 `cel:"value"`
+	// Moved is how much wider it is than before; Count the readings.
+	Moved float64 `cel:"moved"`
+	Count int     `cel:"count"`
+	// Wide: outside what is usual, several readings in a row.
+	Wide bool `cel:"wide"`
+}
+
+// Link is the patient's alliance with one clinician compared with the rest of the team.
+type Link struct {
+	// Known is false while too few links are rated.
+	Known bool `cel:"known"`
+	// Weak: far below the median of the others.
+	Weak bool `cel:"weak"`
+	// Level per item, and how far it lies Below the median of so many Others.
+	Level  float64 `cel:"level"`
+	Below  float64 `cel:"below"`
+	Others int     `cel:"others"`
+}
+
+// Withdrawal is a rupture told by what the patient does after a bad session.
+type Withdrawal struct {
+	Known bool `cel:"known"`
+	// Kind: `behavioural` or `non-response`.
+	Kind       string `cel:"kind"`
+	Clinician  string `cel:"clinician"`
+	Instrument string `cel:"instrument"`
+	// Value of the bad session and the Usual level; Onset is when it was detected.
+	Value float64   `cel:"value"`
+	Usual float64   `cel:"usual"`
+	Onset time.Time `cel:"onset"`
 }
 
 // HEP is the home exercise programme.
@@ -184,7 +258,7 @@ type Fact struct {
 	SafetyUnknown []int `cel:"safety_unknown"`
 	// Done is the number of sessions of an exercise log.
 	Done float64 `cel:"done"`
-	// Status of a visit or prescription.
+	// Status of a visit or prescription, or the step of a repair: `acknowledged`, `attempted`.
 	Status string `cel:"status"`
 	// Code and Value of a plain measure.
 	Code  string  `cel:"code"`

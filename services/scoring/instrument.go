@@ -62,7 +62,7 @@ func Nearest(name string, among []*instrument.Definition) string {
 		if strings.HasPrefix(id, name) {
 			begin = append(begin, d.ID)
 		}
-		if n := distance(name, id); n < best {
+		if n := fault.Distance(name, id); n < best {
 			best, nearest = n, d.ID
 		}
 	}
@@ -87,25 +87,4 @@ func either(names []string) string {
 // plain is an id in small letters without hyphens, underscores and blanks: `PHQ9` is `phq-9`.
 func plain(id string) string {
 	return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(id))
-}
-
-// distance is the number of letters to add, drop or change to come from a to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

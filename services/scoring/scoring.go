@@ -156,16 +156,17 @@ func (s *Server) fact(ctx context.Context, sent Sent) (fact.Fact, catalogue.Outc
 	if typ := doc.Root().Child("resourceType").Text(); typ != "QuestionnaireResponse" {
 		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "only a QuestionnaireResponse can be scored"))
 	}
+	shelf := s.Library.Open(sent.Tenant)
+	defer shelf.Close()
 	reading, err := s.Reader.Read(doc, source)
+	read := catalogue.Case{Source: source, Doc: doc, Reading: &reading}
 	if err != nil {
-		return fact.Fact{}, catalogue.Outcome{}, err
+		return fact.Fact{}, catalogue.Outcome{}, shelf.Refuse(ctx, read, err)
 	}
 	if reading.Draft == nil {
 		return fact.Fact{}, catalogue.Outcome{}, fault.New(fault.Unprocessable, reading.Issues...)
 	}
-	shelf := s.Library.Open(sent.Tenant)
-	defer shelf.Close()
-	out, err := shelf.Score(ctx, catalogue.Case{Source: source, Doc: doc, Reading: &reading})
+	out, err := shelf.Score(ctx, read)
 	if err != nil {
 		return fact.Fact{}, catalogue.Outcome{}, err
 	}

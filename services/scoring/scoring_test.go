@@ -275,7 +275,7 @@ func TestASeriesThatNoDetectorWatchesIsRefused(t *testing.T) {
 		}
 	}
 	rated, rupture, err := s.Series("srs", "total", []*float64{new(38.0), nil, new(36.5)})
-	if err != nil || rupture != nil || len(rated) != 2 || rated[1].At != 3 || rated[1].Event != "fall" {
+	if err != nil || rupture != nil || len(rated) != 2 || rated[1].At != 3 || rated[1].Event != "fall" || rated[0].Unconfirmed || !rated[1].Unconfirmed {
 		t.Errorf("a fall on a session form: %+v, %v, %v", rated, rupture, err)
 	}
 }

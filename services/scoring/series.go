@@ -19,6 +19,8 @@ type Rated struct {
 	Usual *float64
 	// Event as the detector names it.
 	Event alliance.Event
+	// Unconfirmed says that the event rests on something that no source that was read confirms.
+	Unconfirmed bool
 }
 
 // Series shows what the alliance detector makes of the ratings of one dyad, session by session; nil is a session that
@@ -48,10 +50,14 @@ func (s *Server) Series(id, code string, ratings []*float64) ([]Rated, *alliance
 			continue
 		}
 		sheet, _ := fact.External(def, code, *rating, "")
-		dyad = dyad.Rate(session(n), sheet)
-		rated = append(rated, Rated{At: n + 1, Value: *rating, Usual: dyad.Chart.Usual, Event: dyad.Event})
+		dyad = dyad.Rate(fact.Key{At: session(n)}, sheet)
+		rated = append(rated, Rated{n + 1, *rating, dyad.Chart.Usual, dyad.Event, dyad.Unconfirmed()})
 	}
-	return rated, dyad.Chart.Rupture, nil
+	var last *alliance.Rupture
+	if all := dyad.Ruptures(); len(all) > 0 {
+		last = all[len(all)-1]
+	}
+	return rated, last, nil
 }
 
 // session is a moment for the n-th rating: the detector asks only for their order.

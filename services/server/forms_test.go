@@ -146,6 +146,11 @@ func TestAnOwnFormThatIsBrokenIsRefusedAtBothDoorsAndNothingIsKept(t *testing.T)
 			t.Errorf("nothing is said of %s: %v", path, got.GetIssues())
 		}
 	}
+	nobodys := strings.Replace(body, `"subject":{"reference":"Patient/p1"},`, "", 1)
+	if got := c.send(nobodys)[0]; got.GetOutcome() != rapportv1.Outcome_OUTCOME_REJECTED || len(got.GetIssues()) < 4 ||
+		!hasIssue(got.GetIssues(), rapportv1.IssueSeverity_ISSUE_SEVERITY_ERROR, "subject is missing") {
+		t.Error("without a patient too:", got)
+	}
 	said := string(c.fhir(http.StatusUnprocessableEntity, http.MethodPost, "QuestionnaireResponse", body))
 	if !strings.Contains(said, "QuestionnaireResponse.item[1]") {
 		t.Error(said)

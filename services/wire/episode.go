@@ -6,7 +6,6 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
-	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/distress"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -20,11 +19,13 @@ func Episode(s *episode.State) (*rapportv1.Episode, error) {
 	view := s.View()
 	out.View = string(view.Tier)
 	for _, r := range view.Reasons {
-		out.Reasons = append(out.Reasons, r.Text)
+		text := r.Text
+		if r.Unconfirmed {
+			text += " (unconfirmed)"
+		}
+		out.Reasons = append(out.Reasons, text)
 	}
-	for _, d := range s.Dyads {
-		out.Dyads = append(out.Dyads, dyad(d))
-	}
+	bond(out, s)
 	for _, p := range s.Distress() {
 		out.Distress = append(out.Distress, part(p))
 	}
@@ -33,20 +34,6 @@ func Episode(s *episode.State) (*rapportv1.Episode, error) {
 	var err error
 	out.State, err = whole(s)
 	return out, err
-}
-
-func dyad(d *alliance.Dyad) *rapportv1.Dyad {
-	out := &rapportv1.Dyad{
-		Clinician: string(d.Clinician), Rater: d.Rater, Instrument: d.Instrument, Sessions: int32(d.Sessions),
-		Last: map[string]float64{}, Usual: d.Chart.Usual, Event: string(d.Event), RuptureOpen: d.Chart.Open(), LastRated: stamp(d.Rated),
-	}
-	for _, t := range d.Tracks {
-		out.Last[t.Code] = t.Last.Value
-	}
-	if change, ok := d.Change(); ok {
-		out.Change = &change
-	}
-	return out
 }
 
 func part(p distress.Part) *rapportv1.DistressPart {

@@ -61,19 +61,37 @@ func said(f fact.Fact) (*structpb.Struct, error) {
 
 // AllianceEntry is what a rating meant in its dyad.
 func AllianceEntry(t episode.Turn) *rapportv1.TimelineEntry {
-	d := t.Dyad
-	text := strings.ReplaceAll(string(d.Event), "-", " ")
-	if d.Event == alliance.Ruptured || d.Event == alliance.Decline {
-		text += " begins"
-	}
-	if d.Clinician != "" {
-		text += " with " + string(d.Clinician)
-	}
-	text += ", as the " + d.Rater + " sees it (" + d.Instrument
-	if change, ok := d.Change(); ok {
+	text := spaced(string(t.Dyad.Event)) + dyadWords(t.Dyad)
+	if change, ok := t.Dyad.Change(); ok {
 		text += fmt.Sprintf(", %+.2f from the usual level", change)
 	}
-	return &rapportv1.TimelineEntry{At: stamp(t.Fact.At), Kind: TimelineAlliance, Id: t.Fact.ID, Text: text + ")"}
+	return &rapportv1.TimelineEntry{At: stamp(t.Fact.At), Kind: TimelineAlliance, Id: t.Fact.ID, Text: text}
+}
+
+// BreakEntry is the beginning or the end of a rupture.
+func BreakEntry(t episode.Turn, b episode.Break) *rapportv1.TimelineEntry {
+	text := spaced(string(b.Rupture.Kind))
+	if b.Rupture.Status == alliance.Open {
+		text += " begins"
+	} else {
+		text += " of " + b.Rupture.Onset.Format(time.DateOnly) + " " + string(b.Rupture.Status) + prefixed(": ", spaced(b.Rupture.Because))
+	}
+	text += dyadWords(b.Dyad)
+	if b.Rupture.Status == alliance.Open && b.Rupture.Score != "" {
+		text += ", " + b.Rupture.Score + " " + number(b.Rupture.Value) + " against usually " + number(b.Rupture.Usual)
+	}
+	return &rapportv1.TimelineEntry{At: stamp(t.Fact.At), Kind: TimelineAlliance, Id: t.Fact.ID, Text: text}
+}
+
+func spaced(code string) string { return strings.ReplaceAll(code, "-", " ") }
+
+// dyadWords are whose alliance it is, and who sees it so.
+func dyadWords(d *alliance.Dyad) string {
+	with := string(d.Clinician)
+	if with == "" {
+		with = "the team"
+	}
+	return ", with " + with + " as the " + d.Rater + " sees it on the " + d.Instrument
 }
 
 // ViewEntry is a change of the fused view.
@@ -131,6 +149,8 @@ func factWords(f fact.Fact) string {
 		return joined(tokenWords(f.Measure.Code)+": "+number(f.Measure.Value)+prefixed(" ", f.Measure.Unit), tokenWords(f.Measure.Site), f.Measure.Side)
 	case f.Course != nil:
 		return "course " + f.Course.ID + " " + joined(f.Course.Status, tokenWords(f.Course.Reason))
+	case f.Repair != nil:
+		return repairWords(f.Repair)
 	case f.Death != nil:
 		return "the patient died"
 	case f.Clock != nil:
@@ -198,6 +218,14 @@ func visitWords(v *fact.Visit) string {
 		text += ", virtual"
 	}
 	return text + prefixed(", ", tokenWords(v.Reason)) + due(v.Due)
+}
+
+func repairWords(r *fact.Repair) string {
+	text := "repair of the alliance " + r.Step
+	if r.Clinician != "" {
+		text += ", " + string(r.Clinician)
+	}
+	return text + prefixed(", by ", strings.Join(r.Enhancers, ", ")) + prefixed(", worn down by ", strings.Join(r.Eroders, ", "))
 }
 
 func teamWords(t *fact.Team) string {

@@ -12,6 +12,9 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/alliance"
+	"github.com/rapport-health/rapport/services/domain/episode"
+	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/instrument"
@@ -92,6 +95,30 @@ func TestACursorThatIsTooOldNamesTheEarliest(t *testing.T) {
 	st := status.Convert(wire.Error(f))
 	if c, ok := st.Details()[1].(*rapportv1.Cursor); st.Code() != codes.OutOfRange || !ok || c.GetAfter() != 41 || c.GetFeed() != "team:x" {
 		t.Errorf("%s %v", st.Code(), st.Details())
+	}
+}
+
+func TestADyadSaysWhatOfItIsUnconfirmed(t *testing.T) {
+	rate := func(instrument, code string, unconfirmed fact.Score) *rapportv1.Episode {
+		d := &alliance.Dyad{Rater: "patient", Instrument: instrument}
+		for n, value := range []float64{4.2, 4.3, 4.2, 3.2} {
+			s := unconfirmed
+			s.Code, s.Value = code, &value
+			d = d.Rate(fact.Key{At: time.Unix(int64(n), 0)}, &fact.Scores{Instrument: instrument, Version: "1", Scores: []fact.Score{s}})
+		}
+		e, err := wire.Episode(&episode.State{Dyads: []*alliance.Dyad{d}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	band := rate("wai-sr", "total-mean", fact.Score{HigherBetter: true, ReliableUnconfirmed: true})
+	if d := band.GetDyads()[0]; d.GetUnconfirmed() || !d.GetEventUnconfirmed() || band.GetReasons()[0] != "an alliance rupture is open (unconfirmed)" {
+		t.Errorf("an error band: %v", band)
+	}
+	key := rate("wai-srt", "total", fact.Score{HigherBetter: true, Unconfirmed: true})
+	if d := key.GetDyads()[0]; !d.GetUnconfirmed() || d.GetEventUnconfirmed() {
+		t.Errorf("a key: %v", d)
 	}
 }
 

@@ -139,7 +139,7 @@ type Episode struct {
 	Deadline *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// `steady`, `watch`, `discuss` or `act-now`.
 	View string `protobuf:"bytes,6,opt,name=view,proto3" json:"view,omitempty"`
-	// Why, heaviest first.
+	// Why, heaviest first; one that rests on what no source that was read confirms ends in `(unconfirmed)`.
 	Reasons []string `protobuf:"bytes,7,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	// Alliance by clinician.
 	Dyads []*Dyad `protobuf:"bytes,8,rep,name=dyads,proto3" json:"dyads,omitempty"`
@@ -152,7 +152,11 @@ type Episode struct {
 	// Alerts that are open or acknowledged.
 	Alerts []*Alert `protobuf:"bytes,12,rep,name=alerts,proto3" json:"alerts,omitempty"`
 	// Every score that is followed, with what its change amounts to.
-	Trajectories  []*Trajectory `protobuf:"bytes,13,rep,name=trajectories,proto3" json:"trajectories,omitempty"`
+	Trajectories []*Trajectory `protobuf:"bytes,13,rep,name=trajectories,proto3" json:"trajectories,omitempty"`
+	// Where another rater sees the alliance differently from the patient.
+	AllianceGaps []*AllianceGap `protobuf:"bytes,30,rep,name=alliance_gaps,json=allianceGaps,proto3" json:"alliance_gaps,omitempty"`
+	// The team matrix: the patient's alliance with each clinician who was rated lately.
+	Team          []*TeamLink `protobuf:"bytes,31,rep,name=team,proto3" json:"team,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -274,6 +278,20 @@ func (x *Episode) GetAlerts() []*Alert {
 func (x *Episode) GetTrajectories() []*Trajectory {
 	if x != nil {
 		return x.Trajectories
+	}
+	return nil
+}
+
+func (x *Episode) GetAllianceGaps() []*AllianceGap {
+	if x != nil {
+		return x.AllianceGaps
+	}
+	return nil
+}
+
+func (x *Episode) GetTeam() []*TeamLink {
+	if x != nil {
+		return x.Team
 	}
 	return nil
 }
@@ -481,7 +499,7 @@ func (x *Reading) GetUnconfirmed() bool {
 // Dyad is the alliance of the patient with one clinician.
 type Dyad struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Clinician reference; empty when the rating named none.
+	// Clinician reference; empty for the team as a whole: the rating named none.
 	Clinician string `protobuf:"bytes,1,opt,name=clinician,proto3" json:"clinician,omitempty"`
 	// Who rated: `patient`, `clinician` or `care-partner`.
 	Rater string `protobuf:"bytes,2,opt,name=rater,proto3" json:"rater,omitempty"`
@@ -495,14 +513,39 @@ type Dyad struct {
 	Usual *float64 `protobuf:"fixed64,6,opt,name=usual,proto3,oneof" json:"usual,omitempty"`
 	// Last value minus usual level; negative is a fall.
 	Change *float64 `protobuf:"fixed64,7,opt,name=change,proto3,oneof" json:"change,omitempty"`
-	// What the last rating meant: `none`, `strain`, `rupture`, `gradual-decline`, `repair`, or `fall` of a session form.
+	// What the last rating meant: `none`, `strain`, `rupture`, `gradual-decline`, `part-divergence`, `repair`, or `fall` of a
+	// session form.
 	Event string `protobuf:"bytes,8,opt,name=event,proto3" json:"event,omitempty"`
-	// True while a rupture is open.
+	// True while a rupture or gradual decline of the whole is open; see ruptures for the other kinds.
 	RuptureOpen bool `protobuf:"varint,9,opt,name=rupture_open,json=ruptureOpen,proto3" json:"rupture_open,omitempty"`
 	// When the last rating was given.
-	LastRated     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_rated,json=lastRated,proto3" json:"last_rated,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	LastRated *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=last_rated,json=lastRated,proto3" json:"last_rated,omitempty"`
+	// Role of the clinician on a care team; empty when not known.
+	Role string `protobuf:"bytes,11,opt,name=role,proto3" json:"role,omitempty"`
+	// When the clinician left the patient's care; absent while caring.
+	Left *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=left,proto3" json:"left,omitempty"`
+	// The control chart of each score.
+	Levels []*AllianceLevel `protobuf:"bytes,13,rep,name=levels,proto3" json:"levels,omitempty"`
+	// The last ratings lie so high that a rise could not show.
+	Ceiling bool `protobuf:"varint,14,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
+	// The last ratings were all the highest: that may say more about the form than about the alliance.
+	ConstantMaximum bool `protobuf:"varint,15,opt,name=constant_maximum,json=constantMaximum,proto3" json:"constant_maximum,omitempty"`
+	// Visits attended since the last rating, as far as visits are remembered.
+	SessionsSince int32 `protobuf:"varint,16,opt,name=sessions_since,json=sessionsSince,proto3" json:"sessions_since,omitempty"`
+	// Ruptures that are remembered, oldest first; the open one is the last.
+	Ruptures []*Rupture `protobuf:"bytes,17,rep,name=ruptures,proto3" json:"ruptures,omitempty"`
+	// How many ruptures were closed altogether.
+	RupturesClosed int32 `protobuf:"varint,18,opt,name=ruptures_closed,json=rupturesClosed,proto3" json:"ruptures_closed,omitempty"`
+	// The last strains, oldest first, and how many there were. They are recorded, and are no ruptures.
+	Strains     []*AllianceStrain `protobuf:"bytes,19,rep,name=strains,proto3" json:"strains,omitempty"`
+	StrainCount int32             `protobuf:"varint,20,opt,name=strain_count,json=strainCount,proto3" json:"strain_count,omitempty"`
+	// True when one of the last scores rests on facts that no source that was read confirms.
+	Unconfirmed bool `protobuf:"varint,21,opt,name=unconfirmed,proto3" json:"unconfirmed,omitempty"`
+	// True when the error band by which the event is judged, or the rating it is judged from, is confirmed by no source
+	// that was read.
+	EventUnconfirmed bool `protobuf:"varint,22,opt,name=event_unconfirmed,json=eventUnconfirmed,proto3" json:"event_unconfirmed,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Dyad) Reset() {
@@ -605,6 +648,791 @@ func (x *Dyad) GetLastRated() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Dyad) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Dyad) GetLeft() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *Dyad) GetLevels() []*AllianceLevel {
+	if x != nil {
+		return x.Levels
+	}
+	return nil
+}
+
+func (x *Dyad) GetCeiling() bool {
+	if x != nil {
+		return x.Ceiling
+	}
+	return false
+}
+
+func (x *Dyad) GetConstantMaximum() bool {
+	if x != nil {
+		return x.ConstantMaximum
+	}
+	return false
+}
+
+func (x *Dyad) GetSessionsSince() int32 {
+	if x != nil {
+		return x.SessionsSince
+	}
+	return 0
+}
+
+func (x *Dyad) GetRuptures() []*Rupture {
+	if x != nil {
+		return x.Ruptures
+	}
+	return nil
+}
+
+func (x *Dyad) GetRupturesClosed() int32 {
+	if x != nil {
+		return x.RupturesClosed
+	}
+	return 0
+}
+
+func (x *Dyad) GetStrains() []*AllianceStrain {
+	if x != nil {
+		return x.Strains
+	}
+	return nil
+}
+
+func (x *Dyad) GetStrainCount() int32 {
+	if x != nil {
+		return x.StrainCount
+	}
+	return 0
+}
+
+func (x *Dyad) GetUnconfirmed() bool {
+	if x != nil {
+		return x.Unconfirmed
+	}
+	return false
+}
+
+func (x *Dyad) GetEventUnconfirmed() bool {
+	if x != nil {
+		return x.EventUnconfirmed
+	}
+	return false
+}
+
+// AllianceLevel is the control chart of one score of a dyad.
+type AllianceLevel struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Score code.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Last value.
+	Last float64 `protobuf:"fixed64,2,opt,name=last,proto3" json:"last,omitempty"`
+	// Mean of the person's own earlier ratings; absent before the fourth.
+	Usual *float64 `protobuf:"fixed64,3,opt,name=usual,proto3,oneof" json:"usual,omitempty"`
+	// Control limit below it.
+	Lower *float64 `protobuf:"fixed64,4,opt,name=lower,proto3,oneof" json:"lower,omitempty"`
+	// Last value minus usual level.
+	Change *float64 `protobuf:"fixed64,5,opt,name=change,proto3,oneof" json:"change,omitempty"`
+	// The last ratings lie so high that a rise could not show.
+	Ceiling bool `protobuf:"varint,6,opt,name=ceiling,proto3" json:"ceiling,omitempty"`
+	// The last ratings were all the highest.
+	ConstantMaximum bool `protobuf:"varint,7,opt,name=constant_maximum,json=constantMaximum,proto3" json:"constant_maximum,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *AllianceLevel) Reset() {
+	*x = AllianceLevel{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllianceLevel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllianceLevel) ProtoMessage() {}
+
+func (x *AllianceLevel) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllianceLevel.ProtoReflect.Descriptor instead.
+func (*AllianceLevel) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AllianceLevel) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *AllianceLevel) GetLast() float64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *AllianceLevel) GetUsual() float64 {
+	if x != nil && x.Usual != nil {
+		return *x.Usual
+	}
+	return 0
+}
+
+func (x *AllianceLevel) GetLower() float64 {
+	if x != nil && x.Lower != nil {
+		return *x.Lower
+	}
+	return 0
+}
+
+func (x *AllianceLevel) GetChange() float64 {
+	if x != nil && x.Change != nil {
+		return *x.Change
+	}
+	return 0
+}
+
+func (x *AllianceLevel) GetCeiling() bool {
+	if x != nil {
+		return x.Ceiling
+	}
+	return false
+}
+
+func (x *AllianceLevel) GetConstantMaximum() bool {
+	if x != nil {
+		return x.ConstantMaximum
+	}
+	return false
+}
+
+// AllianceStrain is a rating somewhat below the usual level.
+type AllianceStrain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was rated.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// What was rated, and the usual level.
+	Value float64 `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	Usual float64 `protobuf:"fixed64,3,opt,name=usual,proto3" json:"usual,omitempty"`
+	// Id of the fact.
+	Fact          string `protobuf:"bytes,4,opt,name=fact,proto3" json:"fact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllianceStrain) Reset() {
+	*x = AllianceStrain{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllianceStrain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllianceStrain) ProtoMessage() {}
+
+func (x *AllianceStrain) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllianceStrain.ProtoReflect.Descriptor instead.
+func (*AllianceStrain) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AllianceStrain) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AllianceStrain) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *AllianceStrain) GetUsual() float64 {
+	if x != nil {
+		return x.Usual
+	}
+	return 0
+}
+
+func (x *AllianceStrain) GetFact() string {
+	if x != nil {
+		return x.Fact
+	}
+	return ""
+}
+
+// Rupture is a break in one dyad, with its life.
+type Rupture struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `rupture`, `gradual-decline`, `part-divergence`, `behavioural` or `non-response`.
+	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// `open`, `repaired`, `unrepaired` or `deepened`.
+	Status string `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	// Where it stands: `detected`, `acknowledged`, `attempted`, or the status once it is closed.
+	Stage string `protobuf:"bytes,3,opt,name=stage,proto3" json:"stage,omitempty"`
+	// Code of the score that it is told by.
+	Score string `protobuf:"bytes,4,opt,name=score,proto3" json:"score,omitempty"`
+	// When it was detected.
+	Onset *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=onset,proto3" json:"onset,omitempty"`
+	// The rating behind it and the usual level, in points of the score.
+	Value float64 `protobuf:"fixed64,6,opt,name=value,proto3" json:"value,omitempty"`
+	Usual float64 `protobuf:"fixed64,7,opt,name=usual,proto3" json:"usual,omitempty"`
+	// Ids of the facts that opened it, oldest first.
+	Facts []string `protobuf:"bytes,8,rep,name=facts,proto3" json:"facts,omitempty"`
+	// Ratings since.
+	Since []float64 `protobuf:"fixed64,9,rep,packed,name=since,proto3" json:"since,omitempty"`
+	// When it was acknowledged, by what a clinician recorded or by the acknowledgement of its alert; absent when by neither.
+	Acknowledged *RuptureStep `protobuf:"bytes,10,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
+	// Attempts to repair it, oldest first.
+	Attempts []*RepairAttempt `protobuf:"bytes,11,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	// When it was closed; absent while open.
+	Ended *RuptureStep `protobuf:"bytes,12,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why it was closed without repair: `not-repaired-in-time`, `clinician-left`, `course-ended`, `new-version`, `whole-fell`.
+	Because       string `protobuf:"bytes,13,opt,name=because,proto3" json:"because,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rupture) Reset() {
+	*x = Rupture{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rupture) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rupture) ProtoMessage() {}
+
+func (x *Rupture) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rupture.ProtoReflect.Descriptor instead.
+func (*Rupture) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Rupture) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Rupture) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Rupture) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *Rupture) GetScore() string {
+	if x != nil {
+		return x.Score
+	}
+	return ""
+}
+
+func (x *Rupture) GetOnset() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Onset
+	}
+	return nil
+}
+
+func (x *Rupture) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *Rupture) GetUsual() float64 {
+	if x != nil {
+		return x.Usual
+	}
+	return 0
+}
+
+func (x *Rupture) GetFacts() []string {
+	if x != nil {
+		return x.Facts
+	}
+	return nil
+}
+
+func (x *Rupture) GetSince() []float64 {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Rupture) GetAcknowledged() *RuptureStep {
+	if x != nil {
+		return x.Acknowledged
+	}
+	return nil
+}
+
+func (x *Rupture) GetAttempts() []*RepairAttempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+func (x *Rupture) GetEnded() *RuptureStep {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Rupture) GetBecause() string {
+	if x != nil {
+		return x.Because
+	}
+	return ""
+}
+
+// RuptureStep is a step in the life of a rupture.
+type RuptureStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// Days, with fractions, and rated sessions since the detection.
+	Days     float64 `protobuf:"fixed64,2,opt,name=days,proto3" json:"days,omitempty"`
+	Sessions int32   `protobuf:"varint,3,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// Id of the fact, or of the alert, that tells it; empty for an end that a rating or time brought.
+	ToldBy        string `protobuf:"bytes,4,opt,name=told_by,json=toldBy,proto3" json:"told_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RuptureStep) Reset() {
+	*x = RuptureStep{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuptureStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuptureStep) ProtoMessage() {}
+
+func (x *RuptureStep) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuptureStep.ProtoReflect.Descriptor instead.
+func (*RuptureStep) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *RuptureStep) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *RuptureStep) GetDays() float64 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+func (x *RuptureStep) GetSessions() int32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *RuptureStep) GetToldBy() string {
+	if x != nil {
+		return x.ToldBy
+	}
+	return ""
+}
+
+// RepairAttempt is one attempt to repair.
+type RepairAttempt struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was.
+	Step *RuptureStep `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`
+	// What was done to strengthen the alliance, as codes of the alliance code system.
+	Enhancers []string `protobuf:"bytes,2,rep,name=enhancers,proto3" json:"enhancers,omitempty"`
+	// What is seen to have worn it down.
+	Eroders       []string `protobuf:"bytes,3,rep,name=eroders,proto3" json:"eroders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairAttempt) Reset() {
+	*x = RepairAttempt{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairAttempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairAttempt) ProtoMessage() {}
+
+func (x *RepairAttempt) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairAttempt.ProtoReflect.Descriptor instead.
+func (*RepairAttempt) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RepairAttempt) GetStep() *RuptureStep {
+	if x != nil {
+		return x.Step
+	}
+	return nil
+}
+
+func (x *RepairAttempt) GetEnhancers() []string {
+	if x != nil {
+		return x.Enhancers
+	}
+	return nil
+}
+
+func (x *RepairAttempt) GetEroders() []string {
+	if x != nil {
+		return x.Eroders
+	}
+	return nil
+}
+
+// AllianceGap is another rater's view of a dyad minus the patient's, in points per item.
+type AllianceGap struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clinician reference; empty for the team as a whole.
+	Clinician string `protobuf:"bytes,1,opt,name=clinician,proto3" json:"clinician,omitempty"`
+	// `clinician` or `care-partner`.
+	Rater string `protobuf:"bytes,2,opt,name=rater,proto3" json:"rater,omitempty"`
+	// Gap of the totals, and when it was last read.
+	Value float64                `protobuf:"fixed64,3,opt,name=value,proto3" json:"value,omitempty"`
+	Time  *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
+	// How much wider it is than before; absent with but one reading.
+	Moved *float64 `protobuf:"fixed64,5,opt,name=moved,proto3,oneof" json:"moved,omitempty"`
+	// Number of readings.
+	Readings int32 `protobuf:"varint,6,opt,name=readings,proto3" json:"readings,omitempty"`
+	// Outside what is usual, several readings in a row.
+	Wide bool `protobuf:"varint,7,opt,name=wide,proto3" json:"wide,omitempty"`
+	// Gap of each part that both raters' instruments have.
+	Parts         map[string]float64 `protobuf:"bytes,8,rep,name=parts,proto3" json:"parts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AllianceGap) Reset() {
+	*x = AllianceGap{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AllianceGap) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AllianceGap) ProtoMessage() {}
+
+func (x *AllianceGap) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AllianceGap.ProtoReflect.Descriptor instead.
+func (*AllianceGap) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AllianceGap) GetClinician() string {
+	if x != nil {
+		return x.Clinician
+	}
+	return ""
+}
+
+func (x *AllianceGap) GetRater() string {
+	if x != nil {
+		return x.Rater
+	}
+	return ""
+}
+
+func (x *AllianceGap) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *AllianceGap) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *AllianceGap) GetMoved() float64 {
+	if x != nil && x.Moved != nil {
+		return *x.Moved
+	}
+	return 0
+}
+
+func (x *AllianceGap) GetReadings() int32 {
+	if x != nil {
+		return x.Readings
+	}
+	return 0
+}
+
+func (x *AllianceGap) GetWide() bool {
+	if x != nil {
+		return x.Wide
+	}
+	return false
+}
+
+func (x *AllianceGap) GetParts() map[string]float64 {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+// TeamLink is the patient's alliance with one clinician beside the rest of the team.
+type TeamLink struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Clinician reference, and role on a care team.
+	Clinician string `protobuf:"bytes,1,opt,name=clinician,proto3" json:"clinician,omitempty"`
+	Role      string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Instrument, and number of rated sessions.
+	Instrument string `protobuf:"bytes,3,opt,name=instrument,proto3" json:"instrument,omitempty"`
+	Sessions   int32  `protobuf:"varint,4,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	// Mean of the last three ratings per item (of srs: in points), and the ends of its scale.
+	Level float64 `protobuf:"fixed64,5,opt,name=level,proto3" json:"level,omitempty"`
+	Least float64 `protobuf:"fixed64,6,opt,name=least,proto3" json:"least,omitempty"`
+	Most  float64 `protobuf:"fixed64,7,opt,name=most,proto3" json:"most,omitempty"`
+	// `improved`, `unchanged` or `deteriorated` since the first rating.
+	Trend string `protobuf:"bytes,8,opt,name=trend,proto3" json:"trend,omitempty"`
+	// How far it lies below the median of the other links; absent while too few are rated.
+	Below *float64 `protobuf:"fixed64,9,opt,name=below,proto3,oneof" json:"below,omitempty"`
+	// Far below it.
+	Weak bool `protobuf:"varint,10,opt,name=weak,proto3" json:"weak,omitempty"`
+	// A rupture of any kind is open.
+	RuptureOpen   bool `protobuf:"varint,11,opt,name=rupture_open,json=ruptureOpen,proto3" json:"rupture_open,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TeamLink) Reset() {
+	*x = TeamLink{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TeamLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TeamLink) ProtoMessage() {}
+
+func (x *TeamLink) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TeamLink.ProtoReflect.Descriptor instead.
+func (*TeamLink) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *TeamLink) GetClinician() string {
+	if x != nil {
+		return x.Clinician
+	}
+	return ""
+}
+
+func (x *TeamLink) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *TeamLink) GetInstrument() string {
+	if x != nil {
+		return x.Instrument
+	}
+	return ""
+}
+
+func (x *TeamLink) GetSessions() int32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *TeamLink) GetLevel() float64 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *TeamLink) GetLeast() float64 {
+	if x != nil {
+		return x.Least
+	}
+	return 0
+}
+
+func (x *TeamLink) GetMost() float64 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+func (x *TeamLink) GetTrend() string {
+	if x != nil {
+		return x.Trend
+	}
+	return ""
+}
+
+func (x *TeamLink) GetBelow() float64 {
+	if x != nil && x.Below != nil {
+		return *x.Below
+	}
+	return 0
+}
+
+func (x *TeamLink) GetWeak() bool {
+	if x != nil {
+		return x.Weak
+	}
+	return false
+}
+
+func (x *TeamLink) GetRuptureOpen() bool {
+	if x != nil {
+		return x.RuptureOpen
+	}
+	return false
+}
+
 // DistressPart is one named part of the distress profile.
 type DistressPart struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -632,7 +1460,7 @@ type DistressPart struct {
 
 func (x *DistressPart) Reset() {
 	*x = DistressPart{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +1472,7 @@ func (x *DistressPart) String() string {
 func (*DistressPart) ProtoMessage() {}
 
 func (x *DistressPart) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[6]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +1485,7 @@ func (x *DistressPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DistressPart.ProtoReflect.Descriptor instead.
 func (*DistressPart) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{6}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DistressPart) GetPart() string {
@@ -744,7 +1572,7 @@ type Adherence struct {
 
 func (x *Adherence) Reset() {
 	*x = Adherence{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +1584,7 @@ func (x *Adherence) String() string {
 func (*Adherence) ProtoMessage() {}
 
 func (x *Adherence) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[7]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +1597,7 @@ func (x *Adherence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Adherence.ProtoReflect.Descriptor instead.
 func (*Adherence) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{7}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Adherence) GetWindowDays() int32 {
@@ -831,7 +1659,7 @@ type ListScoresRequest struct {
 
 func (x *ListScoresRequest) Reset() {
 	*x = ListScoresRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -843,7 +1671,7 @@ func (x *ListScoresRequest) String() string {
 func (*ListScoresRequest) ProtoMessage() {}
 
 func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[8]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -856,7 +1684,7 @@ func (x *ListScoresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScoresRequest.ProtoReflect.Descriptor instead.
 func (*ListScoresRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{8}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListScoresRequest) GetPatient() string {
@@ -900,7 +1728,7 @@ type ListScoresResponse struct {
 
 func (x *ListScoresResponse) Reset() {
 	*x = ListScoresResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1740,7 @@ func (x *ListScoresResponse) String() string {
 func (*ListScoresResponse) ProtoMessage() {}
 
 func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[9]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1753,7 @@ func (x *ListScoresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListScoresResponse.ProtoReflect.Descriptor instead.
 func (*ListScoresResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{9}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListScoresResponse) GetSheets() []*ScoreSheet {
@@ -955,7 +1783,7 @@ type ListUnscoredRequest struct {
 
 func (x *ListUnscoredRequest) Reset() {
 	*x = ListUnscoredRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1795,7 @@ func (x *ListUnscoredRequest) String() string {
 func (*ListUnscoredRequest) ProtoMessage() {}
 
 func (x *ListUnscoredRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[10]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1808,7 @@ func (x *ListUnscoredRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnscoredRequest.ProtoReflect.Descriptor instead.
 func (*ListUnscoredRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{10}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListUnscoredRequest) GetPageSize() int32 {
@@ -1014,7 +1842,7 @@ type Unscored struct {
 
 func (x *Unscored) Reset() {
 	*x = Unscored{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1854,7 @@ func (x *Unscored) String() string {
 func (*Unscored) ProtoMessage() {}
 
 func (x *Unscored) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[11]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1867,7 @@ func (x *Unscored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unscored.ProtoReflect.Descriptor instead.
 func (*Unscored) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{11}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Unscored) GetReference() string {
@@ -1083,7 +1911,7 @@ type ListUnscoredResponse struct {
 
 func (x *ListUnscoredResponse) Reset() {
 	*x = ListUnscoredResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1095,7 +1923,7 @@ func (x *ListUnscoredResponse) String() string {
 func (*ListUnscoredResponse) ProtoMessage() {}
 
 func (x *ListUnscoredResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[12]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1108,7 +1936,7 @@ func (x *ListUnscoredResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUnscoredResponse.ProtoReflect.Descriptor instead.
 func (*ListUnscoredResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{12}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListUnscoredResponse) GetUnscored() []*Unscored {
@@ -1141,7 +1969,7 @@ type WatchEpisodeRequest struct {
 
 func (x *WatchEpisodeRequest) Reset() {
 	*x = WatchEpisodeRequest{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1153,7 +1981,7 @@ func (x *WatchEpisodeRequest) String() string {
 func (*WatchEpisodeRequest) ProtoMessage() {}
 
 func (x *WatchEpisodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[13]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1166,7 +1994,7 @@ func (x *WatchEpisodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEpisodeRequest.ProtoReflect.Descriptor instead.
 func (*WatchEpisodeRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{13}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchEpisodeRequest) GetPatient() string {
@@ -1205,7 +2033,7 @@ type WatchEpisodeResponse struct {
 
 func (x *WatchEpisodeResponse) Reset() {
 	*x = WatchEpisodeResponse{}
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +2045,7 @@ func (x *WatchEpisodeResponse) String() string {
 func (*WatchEpisodeResponse) ProtoMessage() {}
 
 func (x *WatchEpisodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_outcomes_proto_msgTypes[14]
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +2058,7 @@ func (x *WatchEpisodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEpisodeResponse.ProtoReflect.Descriptor instead.
 func (*WatchEpisodeResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{14}
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchEpisodeResponse) GetEpisode() *Episode {
@@ -1264,7 +2092,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"C\n" +
 	"\x12GetEpisodeResponse\x12-\n" +
-	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\"\x91\x04\n" +
+	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\"\xf9\x04\n" +
 	"\aEpisode\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\apatient\x18\x02 \x01(\tR\apatient\x12\x14\n" +
@@ -1279,7 +2107,9 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	" \x01(\v2\x15.rapport.v1.AdherenceR\tadherence\x12-\n" +
 	"\x05state\x18\v \x01(\v2\x17.google.protobuf.StructR\x05state\x12)\n" +
 	"\x06alerts\x18\f \x03(\v2\x11.rapport.v1.AlertR\x06alerts\x12:\n" +
-	"\ftrajectories\x18\r \x03(\v2\x16.rapport.v1.TrajectoryR\ftrajectories\"\xee\x02\n" +
+	"\ftrajectories\x18\r \x03(\v2\x16.rapport.v1.TrajectoryR\ftrajectories\x12<\n" +
+	"\ralliance_gaps\x18\x1e \x03(\v2\x17.rapport.v1.AllianceGapR\fallianceGaps\x12(\n" +
+	"\x04team\x18\x1f \x03(\v2\x14.rapport.v1.TeamLinkR\x04team\"\xee\x02\n" +
 	"\n" +
 	"Trajectory\x12\x1e\n" +
 	"\n" +
@@ -1302,7 +2132,7 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\x04band\x18\x03 \x01(\tR\x04band\x12\x13\n" +
 	"\x02se\x18\x04 \x01(\x01H\x00R\x02se\x88\x01\x01\x12 \n" +
 	"\vunconfirmed\x18\x05 \x01(\bR\vunconfirmedB\x05\n" +
-	"\x03_se\"\xa0\x03\n" +
+	"\x03_se\"\x85\a\n" +
 	"\x04Dyad\x12\x1c\n" +
 	"\tclinician\x18\x01 \x01(\tR\tclinician\x12\x14\n" +
 	"\x05rater\x18\x02 \x01(\tR\x05rater\x12\x1e\n" +
@@ -1317,12 +2147,94 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\frupture_open\x18\t \x01(\bR\vruptureOpen\x129\n" +
 	"\n" +
 	"last_rated\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\tlastRated\x1a7\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\tlastRated\x12\x12\n" +
+	"\x04role\x18\v \x01(\tR\x04role\x12.\n" +
+	"\x04left\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x04left\x121\n" +
+	"\x06levels\x18\r \x03(\v2\x19.rapport.v1.AllianceLevelR\x06levels\x12\x18\n" +
+	"\aceiling\x18\x0e \x01(\bR\aceiling\x12)\n" +
+	"\x10constant_maximum\x18\x0f \x01(\bR\x0fconstantMaximum\x12%\n" +
+	"\x0esessions_since\x18\x10 \x01(\x05R\rsessionsSince\x12/\n" +
+	"\bruptures\x18\x11 \x03(\v2\x13.rapport.v1.RuptureR\bruptures\x12'\n" +
+	"\x0fruptures_closed\x18\x12 \x01(\x05R\x0erupturesClosed\x124\n" +
+	"\astrains\x18\x13 \x03(\v2\x1a.rapport.v1.AllianceStrainR\astrains\x12!\n" +
+	"\fstrain_count\x18\x14 \x01(\x05R\vstrainCount\x12 \n" +
+	"\vunconfirmed\x18\x15 \x01(\bR\vunconfirmed\x12+\n" +
+	"\x11event_unconfirmed\x18\x16 \x01(\bR\x10eventUnconfirmed\x1a7\n" +
 	"\tLastEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\b\n" +
 	"\x06_usualB\t\n" +
-	"\a_change\"\xd9\x02\n" +
+	"\a_change\"\xee\x01\n" +
+	"\rAllianceLevel\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x01R\x04last\x12\x19\n" +
+	"\x05usual\x18\x03 \x01(\x01H\x00R\x05usual\x88\x01\x01\x12\x19\n" +
+	"\x05lower\x18\x04 \x01(\x01H\x01R\x05lower\x88\x01\x01\x12\x1b\n" +
+	"\x06change\x18\x05 \x01(\x01H\x02R\x06change\x88\x01\x01\x12\x18\n" +
+	"\aceiling\x18\x06 \x01(\bR\aceiling\x12)\n" +
+	"\x10constant_maximum\x18\a \x01(\bR\x0fconstantMaximumB\b\n" +
+	"\x06_usualB\b\n" +
+	"\x06_lowerB\t\n" +
+	"\a_change\"\x80\x01\n" +
+	"\x0eAllianceStrain\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x14\n" +
+	"\x05usual\x18\x03 \x01(\x01R\x05usual\x12\x12\n" +
+	"\x04fact\x18\x04 \x01(\tR\x04fact\"\xa8\x03\n" +
+	"\aRupture\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n" +
+	"\x05stage\x18\x03 \x01(\tR\x05stage\x12\x14\n" +
+	"\x05score\x18\x04 \x01(\tR\x05score\x120\n" +
+	"\x05onset\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05onset\x12\x14\n" +
+	"\x05value\x18\x06 \x01(\x01R\x05value\x12\x14\n" +
+	"\x05usual\x18\a \x01(\x01R\x05usual\x12\x14\n" +
+	"\x05facts\x18\b \x03(\tR\x05facts\x12\x14\n" +
+	"\x05since\x18\t \x03(\x01R\x05since\x12;\n" +
+	"\facknowledged\x18\n" +
+	" \x01(\v2\x17.rapport.v1.RuptureStepR\facknowledged\x125\n" +
+	"\battempts\x18\v \x03(\v2\x19.rapport.v1.RepairAttemptR\battempts\x12-\n" +
+	"\x05ended\x18\f \x01(\v2\x17.rapport.v1.RuptureStepR\x05ended\x12\x18\n" +
+	"\abecause\x18\r \x01(\tR\abecause\"\x86\x01\n" +
+	"\vRuptureStep\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
+	"\x04days\x18\x02 \x01(\x01R\x04days\x12\x1a\n" +
+	"\bsessions\x18\x03 \x01(\x05R\bsessions\x12\x17\n" +
+	"\atold_by\x18\x04 \x01(\tR\x06toldBy\"t\n" +
+	"\rRepairAttempt\x12+\n" +
+	"\x04step\x18\x01 \x01(\v2\x17.rapport.v1.RuptureStepR\x04step\x12\x1c\n" +
+	"\tenhancers\x18\x02 \x03(\tR\tenhancers\x12\x18\n" +
+	"\aeroders\x18\x03 \x03(\tR\aeroders\"\xd0\x02\n" +
+	"\vAllianceGap\x12\x1c\n" +
+	"\tclinician\x18\x01 \x01(\tR\tclinician\x12\x14\n" +
+	"\x05rater\x18\x02 \x01(\tR\x05rater\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\x01R\x05value\x12.\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x19\n" +
+	"\x05moved\x18\x05 \x01(\x01H\x00R\x05moved\x88\x01\x01\x12\x1a\n" +
+	"\breadings\x18\x06 \x01(\x05R\breadings\x12\x12\n" +
+	"\x04wide\x18\a \x01(\bR\x04wide\x128\n" +
+	"\x05parts\x18\b \x03(\v2\".rapport.v1.AllianceGap.PartsEntryR\x05parts\x1a8\n" +
+	"\n" +
+	"PartsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\b\n" +
+	"\x06_moved\"\xaa\x02\n" +
+	"\bTeamLink\x12\x1c\n" +
+	"\tclinician\x18\x01 \x01(\tR\tclinician\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x1e\n" +
+	"\n" +
+	"instrument\x18\x03 \x01(\tR\n" +
+	"instrument\x12\x1a\n" +
+	"\bsessions\x18\x04 \x01(\x05R\bsessions\x12\x14\n" +
+	"\x05level\x18\x05 \x01(\x01R\x05level\x12\x14\n" +
+	"\x05least\x18\x06 \x01(\x01R\x05least\x12\x12\n" +
+	"\x04most\x18\a \x01(\x01R\x04most\x12\x14\n" +
+	"\x05trend\x18\b \x01(\tR\x05trend\x12\x19\n" +
+	"\x05below\x18\t \x01(\x01H\x00R\x05below\x88\x01\x01\x12\x12\n" +
+	"\x04weak\x18\n" +
+	" \x01(\bR\x04weak\x12!\n" +
+	"\frupture_open\x18\v \x01(\bR\vruptureOpenB\b\n" +
+	"\x06_below\"\xd9\x02\n" +
 	"\fDistressPart\x12\x12\n" +
 	"\x04part\x18\x01 \x01(\tR\x04part\x12\x14\n" +
 	"\x05level\x18\x02 \x01(\tR\x05level\x12\x1e\n" +
@@ -1407,7 +2319,7 @@ func file_rapport_v1_outcomes_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_outcomes_proto_rawDescData
 }
 
-var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*GetEpisodeRequest)(nil),     // 0: rapport.v1.GetEpisodeRequest
 	(*GetEpisodeResponse)(nil),    // 1: rapport.v1.GetEpisodeResponse
@@ -1415,71 +2327,94 @@ var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*Trajectory)(nil),            // 3: rapport.v1.Trajectory
 	(*Reading)(nil),               // 4: rapport.v1.Reading
 	(*Dyad)(nil),                  // 5: rapport.v1.Dyad
-	(*DistressPart)(nil),          // 6: rapport.v1.DistressPart
-	(*Adherence)(nil),             // 7: rapport.v1.Adherence
-	(*ListScoresRequest)(nil),     // 8: rapport.v1.ListScoresRequest
-	(*ListScoresResponse)(nil),    // 9: rapport.v1.ListScoresResponse
-	(*ListUnscoredRequest)(nil),   // 10: rapport.v1.ListUnscoredRequest
-	(*Unscored)(nil),              // 11: rapport.v1.Unscored
-	(*ListUnscoredResponse)(nil),  // 12: rapport.v1.ListUnscoredResponse
-	(*WatchEpisodeRequest)(nil),   // 13: rapport.v1.WatchEpisodeRequest
-	(*WatchEpisodeResponse)(nil),  // 14: rapport.v1.WatchEpisodeResponse
-	nil,                           // 15: rapport.v1.Dyad.LastEntry
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 17: google.protobuf.Struct
-	(*Alert)(nil),                 // 18: rapport.v1.Alert
-	(*ChangeVerdict)(nil),         // 19: rapport.v1.ChangeVerdict
-	(*ScoreSheet)(nil),            // 20: rapport.v1.ScoreSheet
-	(*Issue)(nil),                 // 21: rapport.v1.Issue
-	(*TimelineRequest)(nil),       // 22: rapport.v1.TimelineRequest
-	(*ExplainRequest)(nil),        // 23: rapport.v1.ExplainRequest
-	(*TimelineResponse)(nil),      // 24: rapport.v1.TimelineResponse
-	(*ExplainResponse)(nil),       // 25: rapport.v1.ExplainResponse
+	(*AllianceLevel)(nil),         // 6: rapport.v1.AllianceLevel
+	(*AllianceStrain)(nil),        // 7: rapport.v1.AllianceStrain
+	(*Rupture)(nil),               // 8: rapport.v1.Rupture
+	(*RuptureStep)(nil),           // 9: rapport.v1.RuptureStep
+	(*RepairAttempt)(nil),         // 10: rapport.v1.RepairAttempt
+	(*AllianceGap)(nil),           // 11: rapport.v1.AllianceGap
+	(*TeamLink)(nil),              // 12: rapport.v1.TeamLink
+	(*DistressPart)(nil),          // 13: rapport.v1.DistressPart
+	(*Adherence)(nil),             // 14: rapport.v1.Adherence
+	(*ListScoresRequest)(nil),     // 15: rapport.v1.ListScoresRequest
+	(*ListScoresResponse)(nil),    // 16: rapport.v1.ListScoresResponse
+	(*ListUnscoredRequest)(nil),   // 17: rapport.v1.ListUnscoredRequest
+	(*Unscored)(nil),              // 18: rapport.v1.Unscored
+	(*ListUnscoredResponse)(nil),  // 19: rapport.v1.ListUnscoredResponse
+	(*WatchEpisodeRequest)(nil),   // 20: rapport.v1.WatchEpisodeRequest
+	(*WatchEpisodeResponse)(nil),  // 21: rapport.v1.WatchEpisodeResponse
+	nil,                           // 22: rapport.v1.Dyad.LastEntry
+	nil,                           // 23: rapport.v1.AllianceGap.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 25: google.protobuf.Struct
+	(*Alert)(nil),                 // 26: rapport.v1.Alert
+	(*ChangeVerdict)(nil),         // 27: rapport.v1.ChangeVerdict
+	(*ScoreSheet)(nil),            // 28: rapport.v1.ScoreSheet
+	(*Issue)(nil),                 // 29: rapport.v1.Issue
+	(*TimelineRequest)(nil),       // 30: rapport.v1.TimelineRequest
+	(*ExplainRequest)(nil),        // 31: rapport.v1.ExplainRequest
+	(*TimelineResponse)(nil),      // 32: rapport.v1.TimelineResponse
+	(*ExplainResponse)(nil),       // 33: rapport.v1.ExplainResponse
 }
 var file_rapport_v1_outcomes_proto_depIdxs = []int32{
-	16, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
+	24, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
 	2,  // 1: rapport.v1.GetEpisodeResponse.episode:type_name -> rapport.v1.Episode
-	16, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
-	16, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
+	24, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
+	24, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
 	5,  // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
-	6,  // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
-	7,  // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
-	17, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
-	18, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
+	13, // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
+	14, // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
+	25, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
+	26, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
 	3,  // 9: rapport.v1.Episode.trajectories:type_name -> rapport.v1.Trajectory
-	4,  // 10: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
-	4,  // 11: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
-	19, // 12: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
-	19, // 13: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
-	16, // 14: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	15, // 15: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
-	16, // 16: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
-	16, // 17: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
-	19, // 18: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
-	16, // 19: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
-	20, // 20: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
-	21, // 21: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
-	16, // 22: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
-	11, // 23: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
-	2,  // 24: rapport.v1.WatchEpisodeResponse.episode:type_name -> rapport.v1.Episode
-	16, // 25: rapport.v1.WatchEpisodeResponse.time:type_name -> google.protobuf.Timestamp
-	0,  // 26: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
-	8,  // 27: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
-	10, // 28: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
-	22, // 29: rapport.v1.OutcomeService.Timeline:input_type -> rapport.v1.TimelineRequest
-	23, // 30: rapport.v1.OutcomeService.Explain:input_type -> rapport.v1.ExplainRequest
-	13, // 31: rapport.v1.OutcomeService.WatchEpisode:input_type -> rapport.v1.WatchEpisodeRequest
-	1,  // 32: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
-	9,  // 33: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
-	12, // 34: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
-	24, // 35: rapport.v1.OutcomeService.Timeline:output_type -> rapport.v1.TimelineResponse
-	25, // 36: rapport.v1.OutcomeService.Explain:output_type -> rapport.v1.ExplainResponse
-	14, // 37: rapport.v1.OutcomeService.WatchEpisode:output_type -> rapport.v1.WatchEpisodeResponse
-	32, // [32:38] is the sub-list for method output_type
-	26, // [26:32] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	11, // 10: rapport.v1.Episode.alliance_gaps:type_name -> rapport.v1.AllianceGap
+	12, // 11: rapport.v1.Episode.team:type_name -> rapport.v1.TeamLink
+	4,  // 12: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
+	4,  // 13: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
+	27, // 14: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
+	27, // 15: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
+	24, // 16: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	22, // 17: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
+	24, // 18: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
+	24, // 19: rapport.v1.Dyad.left:type_name -> google.protobuf.Timestamp
+	6,  // 20: rapport.v1.Dyad.levels:type_name -> rapport.v1.AllianceLevel
+	8,  // 21: rapport.v1.Dyad.ruptures:type_name -> rapport.v1.Rupture
+	7,  // 22: rapport.v1.Dyad.strains:type_name -> rapport.v1.AllianceStrain
+	24, // 23: rapport.v1.AllianceStrain.time:type_name -> google.protobuf.Timestamp
+	24, // 24: rapport.v1.Rupture.onset:type_name -> google.protobuf.Timestamp
+	9,  // 25: rapport.v1.Rupture.acknowledged:type_name -> rapport.v1.RuptureStep
+	10, // 26: rapport.v1.Rupture.attempts:type_name -> rapport.v1.RepairAttempt
+	9,  // 27: rapport.v1.Rupture.ended:type_name -> rapport.v1.RuptureStep
+	24, // 28: rapport.v1.RuptureStep.time:type_name -> google.protobuf.Timestamp
+	9,  // 29: rapport.v1.RepairAttempt.step:type_name -> rapport.v1.RuptureStep
+	24, // 30: rapport.v1.AllianceGap.time:type_name -> google.protobuf.Timestamp
+	23, // 31: rapport.v1.AllianceGap.parts:type_name -> rapport.v1.AllianceGap.PartsEntry
+	24, // 32: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
+	27, // 33: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
+	24, // 34: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
+	28, // 35: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
+	29, // 36: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
+	24, // 37: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
+	18, // 38: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
+	2,  // 39: rapport.v1.WatchEpisodeResponse.episode:type_name -> rapport.v1.Episode
+	24, // 40: rapport.v1.WatchEpisodeResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 41: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
+	15, // 42: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
+	17, // 43: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
+	30, // 44: rapport.v1.OutcomeService.Timeline:input_type -> rapport.v1.TimelineRequest
+	31, // 45: rapport.v1.OutcomeService.Explain:input_type -> rapport.v1.ExplainRequest
+	20, // 46: rapport.v1.OutcomeService.WatchEpisode:input_type -> rapport.v1.WatchEpisodeRequest
+	1,  // 47: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
+	16, // 48: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
+	19, // 49: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
+	32, // 50: rapport.v1.OutcomeService.Timeline:output_type -> rapport.v1.TimelineResponse
+	33, // 51: rapport.v1.OutcomeService.Explain:output_type -> rapport.v1.ExplainResponse
+	21, // 52: rapport.v1.OutcomeService.WatchEpisode:output_type -> rapport.v1.WatchEpisodeResponse
+	47, // [47:53] is the sub-list for method output_type
+	41, // [41:47] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_outcomes_proto_init() }
@@ -1492,14 +2427,17 @@ func file_rapport_v1_outcomes_proto_init() {
 	file_rapport_v1_outcomes_proto_msgTypes[4].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[5].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[6].OneofWrappers = []any{}
-	file_rapport_v1_outcomes_proto_msgTypes[7].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[11].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[12].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[13].OneofWrappers = []any{}
+	file_rapport_v1_outcomes_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_outcomes_proto_rawDesc), len(file_rapport_v1_outcomes_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -194,8 +194,8 @@ type TimelineEntry struct {
 	// When it happened: of a fact when it was true, of the step of an alert when it was taken.
 	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
 	// The kind of a fact (`scores`, `exercise`, `prescription`, `visit`, `team`, `goal`, `measure`, `course`, `death`,
-	// `clock` …); `alliance` for what a rating meant in its dyad; `view` for a change of the fused view; `alert` for a step of
-	// an alert.
+	// `repair`, `clock`); `alliance` for what a rating meant in its dyad, and for the beginning and the end of a rupture;
+	// `view` for a change of the fused view; `alert` for a step of an alert.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// In one line of words, without names and free text.
 	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`

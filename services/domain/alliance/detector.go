@@ -23,66 +23,13 @@ const (
 	Repaired Event = "repair"
 	// Fell: the score of a session form fell by a step worth a word; no more than that.
 	Fell Event = "fall"
+	// Parted: one part has come apart from the others, such as bond fine and tasks down.
+	Parted Event = "part-divergence"
+	// Behavioural: after a bad session visits are missed, or home exercise lapses.
+	Behavioural Event = "behavioural"
+	// NonResponse: after a bad session no rating, or no word at all, comes any more.
+	NonResponse Event = "non-response"
 )
-
-// Detector is the reference rupture detector with its constants. It is a heuristic from psychotherapy,
-// not validated in physical therapy.
-type Detector struct {
-	// Instrument and Code of the score it watches.
-	Instrument, Code string
-	// SEM is the standard error of measurement, RC the reliable change, both in points.
-	SEM, RC float64
-	// Baseline is how many ratings it needs, Memory how many it looks back on.
-	Baseline, Memory int
-	// Patience is the number of ratings after the onset within which a repair must come.
-	Patience int
-	// Sigma times the mean moving range is the distance of the control limit from the mean.
-	Sigma float64
-}
-
-// Step is a fall of a session form that is worth a word.
-type Step struct {
-	// Instrument and Code of the score.
-	Instrument, Code string
-	// Points from one rating to the next.
-	Points float64
-}
-
-// detectors and steps say what is watched, and how.
-var (
-	detectors = []Detector{{
-		Instrument: "wai-sr", Code: "total-mean", SEM: 0.20, RC: 0.55,
-		Baseline: 3, Memory: 5, Patience: 3, Sigma: 2.66,
-	}}
-	steps = []Step{{Instrument: "srs", Code: "total", Points: 1}}
-)
-
-// Status of a rupture.
-type Status string
-
-// The statuses.
-const (
-	Open       Status = "open"
-	Mended     Status = "repaired"
-	Unrepaired Status = "unrepaired"
-)
-
-// Rupture is a reliable fall with its life.
-type Rupture struct {
-	// Kind is Ruptured or Decline.
-	Kind Event `json:"kind"`
-	// Status now.
-	Status Status `json:"status"`
-	// Onset is when it was rated, Value the rating.
-	Onset time.Time `json:"onset"`
-	Value float64   `json:"value"`
-	// Usual is the mean before it.
-	Usual float64 `json:"usual"`
-	// Since are the ratings after the onset, at most the detector's patience.
-	Since []float64 `json:"since,omitempty"`
-	// Ended is when it was repaired or given up; zero while open.
-	Ended time.Time `json:"ended,omitzero"`
-}
 
 // Chart is what a detector remembers of one dyad.
 type Chart struct {
@@ -108,7 +55,7 @@ func (d Detector) Rate(c Chart, at time.Time, s float64) (Chart, Event) {
 	if len(c.Base) < d.Baseline {
 		return d.append(c, s), None
 	}
-	l := d.limits(c.Base)
+	l := limitsOf(c.Base, d.SEM, d.Sigma)
 	c.Usual = &l.mean
 	switch {
 	case d.slides(c.Base, s):
@@ -121,11 +68,10 @@ func (d Detector) Rate(c Chart, at time.Time, s float64) (Chart, Event) {
 	return d.append(c, s), None
 }
 
-// Restart forgets the usual level, as a new version of the instrument demands. An open rupture can no longer
-// be told to be repaired.
-func (c Chart) Restart(at time.Time) Chart {
+// restart forgets the usual level. An open rupture can no longer be told to be repaired.
+func (c Chart) restart(at time.Time, because string) Chart {
 	if c.Open() {
-		c = c.end(at, Unrepaired)
+		c.Rupture = c.Rupture.end(at, Unrepaired, because)
 	}
 	c.Base, c.Usual = nil, nil
 	return c
@@ -136,7 +82,8 @@ func (d Detector) follow(c Chart, at time.Time, s float64) (Chart, Event) {
 	usual := c.Rupture.Usual
 	c.Usual = &usual
 	if s >= usual-d.SEM-tolerance {
-		return d.append(c.end(at, Mended), s), Repaired
+		c.Rupture = c.Rupture.end(at, Mended, "")
+		return d.append(c, s), Repaired
 	}
 	r := *c.Rupture
 	r.Since = append(slices.Clip(r.Since), s)
@@ -144,16 +91,9 @@ func (d Detector) follow(c Chart, at time.Time, s float64) (Chart, Event) {
 	if len(r.Since) < d.Patience {
 		return c, None
 	}
-	c = c.end(at, Unrepaired)
+	c.Rupture = c.Rupture.end(at, r.outcome(2*d.SEM), TimeUp)
 	c.Base = append([]float64{r.Value}, r.Since...)
 	return c, None
-}
-
-func (c Chart) end(at time.Time, status Status) Chart {
-	r := *c.Rupture
-	r.Status, r.Ended = status, at
-	c.Rupture = &r
-	return c
 }
 
 func rupture(c Chart, kind Event, at time.Time, s float64) Chart {
@@ -183,7 +123,7 @@ func (d Detector) slides(base []float64, s float64) bool {
 // limits describe the usual level.
 type limits struct{ mean, width, lower, last float64 }
 
-func (d Detector) limits(base []float64) limits {
+func limitsOf(base []float64, sem, sigma float64) limits {
 	n := float64(len(base))
 	var sum, squares, moves float64
 	for _, x := range base {
@@ -197,8 +137,8 @@ func (d Detector) limits(base []float64) limits {
 		}
 	}
 	return limits{
-		mean: mean, width: max(math.Sqrt(squares/(n-1)), d.SEM),
-		lower: mean - d.Sigma*moves/(n-1), last: base[len(base)-1],
+		mean: mean, width: max(math.Sqrt(squares/(n-1)), sem),
+		lower: mean - sigma*moves/(n-1), last: base[len(base)-1],
 	}
 }
 

@@ -74,6 +74,7 @@ func (s *State) reckon() {
 		s.CareSince = s.Now
 	}
 	s.meet(s.Programme.NextClose(s.Now))
+	s.meetAlliance()
 	if !s.cared() || s.Heard.IsZero() && !s.Programme.Asks(s.Now) {
 		return
 	}

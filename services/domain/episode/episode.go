@@ -13,7 +13,7 @@ import (
 )
 
 // Form is the version of the layout of State. It changes whenever the same facts would be kept differently.
-const Form = 2
+const Form = 3
 
 // SilenceDays is how many days without a word from the patient count as silence.
 const SilenceDays = 14
@@ -27,6 +27,7 @@ const (
 	maxCritical    = 24
 	maxVisits      = 8
 	maxTeams       = 32
+	maxMembers     = 48
 	maxWithin      = 16
 	maxGoals       = 24
 	maxMeasures    = 24
@@ -60,12 +61,16 @@ type State struct {
 	Instruments []*Instrument `json:"instruments,omitempty"`
 	// Dyads hold the alliance.
 	Dyads []*alliance.Dyad `json:"dyads,omitempty"`
+	// Gaps between the patient's view of a dyad and another rater's.
+	Gaps []alliance.Gap `json:"gaps,omitempty"`
 	// Critical items that stand: fired, and not answered otherwise since.
 	Critical []Critical `json:"critical,omitempty"`
 	// Programme of home exercise.
 	Programme adherence.Programme `json:"programme,omitzero"`
 	// Teams that care for the patient now.
 	Teams []Team `json:"teams,omitempty"`
+	// Members of those teams.
+	Members []Member `json:"members,omitempty"`
 	// Visits so far.
 	Visits Visits `json:"visits,omitzero"`
 	// Goals as they stand.

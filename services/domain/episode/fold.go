@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/trend"
@@ -41,7 +40,7 @@ func (s *State) fold(f fact.Fact) {
 	at := f.At.UTC()
 	if !undated(f) {
 		s.pass(at)
-		s.take(at, f)
+		s.take(fact.Key{At: at, ID: f.ID}, f)
 	}
 	s.reckon()
 	s.Facts++
@@ -61,6 +60,7 @@ func (s *State) pass(to time.Time) {
 		return
 	}
 	if to.After(s.Now) {
+		s.heedTime(to)
 		s.Programme = s.Programme.Pass(s.Now, to)
 		s.Now = to
 	}
@@ -69,10 +69,17 @@ func (s *State) pass(to time.Time) {
 	}
 }
 
-func (s *State) take(at time.Time, f fact.Fact) {
+func (s *State) take(key fact.Key, f fact.Fact) {
+	at := key.At
 	switch {
 	case f.Scores != nil:
-		s.takeScores(at, f.Scores)
+		s.takeScores(key, f.Scores)
+	case f.Repair != nil:
+		s.takeRepair(key, f.Repair)
+	case f.Course != nil:
+		s.takeCourse(at, f.Course)
+	case f.Death != nil:
+		s.endAlliance(at)
 	case f.Exercise != nil && !f.Exercise.Sessions():
 		// single exercises and rates worked out elsewhere count no session
 	case f.Exercise != nil:
@@ -82,8 +89,10 @@ func (s *State) take(at time.Time, f fact.Fact) {
 		s.Programme = s.Programme.Prescribe(at, *f.Prescription)
 	case f.Visit != nil:
 		s.takeVisit(at, *f.Visit)
+		s.heedVisit(key, f.Visit)
 	case f.Team != nil:
 		s.takeTeam(at, *f.Team)
+		s.takeMembers(at, f.Team)
 	case f.Goal != nil:
 		s.takeGoal(at, *f.Goal)
 	case f.Measure != nil:
@@ -91,13 +100,14 @@ func (s *State) take(at time.Time, f fact.Fact) {
 	}
 }
 
-func (s *State) takeScores(at time.Time, sheet *fact.Scores) {
+func (s *State) takeScores(key fact.Key, sheet *fact.Scores) {
+	at := key.At
 	if sheet.Respondent == patient {
 		s.Heard = at
 	}
 	s.takeCritical(at, sheet)
 	if sheet.Construct == allianceScores {
-		s.takeAlliance(at, sheet)
+		s.takeAlliance(key, sheet)
 		return
 	}
 	var now Instrument
@@ -129,17 +139,6 @@ func follow(tracks []trend.Track, at time.Time, scores []fact.Score) []trend.Tra
 		next[i] = next[i].Follow(at, score)
 	}
 	return next
-}
-
-func (s *State) takeAlliance(at time.Time, sheet *fact.Scores) {
-	clinician := s.Clinician(sheet)
-	was := s.Dyad(sheet)
-	if was == nil {
-		was = &alliance.Dyad{Clinician: clinician, Rater: sheet.Respondent, Instrument: sheet.Instrument, Rated: at}
-	}
-	s.Dyads = put(s.Dyads, was.Rate(at, sheet), maxDyads,
-		func(d *alliance.Dyad) bool { return d.Same(clinician, sheet) },
-		func(d *alliance.Dyad) time.Time { return d.Rated })
 }
 
 // takeCritical replaces what is known of the items of one form: an item answered safely no longer stands,

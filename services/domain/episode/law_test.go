@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
@@ -36,7 +37,7 @@ func read(t interface{ Fatal(...any) }, raw string) *State {
 func drawFact(t *rapid.T) fact.Fact {
 	day := float64(rapid.IntRange(0, 24*90).Draw(t, "hour")) / 24
 	var f fact.Fact
-	switch rapid.IntRange(0, 9).Draw(t, "kind") {
+	switch rapid.IntRange(0, 14).Draw(t, "kind") {
 	case 0, 1:
 		f = phq9(day, float64(rapid.IntRange(0, 27).Draw(t, "total")), float64(rapid.IntRange(-1, 3).Draw(t, "item9")))
 	case 2, 3:
@@ -62,6 +63,22 @@ func drawFact(t *rapid.T) fact.Fact {
 		if rapid.Bool().Draw(t, "booked") {
 			f.Visit.Due = on(day + 20)
 		}
+	case 9:
+		f = drawParts(t, day)
+	case 10:
+		f = scored(day, "srs", "alliance", points("total", float64(rapid.IntRange(20, 40).Draw(t, "srs")), rapid.SampledFrom([]string{"discuss", "ok"}).Draw(t, "band"), true, 7.48))
+		f.Scores.Clinician = drawClinician(t)
+	case 11:
+		f = mended(day, rapid.SampledFrom([]string{fact.RepairAcknowledged, fact.RepairAttempted}).Draw(t, "step"), drawClinician(t), "invited-feedback", "unknown")
+	case 12:
+		f = cared(day, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "team"), true)
+		for range rapid.IntRange(0, 2).Draw(t, "members") {
+			f.Team.Members = append(f.Team.Members, fact.Member{Clinician: drawClinician(t), Roles: rapid.SampledFrom([][]string{nil, {"pt"}, {"ot"}}).Draw(t, "roles")})
+		}
+	case 13:
+		f = at(day, fact.KindCourse, func(f *fact.Fact) {
+			f.Course = &fact.Course{ID: "EpisodeOfCare/e", Status: rapid.SampledFrom([]string{fact.CourseActive, fact.CoursePaused, fact.CourseFinished}).Draw(t, "course")}
+		})
 	default:
 		f = clock(day)
 	}
@@ -69,8 +86,62 @@ func drawFact(t *rapid.T) fact.Fact {
 	return f
 }
 
+func drawClinician(t *rapid.T) ref.Clinician {
+	return rapid.SampledFrom([]ref.Clinician{"", "Practitioner/a", "Practitioner/b"}).Draw(t, "clinician")
+}
+
+// drawParts is a rating with its parts, by anybody, that tends to lie near 16 but for one part.
+func drawParts(t *rapid.T, day float64) fact.Fact {
+	part := func(name string) float64 {
+		return float64(rapid.SampledFrom([]int{16, 16, 16, 17, 15, 9}).Draw(t, name))
+	}
+	f := rated(day, drawClinician(t), part("task"), part("bond"), part("goal"))
+	f.Scores.Respondent = rapid.SampledFrom([]string{patient, patient, "clinician", "care-partner"}).Draw(t, "rater")
+	if f.Scores.Respondent == "clinician" && rapid.Bool().Draw(t, "own form") {
+		f.Scores.Instrument = "wai-srt"
+	}
+	return f
+}
+
+// drawCourse is a course in which the alliance may be strained or break in the third week: a diary kept well up to then,
+// weekly ratings at visits, and afterwards ratings, visits missed or attended, or nothing at all.
+func drawCourse(t *rapid.T) []fact.Fact {
+	srs := rapid.Bool().Draw(t, "by the session form")
+	rating := func(day, level float64) fact.Fact {
+		if srs {
+			return scored(day, "srs", "alliance", points("total", 4*level, "ok", true, 7.48))
+		}
+		return rated(day, "Practitioner/a", level, level, level)
+	}
+	facts := []fact.Fact{cared(0, "x", true), prescribed(0.1, 0.5, "active")}
+	for week := range 3 {
+		facts = append(facts, rating(7.3+7*float64(week), 9), logged(float64(7*week)+0.6, 4))
+	}
+	fall := rapid.SampledFrom([]float64{9, 8, 7.9, 6}).Draw(t, "fall")
+	facts = append(facts, rating(28.3, fall))
+	for n := range rapid.IntRange(0, 6).Draw(t, "afterwards") {
+		day := 29.5 + float64(rapid.IntRange(0, 30).Draw(t, "day")) + float64(n)/100
+		switch rapid.IntRange(0, 3).Draw(t, "what") {
+		case 0:
+			facts = append(facts, rating(day, rapid.SampledFrom([]float64{9, 7, 6}).Draw(t, "level")))
+		case 1:
+			facts = append(facts, logged(day, 1))
+		default:
+			facts = append(facts, visited(day, fact.Visit{
+				ID:     fmt.Sprintf("Appointment/c%d", n),
+				Status: rapid.SampledFrom([]string{attended, missed, cancelledByPatient, cancelledByClinic}).Draw(t, "status"),
+			}))
+		}
+	}
+	return facts
+}
+
 func drawFacts(t *rapid.T) []fact.Fact {
-	facts := rapid.SliceOfN(rapid.Custom(drawFact), 1, 40).Draw(t, "facts")
+	var facts []fact.Fact
+	if rapid.Bool().Draw(t, "a believable course") {
+		facts = drawCourse(t)
+	}
+	facts = append(facts, rapid.SliceOfN(rapid.Custom(drawFact), 1, 40-len(facts)).Draw(t, "facts")...)
 	seen := map[string]bool{}
 	return slices.DeleteFunc(facts, func(f fact.Fact) bool {
 		again := seen[f.ID]
@@ -153,11 +224,16 @@ func TestTheClockAlwaysMovesTheDeadline(t *testing.T) {
 			if !b.state.Deadline.IsZero() && !b.state.Deadline.After(due) {
 				t.Fatalf("after the deadline %v comes %v", due, b.state.Deadline)
 			}
-			if before.Silent() == b.state.Silent() && before.Programme.Closed == b.state.Programme.Closed {
+			if before.Silent() == b.state.Silent() && before.Programme.Closed == b.state.Programme.Closed && drawn(&before) == drawn(b.state) {
 				t.Fatalf("nothing changed at the deadline %v", due)
 			}
 		}
 	})
+}
+
+// drawn counts the dyads in which the patient draws back.
+func drawn(s *State) float64 {
+	return drawnBack(s).value
 }
 
 func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
@@ -198,6 +274,9 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		for w := range 100 {
 			team.Team.Within = append(team.Team.Within, ref.CareTeam(id("w", w)))
 		}
+		for m := range 100 {
+			team.Team.Members = append(team.Team.Members, fact.Member{Clinician: ref.Clinician(id("m", m)), Roles: []string{id("r", 1), id("r", 2), id("r", 3), id("r", 4), id("r", 5)}})
+		}
 		rx := prescribed(day, 1, "active")
 		rx.Prescription.ID = id("r", n)
 		for _, f := range []fact.Fact{
@@ -209,11 +288,36 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 			s = Fold(s, f)
 		}
 	}
+	s = unhappy(s, id)
 	size := len(stored(t, s))
 	t.Logf("the largest state is %d bytes", size)
 	if size > maxBytes {
 		t.Errorf("%d bytes, bound %d", size, maxBytes)
 	}
+}
+
+// unhappy breaks the alliance with as many clinicians as are remembered, again and again, and nobody mends it: every list
+// of every dyad is filled.
+func unhappy(s *State, id func(string, int) string) *State {
+	codes := func(of alliance.Codes) (all []string) {
+		for _, c := range of {
+			all = append(all, c.Code)
+		}
+		return all
+	}
+	day := 1000.0
+	for round := range 3 * 8 {
+		for n := range maxDyads {
+			day += 0.01
+			low := []float64{16, 16, 17, 6, 7, 6, 7, 15}[round%8]
+			rating := rated(day, ref.Clinician(id("Practitioner/", n)), low, low, low)
+			repair := mended(day+0.005, fact.RepairAttempted, rating.Scores.Clinician)
+			repair.Repair.Enhancers, repair.Repair.Eroders = codes(alliance.Enhancers), codes(alliance.Eroders)
+			rating.ID, repair.ID = id("f", n), id("g", n)
+			s = Fold(Fold(s, rating), repair)
+		}
+	}
+	return s
 }
 
 // maxBytes is what the comment on the bounds promises.

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/rapport-health/rapport/services/domain/adherence"
-	"github.com/rapport-health/rapport/services/domain/alliance"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -63,11 +62,13 @@ func stateMembers(c *coder, s *State) {
 	c.moment("silentSince", &s.SilentSince, omit)
 	list(c, "instruments", &s.Instruments, refs(instrumentMembers))
 	list(c, "dyads", &s.Dyads, refs(dyadMembers))
+	list(c, "gaps", &s.Gaps, objects(gapMembers))
 	list(c, "critical", &s.Critical, objects(criticalMembers))
 	if !c.writing || !idle(s.Programme) {
 		inner(c, "programme", &s.Programme, objects(programmeMembers))
 	}
 	list(c, "teams", &s.Teams, objects(teamMembers))
+	list(c, "members", &s.Members, objects(memberMembers))
 	if v := s.Visits; !c.writing || len(v.Recent) > 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
 		inner(c, "visits", &s.Visits, objects(visitsMembers))
 	}
@@ -118,38 +119,6 @@ func readingMembers(c *coder, r *trend.Reading) {
 	text(c, "band", &r.Band, omit)
 	whole(c, "bandPlace", &r.Place, omit)
 	c.flag("unconfirmed", &r.Unconfirmed)
-}
-
-func dyadMembers(c *coder, d *alliance.Dyad) {
-	text(c, "clinician", &d.Clinician, omit)
-	text(c, "rater", &d.Rater, keep)
-	text(c, "instrument", &d.Instrument, keep)
-	text(c, "version", &d.Version, omit)
-	whole(c, "sessions", &d.Sessions, keep)
-	c.moment("rated", &d.Rated, keep)
-	text(c, "event", &d.Event, keep)
-	list(c, "tracks", &d.Tracks, objects(trackMembers))
-	if !c.writing || len(d.Chart.Base) > 0 || d.Chart.Rupture != nil || d.Chart.Usual != nil {
-		inner(c, "chart", &d.Chart, objects(chartMembers))
-	}
-}
-
-func chartMembers(c *coder, ch *alliance.Chart) {
-	list(c, "base", &ch.Base, value)
-	if !c.writing || ch.Rupture != nil {
-		inner(c, "rupture", &ch.Rupture, refs(ruptureMembers))
-	}
-	c.optional("usual", &ch.Usual)
-}
-
-func ruptureMembers(c *coder, r *alliance.Rupture) {
-	text(c, "kind", &r.Kind, keep)
-	text(c, "status", &r.Status, keep)
-	c.moment("onset", &r.Onset, keep)
-	c.float("value", &r.Value, keep)
-	c.float("usual", &r.Usual, keep)
-	list(c, "since", &r.Since, value)
-	c.moment("ended", &r.Ended, omit)
 }
 
 func criticalMembers(c *coder, x *Critical) {
@@ -288,6 +257,7 @@ var words = func() map[string]string {
 		"depression", "anxiety", "catastrophizing", "fear-of-movement", "low-self-efficacy", "general",
 		"none", "mild", "moderate", "severe", "minimal", "moderately-severe", "low", "high", "positive", "negative",
 		"strain", "rupture", "gradual-decline", "repair", "fall", "open", "repaired", "unrepaired",
+		"deepened", "part-divergence", "behavioural", "non-response", "not-repaired-in-time", "clinician-left",
 		"attended", "missed", "cancelled-patient", "cancelled-clinic", "active", "in-progress", "safety", "discuss",
 	} {
 		table[w] = w

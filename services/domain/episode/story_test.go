@@ -2,6 +2,8 @@ package episode
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +58,42 @@ func wai(day, mean float64, clinician string) fact.Fact {
 	f := scored(day, "wai-sr", "alliance", points("total", 12*mean, "", true, 6.6), points("total-mean", mean, "", true, 0.55))
 	f.Scores.Clinician = ref.Clinician(clinician)
 	return f
+}
+
+// rated is a rating of the alliance with its parts, in points of the form.
+func rated(day float64, clinician ref.Clinician, task, bond, goal float64) fact.Fact {
+	mean := (task + bond + goal) / 12
+	f := scored(day, "wai-sr", "alliance")
+	f.Scores.Clinician = clinician
+	for code, value := range map[string]float64{"task": task, "bond": bond, "goal": goal, "total": 12 * mean, "total-mean": mean} {
+		s := points(code, value, "", true, 0)
+		switch code {
+		case "total":
+			s.Min, s.Max, s.Reliable = 12, 60, new(6.6)
+		case "total-mean":
+			s.Min, s.Max, s.Reliable = 1, 5, new(0.55)
+		default:
+			s.Min, s.Max = 4, 20
+		}
+		f.Scores.Scores = append(f.Scores.Scores, s)
+	}
+	slices.SortFunc(f.Scores.Scores, func(a, b fact.Score) int { return strings.Compare(a.Code, b.Code) })
+	return f
+}
+
+// by gives a rating to another rater.
+func by(rater string, f fact.Fact) fact.Fact {
+	f.Scores.Respondent, f.ID = rater, f.ID+"-"+rater
+	if rater == "clinician" {
+		f.Scores.Instrument = "wai-srt"
+	}
+	return f
+}
+
+func mended(day float64, step string, clinician ref.Clinician, codes ...string) fact.Fact {
+	return at(day, fact.KindRepair, func(f *fact.Fact) {
+		f.Repair = &fact.Repair{Step: step, Clinician: clinician, Enhancers: codes, Eroders: codes}
+	})
 }
 
 func logged(day, done float64) fact.Fact {
@@ -349,6 +387,24 @@ func TestTheFusedView(t *testing.T) {
 				t.Errorf("tier %s, reasons (-want +got):\n%s", v.Tier, diff)
 			}
 		})
+	}
+}
+
+func TestAReasonThatRestsOnAnUnconfirmedErrorBandSaysSo(t *testing.T) {
+	for _, unconfirmed := range []bool{true, false} {
+		var facts []fact.Fact
+		for n, mean := range []float64{4.2, 4.3, 4.2, 3.2} {
+			f := wai(float64(n), mean, "p")
+			f.Scores.Scores[1].ReliableUnconfirmed = unconfirmed
+			facts = append(facts, f)
+		}
+		reasons := tell(facts...).View().Reasons
+		if len(reasons) != 1 || reasons[0].Code != "rupture" || reasons[0].Unconfirmed != unconfirmed {
+			t.Errorf("%v: %+v", unconfirmed, reasons)
+		}
+	}
+	if reasons := tell(phq9(0, 10)).View().Reasons; len(reasons) != 1 || reasons[0].Unconfirmed {
+		t.Errorf("a confirmed score: %+v", reasons)
 	}
 }
 

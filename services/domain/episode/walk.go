@@ -12,10 +12,20 @@ import (
 type Turn struct {
 	// Fact that brought it about.
 	Fact fact.Fact
-	// Dyad that was rated and in which that meant something, Dyad.Event; nil when it did not.
+	// Breaks are ruptures that were detected with it, or closed.
+	Breaks []Break
+	// Dyad that was rated and in which that meant something else, Dyad.Event; nil when it did not.
 	Dyad *alliance.Dyad
 	// Before and After are the fused views round the fact.
 	Before, After View
+}
+
+// Break is a rupture that was just detected, or just closed, as its Status says.
+type Break struct {
+	// Dyad it is in.
+	Dyad *alliance.Dyad
+	// Rupture as it stands then.
+	Rupture alliance.Rupture
 }
 
 // Viewed says whether the view changed: its tier, or the rows of the table that hold.
@@ -42,12 +52,16 @@ func Walk(p ref.Patient, facts []fact.Fact) Walked {
 		if i > 0 && facts[i].Key() == facts[i-1].Key() {
 			continue
 		}
+		before := w.State.Dyads
 		w.State.fold(facts[i])
-		turn := Turn{Fact: facts[i], Before: view, After: w.State.View(), Dyad: w.State.meant(facts[i])}
+		turn := Turn{Fact: facts[i], Before: view, After: w.State.View(), Breaks: breaks(before, w.State.Dyads), Dyad: w.State.meant(facts[i])}
+		if slices.ContainsFunc(turn.Breaks, func(b Break) bool { return b.Dyad == turn.Dyad }) {
+			turn.Dyad = nil
+		}
 		if turn.Viewed() {
 			w.begin(turn)
 		}
-		if turn.Dyad != nil || turn.Viewed() {
+		if turn.Dyad != nil || len(turn.Breaks) > 0 || turn.Viewed() {
 			w.Turns = append(w.Turns, turn)
 		}
 		view = turn.After
@@ -64,6 +78,26 @@ func (s *State) meant(f fact.Fact) *alliance.Dyad {
 		return d
 	}
 	return nil
+}
+
+// breaks are the ruptures of the dyads that were not there before, or were still open.
+func breaks(before, after []*alliance.Dyad) (found []Break) {
+	for _, d := range after {
+		if slices.Contains(before, d) {
+			continue // the fold replaces what it changes
+		}
+		was := slices.IndexFunc(before, func(b *alliance.Dyad) bool {
+			return b.Clinician == d.Clinician && b.Rater == d.Rater && b.Instrument == d.Instrument
+		})
+		for _, r := range d.Ruptures() {
+			if was < 0 || !slices.ContainsFunc(before[was].Ruptures(), func(b *alliance.Rupture) bool {
+				return b.Kind == r.Kind && b.Onset.Equal(r.Onset) && b.Status == r.Status
+			}) {
+				found = append(found, Break{d, *r})
+			}
+		}
+	}
+	return found
 }
 
 // begin notes which reasons hold since a turn, and which do not any more.

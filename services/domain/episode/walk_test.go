@@ -53,12 +53,15 @@ func TestTheTurnsOfARuptureAndItsRepairAreTold(t *testing.T) {
 		if turn.Dyad != nil {
 			told += " " + string(turn.Dyad.Event)
 		}
+		for _, b := range turn.Breaks {
+			told += fmt.Sprintf(" %s:%s", b.Rupture.Kind, b.Rupture.Status)
+		}
 		if turn.Viewed() {
 			told += fmt.Sprintf(" %s-%s", turn.Before.Tier, turn.After.Tier)
 		}
 		got = append(got, told)
 	}
-	want := "[02-02 rupture steady-discuss 02-16 repair discuss-steady 02-19 steady-discuss 02-26 discuss-steady]"
+	want := "[02-02 rupture:open steady-discuss 02-16 rupture:repaired discuss-steady 02-19 steady-discuss 02-26 discuss-steady]"
 	if fmt.Sprint(got) != want {
 		t.Errorf("told %v", got)
 	}

@@ -24,6 +24,7 @@ const (
 	KindMeasure      Kind = "measure"
 	KindCourse       Kind = "course"
 	KindDeath        Kind = "death"
+	KindRepair       Kind = "repair"
 	KindClock        Kind = "clock"
 )
 
@@ -49,6 +50,7 @@ type Fact struct {
 	Measure      *Measure      `json:"measure,omitempty"`
 	Course       *Course       `json:"course,omitempty"`
 	Death        *Death        `json:"death,omitempty"`
+	Repair       *Repair       `json:"repair,omitempty"`
 	Clock        *Clock        `json:"clock,omitempty"`
 }
 

@@ -2,6 +2,7 @@ package form
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -19,7 +20,7 @@ import (
 // 0), and questions that may have several answers. Questions that have neither a list of answers nor a range are left
 // out. The issues, warnings and information at the FHIRPath of the Questionnaire, say which items and why.
 func Instrument(f *Form) (instrument.Definition, []fault.Issue) {
-	m := maker{form: f, taken: map[string]bool{}}
+	m := maker{form: f, taken: map[string]bool{}, used: map[string]int{}, scaled: map[string]string{}}
 	m.def = instrument.Definition{
 		ID: slug(f.URL), Version: cmp.Or(f.Version, "0.0.0"), Construct: "other", Respondent: "patient", Status: "provisional",
 		Licence: instrument.Licence{Notice: "The licence of this questionnaire is its publisher's.", Evidence: fromForm},
@@ -50,9 +51,12 @@ const fromForm = instrument.Evidence("design: taken from the questionnaire itsel
 
 // maker derives one definition.
 type maker struct {
-	form   *Form
-	def    instrument.Definition
-	taken  map[string]bool
+	form  *Form
+	def   instrument.Definition
+	taken map[string]bool
+	// used counts the concepts made of one name, scaled names a scale by all that it says.
+	used   map[string]int
+	scaled map[string]string
 	issues []fault.Issue
 }
 
@@ -203,22 +207,16 @@ func (m *maker) option(s *instrument.Scale, o *Option, weight float64, displays 
 
 // name of a scale; the same scale is kept once.
 func (m *maker) name(s *instrument.Scale) string {
-	for i := 1; i <= len(m.def.Scales); i++ {
-		name := "scale-" + strconv.Itoa(i)
-		if sameScale(m.def.Scales[name], s) {
-			return name
-		}
+	says := fmt.Sprintf("%v %v %v %q", s.From, s.To, s.Step, s.Blank)
+	for i := range s.Options {
+		says += fmt.Sprintf(" %v %q %q", s.Options[i].Ordinal, s.Options[i].Display, s.Options[i].Codes)
 	}
-	name := "scale-" + strconv.Itoa(len(m.def.Scales)+1)
-	m.def.Scales[name] = s
+	name, known := m.scaled[says]
+	if !known {
+		name = "scale-" + strconv.Itoa(len(m.def.Scales)+1)
+		m.scaled[says], m.def.Scales[name] = name, s
+	}
 	return name
-}
-
-func sameScale(a, b *instrument.Scale) bool {
-	return a.From == b.From && a.To == b.To && a.Step == b.Step && slices.Equal(a.Blank, b.Blank) &&
-		slices.EqualFunc(a.Options, b.Options, func(x, y instrument.Option) bool {
-			return x.Ordinal == y.Ordinal && x.Display == y.Display && slices.Equal(x.Codes, y.Codes)
-		})
 }
 
 // concept is a linkId in kebab case, unlike any other name in the form.
@@ -228,8 +226,9 @@ func (m *maker) concept(linkID string) string {
 		base = strings.TrimSuffix("item-"+base, "-")
 	}
 	concept := base
-	for n := 2; m.taken[concept] && concept != linkID || m.taken["concept "+concept]; n++ {
-		concept = base + "-" + strconv.Itoa(n)
+	for m.taken[concept] && concept != linkID || m.taken["concept "+concept] {
+		m.used[base]++
+		concept = base + "-" + strconv.Itoa(m.used[base]+1)
 	}
 	m.taken["concept "+concept] = true
 	return concept

@@ -20,6 +20,6 @@ func (d *Definition) Body() ([]byte, error) {
 // Versions are all definitions, by id and then the oldest version first.
 func (r *Registry) Versions() []*Definition {
 	return slices.SortedFunc(maps.Values(r.versions), func(a, b *Definition) int {
-		return cmp.Or(strings.Compare(a.ID, b.ID), compareVersions(a.Version, b.Version))
+		return cmp.Or(strings.Compare(a.ID, b.ID), CompareVersions(a.Version, b.Version))
 	})
 }

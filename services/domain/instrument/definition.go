@@ -5,6 +5,8 @@
 // Definitions are shared and must not be changed once loaded.
 package instrument
 
+import "slices"
+
 // Base is the canonical base of Rapport's own FHIR artefacts, without a trailing slash.
 const Base = "https://github.com/rapport-health/rapport/fhir"
 
@@ -226,6 +228,24 @@ func (a *Alert) Fires(ordinal float64) bool {
 		return ordinal <= a.Value+Tolerance
 	}
 	return ordinal >= a.Value-Tolerance
+}
+
+// Worse says whether a printed ordinal lies further beyond the threshold than another.
+func (a *Alert) Worse(ordinal, than float64) bool {
+	if a.When == "<=" {
+		return ordinal < than
+	}
+	return ordinal > than
+}
+
+// Watches says whether an item of a number on the printed form is critical.
+func (d *Definition) Watches(number int) bool {
+	for i := range d.Alerts {
+		if slices.Contains(d.Alerts[i].Items, number) {
+			return true
+		}
+	}
+	return false
 }
 
 // Item of a number on the printed form; nil when there is none.

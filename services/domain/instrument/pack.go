@@ -108,7 +108,10 @@ func (d *Definition) compile(made bool) []Problem {
 
 // summarise derives what outputs say about the whole definition.
 func (d *Definition) summarise() {
-	d.Canonicals, d.Doubts, d.Unconfirmed = []string{d.Canonical()}, nil, false
+	d.Canonicals, d.Doubts, d.Unconfirmed = nil, nil, false
+	if !d.Foreign {
+		d.Canonicals = append(d.Canonicals, d.Canonical())
+	}
 	for i := range d.Forms {
 		d.Canonicals = append(d.Canonicals, d.Forms[i].URL)
 	}

@@ -71,7 +71,7 @@ func Load(folder fs.FS) (*Registry, error) {
 func Register(entries []Entry) (*Registry, []fault.Issue) {
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b Entry) int {
-		return cmp.Or(strings.Compare(a.ID, b.ID), compareVersions(a.Version, b.Version))
+		return cmp.Or(strings.Compare(a.ID, b.ID), CompareVersions(a.Version, b.Version))
 	})
 	r := &Registry{
 		versions: map[string]*Definition{}, names: map[string]*Definition{},
@@ -109,7 +109,9 @@ func (r *Registry) add(p Entry) (issues []fault.Issue) {
 		r.names[key] = d
 	}
 	name("id", d.ID)
-	name("id", d.Canonical())
+	if !d.Foreign {
+		name("id", d.Canonical())
+	}
 	for i, alias := range d.Aliases {
 		name(at("aliases", i), "Questionnaire/"+alias)
 	}
@@ -175,8 +177,9 @@ func (r *Registry) ByScoreCode(systemCode string) (def *Definition, scoreCode st
 // All are the current definitions by id. The slice is the caller's.
 func (r *Registry) All() []*Definition { return slices.Clone(r.current) }
 
-// compareVersions orders versions by their numbers; one with a suffix `+…` comes after the same without.
-func compareVersions(a, b string) int {
+// CompareVersions orders versions part by part, numbers as numbers and before whatever is no number; one with a suffix
+// `+…` comes after the same without.
+func CompareVersions(a, b string) int {
 	a, after, _ := strings.Cut(a, "+")
 	b, before, _ := strings.Cut(b, "+")
 	parts := slices.CompareFunc(strings.Split(a, "."), strings.Split(b, "."), func(x, y string) int {

@@ -174,14 +174,39 @@ func (b *binder) contradiction(item *Item, places ...int) {
 	b.warn("conflict", item.Path, "the linkId and the codes name different items: both count as unanswered")
 	for _, place := range places {
 		b.matched++
+		b.doubt(place, b.resp.Ordinals[place])
+		b.doubtAll(place, item.Answers)
 		b.seen[place], b.resp.Ordinals[place] = true, Ordinal{}
 	}
+}
+
+// doubt keeps an answer that does not count, where it may be critical.
+func (b *binder) doubt(place int, answer Ordinal) {
+	number := b.def.Items[place].Number
+	if answer.Given && b.def.Watches(number) {
+		b.resp.Doubted = append(b.resp.Doubted, Doubted{number, answer.Value})
+	}
+}
+
+// doubtAll does so for whatever answers can be read. What is wrong with each of them is not told: none counts.
+func (b *binder) doubtAll(place int, answers []Answer) {
+	item := &b.def.Items[place]
+	if !b.def.Watches(item.Number) {
+		return
+	}
+	told := len(b.issues)
+	for i := range answers {
+		b.doubt(place, b.ordinal(item, &answers[i]))
+	}
+	b.issues = b.issues[:told]
 }
 
 func (b *binder) answer(item *Item, place int) {
 	b.matched++
 	number := b.def.Items[place].Number
 	if b.seen[place] {
+		b.doubt(place, b.resp.Ordinals[place])
+		b.doubtAll(place, item.Answers)
 		b.resp.Ordinals[place] = Ordinal{}
 		b.warn("duplicate", item.Path, "item %d occurs more than once: it counts as unanswered", number)
 		return
@@ -192,6 +217,7 @@ func (b *binder) answer(item *Item, place int) {
 	case 1:
 		b.resp.Ordinals[place] = b.ordinal(&b.def.Items[place], &item.Answers[0])
 	default:
+		b.doubtAll(place, item.Answers)
 		b.warn("multiple-matches", item.Path, "item %d has several answers: it counts as unanswered", number)
 	}
 }

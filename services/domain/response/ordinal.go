@@ -38,9 +38,11 @@ func (b *binder) ordinal(item *instrument.Item, a *Answer) Ordinal {
 	case weight != printed && (item.Reverse != nil || item.Answers().Contrary):
 		b.warn("conflict", a.Path, "the weight differs from the answer to item %d, which some count in reverse: "+
 			"the answer is used", item.Number)
+		b.doubt(item.Number-1, Ordinal{weight, true})
 		return Ordinal{printed, true}
 	case weight != printed:
 		b.warn("conflict", a.Path, "the weight differs from the answer to item %d: the weight is used", item.Number)
+		b.doubt(item.Number-1, Ordinal{printed, true})
 	}
 	return Ordinal{weight, true}
 }

@@ -16,6 +16,8 @@ const (
 	UnknownStatus = "unknown-status"
 	// UnmatchedForm: no item of the form belongs to the instrument.
 	UnmatchedForm = "unmatched-form"
+	// UnknownForm: the questionnaire is not known, and only its critical items can be told by their codes.
+	UnknownForm = "unknown-form"
 	// UnknownVariant: the answers are numbered in a way that the instrument does not declare.
 	UnknownVariant = "unknown-variant"
 )
@@ -34,6 +36,17 @@ type Response struct {
 	Unasked []bool
 	// Submitted are the scores that came with the form. They are kept beside ours, never instead of them.
 	Submitted []Submitted
+	// Doubted are answers to critical items that count for no score, since something in the response speaks against them.
+	// Who answered may have meant any of them, so each is judged.
+	Doubted []Doubted
+}
+
+// Doubted is one reading of the answer to one item.
+type Doubted struct {
+	// Item number on the form.
+	Item int
+	// Value as printed.
+	Value float64
 }
 
 // Ordinal is the answer to one item.

@@ -22,7 +22,7 @@ func Score(def *instrument.Definition, resp response.Response) Sheet {
 	}
 	s.decisions(resp.Unscored)
 	if resp.Unscored != response.EnteredInError {
-		s.alerts()
+		s.alerts(resp.Doubted)
 	}
 	if len(s.Critical) == 0 {
 		s.Critical = nil // it may hold room and nothing in it
@@ -264,15 +264,22 @@ func (s *Sheet) conclude(c *Concluded) {
 	})
 }
 
-// alerts look at the answered items only; an unanswered one is never imputed.
-func (s *Sheet) alerts() {
+// alerts look at the answered items, and at every reading of an answer that is in doubt; an unanswered one is never
+// imputed.
+func (s *Sheet) alerts(doubted []response.Doubted) {
 	for i := range s.Definition.Alerts {
 		a := &s.Definition.Alerts[i]
 		for _, number := range a.Items {
 			item := &s.Items[number-1]
+			worst, fires := item.Answer, item.Answered && a.Fires(item.Answer)
+			for _, d := range doubted {
+				if d.Item == number && a.Fires(d.Value) && (!fires || a.Worse(d.Value, worst)) {
+					worst, fires = d.Value, true
+				}
+			}
 			switch {
-			case item.Answered && a.Fires(item.Answer):
-				s.Critical = append(s.Critical, Critical{number, item.Answer, a.Severity})
+			case fires:
+				s.Critical = append(s.Critical, Critical{number, worst, a.Severity})
 			case !item.Answered && a.Severity == "safety":
 				s.SafetyUnknown = append(s.SafetyUnknown, number)
 			}

@@ -23,7 +23,8 @@ const (
 	mostDigits   = 40       // digits after the point of a number that it makes
 	mostExponent = 400      // how small a number may be written, as a power of ten
 	mostElements = 2_000
-	mostFormulas = 200 // expressions of a questionnaire
+	mostOffered  = 50_000 // answers that the items of a questionnaire offer in all
+	mostFormulas = 200    // expressions of a questionnaire
 	mostTime     = 2 * time.Second
 )
 

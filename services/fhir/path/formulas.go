@@ -2,6 +2,7 @@ package path
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -13,6 +14,8 @@ import (
 type Formulas struct {
 	form     *Questionnaire
 	computed []*formula // in the order in which they can be computed
+	// rest are, for each formula, the others that it reads, and those that these read.
+	rest     map[*formula]map[*formula]bool
 	enabled  []*formula
 	issues   []fault.Issue
 	limits   Limits
@@ -310,5 +313,13 @@ func (f *Formulas) order(ctx context.Context) error {
 		}
 	}
 	f.computed = sorted
+	f.rest = map[*formula]map[*formula]bool{}
+	for _, c := range sorted {
+		f.rest[c] = map[*formula]bool{}
+		for _, other := range reads[c] {
+			f.rest[c][other] = true
+			maps.Copy(f.rest[c], f.rest[other])
+		}
+	}
 	return nil
 }

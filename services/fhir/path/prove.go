@@ -221,6 +221,9 @@ func (f *Formulas) result(ctx context.Context, c *formula, doc *tree.Doc) (Resul
 		return Result{}, err
 	}
 	for _, o := range f.computed {
+		if o != c && !f.rest[c][o] {
+			continue
+		}
 		r := s.compute(ctx, o)
 		if err := ctx.Err(); err != nil {
 			return Result{}, explained(err)

@@ -55,7 +55,10 @@ func ReadQuestionnaire(raw []byte, known ...[]byte) (*Questionnaire, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.weigh(sources)
+	if !q.weigh(sources) {
+		return nil, fault.New(fault.Invalid, fault.Errorf("too-costly", "Questionnaire",
+			"its questions offer more than %d answers in all", mostOffered))
+	}
 	return q, nil
 }
 
@@ -131,8 +134,10 @@ func (s sources) add(n tree.Node, contained bool) {
 	}
 }
 
-// weigh gathers the weights: of each item's options, then of each code system.
-func (q *Questionnaire) weigh(s sources) {
+// weigh gathers the weights: of each item's options, then of each code system. It is false when there are too many: a
+// short body can name a long value set in every item.
+func (q *Questionnaire) weigh(s sources) bool {
+	room := mostOffered
 	q.weights = &weights{items: map[string]*options{}, systems: map[string]string{}}
 	for _, n := range s.systems {
 		q.weights.addSystem(n)
@@ -140,6 +145,9 @@ func (q *Questionnaire) weigh(s sources) {
 	for _, it := range q.items {
 		o := &options{byKey: map[string]string{}, byCode: map[string]string{}, open: it.kind == "open-choice"}
 		for option := range it.node.Child("answerOption").Children() {
+			if room--; room < 0 {
+				return false
+			}
 			it.choices = append(it.choices, option)
 			key, code := keyOf(option)
 			weight := q.weights.or(carried(option), key)
@@ -147,10 +155,14 @@ func (q *Questionnaire) weigh(s sources) {
 			q.weights.plain = q.weights.plain || weight != "" && !option.Child("valueCoding").Exists()
 		}
 		if set, found := s.sets[it.node.Child("answerValueSet").Text()]; found {
-			it.choices = append(it.choices, q.weights.addSet(o, set, s)...)
+			it.choices = append(it.choices, q.weights.addSet(o, set, s, room+1)...)
+			if room -= len(it.choices); room < 0 {
+				return false
+			}
 		}
 		q.weights.items[it.linkID] = o
 	}
+	return true
 }
 
 // or is an option's own weight, or that of its code system.
@@ -206,9 +218,12 @@ func conceptWeight(c tree.Node, codes map[string]bool) string {
 }
 
 // addSet enters the codes of a value set as options: its expansion, else the concepts that it lists, else all of a
-// code system that it takes whole. It gives them as answer options.
-func (w *weights) addSet(o *options, set tree.Node, s sources) (choices []tree.Node) {
+// code system that it takes whole, up to most of them. It gives them as answer options.
+func (w *weights) addSet(o *options, set tree.Node, s sources, most int) (choices []tree.Node) {
 	enter := func(system string, c tree.Node, codes map[string]bool) {
+		if len(choices) >= most {
+			return
+		}
 		code := c.Child("code").Text()
 		key := system + "|" + code
 		o.add(key, code, w.or(conceptWeight(c, codes), key))

@@ -69,21 +69,35 @@ func Rewrite(d *Doc, targets map[string]string) []byte {
 	return apply(raw, edits)
 }
 
-// Without is a copy of the document that lacks the elements of arrays that drop names; all other bytes stay as they are.
-// An array may be left empty.
+// Without is a copy of the document that lacks the elements of arrays that drop names, and the members that are arrays of
+// which nothing is left; all other bytes stay as they are.
 func Without(d *Doc, drop func(Node) bool) []byte {
+	emptied := func(n Node) bool {
+		if n.Kind() != Array || n.Len() == 0 {
+			return false
+		}
+		for element := n.First(); element.Exists(); element = element.Next() {
+			if !drop(element) {
+				return false
+			}
+		}
+		return true
+	}
 	raw, base := d.Raw(), int(d.nodes[0].start)
 	var edits []edit
 	for i := 0; i < len(d.nodes); i++ {
 		n := Node{d, i}
-		if i > 0 && n.Parent().Kind() == Array && drop(n) {
+		leave := emptied
+		switch inArray := i > 0 && n.Parent().Kind() == Array; {
+		case inArray && drop(n), emptied(n):
 			i += int(d.nodes[i].size) - 1 // what stands below goes with it
 			continue
-		}
-		if n.Kind() != Array {
+		case n.Kind() == Array:
+			leave = drop
+		case n.Kind() != Object:
 			continue
 		}
-		for _, s := range d.cut(n, drop) {
+		for _, s := range d.cut(n, leave) {
 			edits = append(edits, edit{s.start - base, s.end - base, ""})
 		}
 	}
