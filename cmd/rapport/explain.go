@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -18,14 +19,30 @@ import (
 type explainCmd struct {
 	connection
 	outputFlag
-	Patient string `arg:"" help:"Patient id, such as p1 or Patient/p1."`
+	Patient string `arg:"" help:"Patient id, such as p1 or Patient/p1; with --alert an alert's id."`
 	AsOf    string `name:"as-of" placeholder:"DATE" help:"As it was known at the end of this day (2026-03-31) or at this moment (RFC 3339)." env:"-"`
 	Scores  int32  `default:"5" help:"How many score sheets to show (${default}); 0 for none." env:"-"`
+	Why     bool   `help:"Show what each reason and each alert rests on, by which rule, and what happened to it." xor:"form" env:"-"`
+	Alert   bool   `help:"Show that of one alert, named by its id." xor:"form" env:"-"`
+	Watch   bool   `help:"Show the state again whenever it changes, until interrupted." xor:"form" env:"-"`
+	Max     int    `help:"With --watch, stop after this many states; 0 goes on until interrupted (${default})." default:"0" env:"-"`
 }
 
 // Help shows examples.
 func (explainCmd) Help() string {
-	return "Examples:\n  rapport explain p1\n  rapport explain p1 --as-of 2026-03-31\n  rapport explain Patient/p1 -o json"
+	return "Examples:\n  rapport explain p1\n  rapport explain p1 --as-of 2026-03-31\n  rapport explain Patient/p1 -o json\n" +
+		"  rapport explain p1 --why\n  rapport explain 5k7… --alert\n  rapport explain p1 --watch"
+}
+
+// Validate refuses what cannot be.
+func (c explainCmd) Validate() error {
+	switch {
+	case c.AsOf != "" && (c.Why || c.Alert || c.Watch):
+		return errors.New("--as-of shows the state of an earlier day: it goes without --why, --alert and --watch")
+	case c.Max < 0:
+		return fmt.Errorf("--max %d: want 0 or more", c.Max)
+	}
+	return nil
 }
 
 // Run shows.
@@ -43,6 +60,12 @@ func (c explainCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer conn.Close()
+	switch {
+	case c.Why, c.Alert:
+		return c.why(ctx, s, conn)
+	case c.Watch:
+		return c.watch(ctx, s, conn)
+	}
 	client := rapportv1.NewOutcomeServiceClient(conn)
 	resp, err := client.GetEpisode(ctx, req)
 	if err != nil {

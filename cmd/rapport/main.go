@@ -36,6 +36,7 @@ type cli struct {
 	Watch       watchCmd       `cmd:"" help:"Follow feeds."`
 	Alerts      alertsCmd      `cmd:"" help:"List, show, acknowledge and resolve alerts."`
 	Explain     explainCmd     `cmd:"" help:"Show how a patient is going, and why."`
+	Timeline    timelineCmd    `cmd:"" help:"Tell what happened to a patient, in order, and what became of it."`
 	Unscored    unscoredCmd    `cmd:"" help:"List what was stored but could not be used."`
 	Rescore     rescoreCmd     `cmd:"" help:"Score again what is stored, after a definition has changed."`
 	Simulate    simulateCmd    `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`

@@ -84,7 +84,7 @@ func TestEveryCommandThatPrintsDataPrintsJSONLines(t *testing.T) {
 	rapport(t, "ingest", "testdata/fhir/mixed.ndjson").want(t, exitFailed)
 	for _, command := range []string{
 		"version", "health", "instruments", "instruments gad-7", "score testdata/fhir/first.json", "alerts list", "unscored",
-		"explain p1", "watch --max 2", "token someone", "ingest testdata/fhir/first.json", "score --instrument phq-2 --answers 1,1",
+		"explain p1", "explain p1 --why", "explain p1 --watch --max 1", "timeline p1", "watch --max 2", "token someone", "ingest testdata/fhir/first.json", "score --instrument phq-2 --answers 1,1",
 	} {
 		r := rapport(t, append(strings.Fields(command), "-o", "json")...).want(t, exitDone)
 		lines := strings.Split(strings.TrimSuffix(r.out, "\n"), "\n")

@@ -150,12 +150,6 @@ func (s *Server) command(ctx context.Context, c alert.Command) (*rapportv1.Alert
 	return wire.Alert(after), nil
 }
 
-// The bounds of a subscription.
-const (
-	defaultHeartbeat = 15 * time.Second
-	maxHeartbeat     = 300
-)
-
 // Subscribe replays feeds from their cursors and follows them live.
 func (s *Server) Subscribe(req *rapportv1.SubscribeRequest, stream grpc.ServerStreamingServer[rapportv1.SubscribeResponse]) error {
 	p, err := auth.From(stream.Context())
@@ -166,20 +160,9 @@ func (s *Server) Subscribe(req *rapportv1.SubscribeRequest, stream grpc.ServerSt
 	if err != nil {
 		return wire.Error(err)
 	}
-	ctx, cancel := context.WithCancelCause(stream.Context())
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-s.Stopping:
-			cancel(fault.Newf(fault.Unavailable, "transient", "the server is stopping: subscribe again from your last cursor"))
-		case <-ctx.Done():
-		}
-	}()
-	err = s.follow(ctx, cursors, heartbeat, stream)
-	if cause := context.Cause(ctx); fault.Of(cause) == fault.Unavailable {
-		err = cause
-	}
-	return wire.Error(err)
+	ctx, end := watch.Until(stream.Context(), s.Stopping)
+	defer end()
+	return wire.Error(watch.Ended(ctx, s.follow(ctx, cursors, heartbeat, stream)))
 }
 
 func subscription(t ref.Tenant, req *rapportv1.SubscribeRequest) ([]feed.Cursor, time.Duration, error) {
@@ -187,14 +170,8 @@ func subscription(t ref.Tenant, req *rapportv1.SubscribeRequest) ([]feed.Cursor,
 	for _, c := range req.GetCursors() {
 		cursors = append(cursors, feed.Cursor{Tenant: t, Feed: feed.Name(c.GetFeed()), After: c.GetAfter()})
 	}
-	seconds := req.GetHeartbeatSeconds()
-	if seconds < 0 || seconds > maxHeartbeat {
-		return nil, 0, fault.New(fault.Invalid, fault.Errorf("value", "heartbeat_seconds", "ask for 1 to %d seconds", maxHeartbeat))
-	}
-	if seconds == 0 {
-		return cursors, defaultHeartbeat, nil
-	}
-	return cursors, time.Duration(seconds) * time.Second, nil
+	heartbeat, err := wire.Heartbeat(req.GetHeartbeatSeconds())
+	return cursors, heartbeat, err
 }
 
 func (s *Server) follow(

@@ -2,6 +2,7 @@ package commit
 
 import (
 	"slices"
+	"time"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -21,7 +22,7 @@ func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 	var decisions []*decision.Decision
 	bounds := make([]int, 0, len(jobs))
 	for _, j := range jobs {
-		made, err := j.decide(tx, desk)
+		made, err := j.decide(tx, desk, config.MaxInputs)
 		if err != nil {
 			return nil, err
 		}
@@ -169,12 +170,12 @@ func layHistory(tx store.Tx, desk *decision.Desk, episodes []ref.Episode) error 
 	return nil
 }
 
-func (j *job) decide(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
+func (j *job) decide(tx store.Tx, desk *decision.Desk, most int) ([]*decision.Decision, error) {
 	switch {
 	case j.command != nil:
 		return j.decideCommand(tx, desk)
 	case j.ticks != nil:
-		return j.decideTicks(tx, desk)
+		return j.decideTicks(tx, desk, most)
 	case j.atomic:
 		return j.decideTogether(tx, desk)
 	}
@@ -221,21 +222,52 @@ func (j *job) decideTogether(tx store.Tx, desk *decision.Desk) ([]*decision.Deci
 	return decisions, nil
 }
 
-func (j *job) decideTicks(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
-	j.moved = 0
+// decideTicks passes deadlines of all the episodes in the order of time, at most so many.
+func (j *job) decideTicks(tx store.Tx, desk *decision.Desk, most int) ([]*decision.Decision, error) {
+	until, moved := j.horizon(desk), map[ref.Episode]bool{}
 	var decisions []*decision.Decision
-	for _, e := range j.ticks {
+	for len(decisions) < most {
+		e, passed := soonest(desk, j.ticks, until)
+		if !passed {
+			break
+		}
 		if desk.TickHistory(e) {
 			if err := layHistory(tx, desk, []ref.Episode{e}); err != nil {
 				return nil, err
 			}
 		}
-		if made := desk.Tick(e); made != nil {
-			decisions = append(decisions, made)
-			j.moved++
+		decisions = append(decisions, desk.TickOnce(e))
+		moved[e] = true
+	}
+	j.moved = len(moved)
+	return decisions, nil
+}
+
+// horizon is the moment up to which deadlines are passed: where episodes that are not among these wait, the latest of
+// these, so that no deadline is passed before an earlier one of another episode. It is zero when there is none.
+func (j *job) horizon(desk *decision.Desk) (until time.Time) {
+	if !j.others {
+		return time.Time{}
+	}
+	for _, e := range j.ticks {
+		if at, passed := desk.NextTick(e); passed && at.After(until) {
+			until = at
 		}
 	}
-	return decisions, nil
+	return until
+}
+
+// soonest is the episode whose deadline passed first, of those up to a moment, or of all when it is zero.
+func soonest(desk *decision.Desk, of []ref.Episode, until time.Time) (first ref.Episode, found bool) {
+	var at time.Time
+	for _, e := range of {
+		next, passed := desk.NextTick(e)
+		if !passed || !until.IsZero() && next.After(until) || found && !next.Before(at) {
+			continue
+		}
+		first, at, found = e, next, true
+	}
+	return first, found
 }
 
 func (j *job) decideCommand(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {

@@ -170,10 +170,12 @@ func (g *Group) Command(ctx context.Context, t ref.Tenant, c alert.Command) (ale
 	return j.alert, err
 }
 
-// Tick turns the passed deadlines of episodes into facts and returns how many episodes moved.
-func (g *Group) Tick(ctx context.Context, t ref.Tenant, episodes []ref.Episode) (int, error) {
+// Tick turns passed deadlines of episodes into facts, at most Config.MaxInputs of them, in the order of time across the
+// episodes, and returns how many episodes moved. Others says that further episodes wait whose deadlines passed after those
+// of these: then no later deadline is passed before theirs. What cannot be passed fails alone, and is the error.
+func (g *Group) Tick(ctx context.Context, t ref.Tenant, episodes []ref.Episode, others bool) (int, error) {
 	j := newJob(ctx, nil, false)
-	j.ticks = episodes
+	j.ticks, j.others = episodes, others
 	if err := g.enqueue(ctx, t, j); err != nil {
 		return 0, err
 	}

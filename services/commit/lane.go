@@ -21,7 +21,9 @@ type job struct {
 	atomic  bool
 	command *alert.Command
 	ticks   []ref.Episode
-	bytes   int
+	// others says that further episodes wait whose deadlines passed after those of ticks.
+	others bool
+	bytes  int
 
 	receipts []decision.Receipt
 	alert    alert.Alert
@@ -304,6 +306,7 @@ func (j *job) divide() [2]*job {
 	middle := len(j.ticks) / 2
 	left, right := newJob(ctx, nil, false), newJob(ctx, nil, false)
 	left.ticks, right.ticks = j.ticks[:middle], j.ticks[middle:]
+	left.others, right.others = j.others, j.others
 	return [2]*job{left, right}
 }
 

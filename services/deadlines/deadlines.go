@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/commit"
-	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -26,6 +25,11 @@ type Config struct {
 	Every time.Duration
 	// Batch is how many episodes one transaction may move.
 	Batch int
+	// PerSecond bounds how many episodes are moved in a second while more wait, so that a server that slept does not
+	// drown those it serves.
+	PerSecond int
+	// Pause waits, or until ctx ends.
+	Pause func(ctx context.Context, d time.Duration)
 	// Log takes what failed; the next sweep tries again.
 	Log *slog.Logger
 }
@@ -35,8 +39,11 @@ type Scheduler struct{ Config }
 
 // New is a scheduler that does nothing until Run or Sweep.
 func New(c Config) (*Scheduler, error) {
-	if c.Store == nil || c.Directory == nil || c.Group == nil || c.Now == nil || c.Log == nil || c.Every <= 0 || c.Batch < 1 {
-		return nil, fmt.Errorf("deadlines: Store, Directory, Group, Now, Log, Every and Batch are required")
+	if c.Store == nil || c.Directory == nil || c.Group == nil || c.Now == nil || c.Pause == nil || c.Log == nil {
+		return nil, fmt.Errorf("deadlines: Store, Directory, Group, Now, Pause and Log are required")
+	}
+	if c.Every <= 0 || c.Batch < 1 || c.PerSecond < 1 {
+		return nil, fmt.Errorf("deadlines: Every, Batch and PerSecond must be above zero")
 	}
 	return &Scheduler{c}, nil
 }
@@ -52,7 +59,7 @@ func (s *Scheduler) Run(ctx context.Context) {
 			if ctx.Err() == nil {
 				s.Log.Warn("the lease of the scheduler cannot be had; it will be tried again", "error", err)
 			}
-			s.pause(ctx)
+			s.Pause(ctx, s.Every)
 			continue
 		}
 		s.sweepWhile(held)
@@ -64,52 +71,16 @@ func (s *Scheduler) sweepWhile(held context.Context) {
 		if _, err := s.Sweep(held); err != nil && held.Err() == nil {
 			s.Log.Warn("a sweep of deadlines failed; it will be tried again", "error", err)
 		}
-		s.pause(held)
+		s.Pause(held, s.Every)
 	}
 }
 
-func (s *Scheduler) pause(ctx context.Context) {
-	timer := time.NewTimer(s.Every)
+// Pause waits by the clock of the machine, or until ctx ends.
+func Pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	}
-}
-
-// Sweep passes every deadline that lies at or before now, in bounded batches, and returns how many episodes it moved.
-// It may be called at any time; a deadline is never passed twice.
-func (s *Scheduler) Sweep(ctx context.Context) (int, error) {
-	tenants, err := s.Directory.Tenants(ctx)
-	if err != nil {
-		return 0, err
-	}
-	moved := 0
-	for _, t := range tenants {
-		n, err := s.sweepTenant(ctx, t)
-		moved += n
-		if err != nil {
-			return moved, err
-		}
-	}
-	return moved, nil
-}
-
-func (s *Scheduler) sweepTenant(ctx context.Context, t ref.Tenant) (int, error) {
-	total := 0
-	for {
-		var due []ref.Episode
-		err := s.Store.View(ctx, t, func(r store.Reader) (err error) {
-			due, err = r.Due(s.Now(), s.Batch)
-			return err
-		})
-		if err != nil || len(due) == 0 {
-			return total, err
-		}
-		moved, err := s.Group.Tick(ctx, t, due)
-		total += moved
-		if err != nil || moved == 0 || len(due) < s.Batch {
-			return total, err
-		}
 	}
 }

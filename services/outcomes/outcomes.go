@@ -18,6 +18,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/watch"
 	"github.com/rapport-health/rapport/services/wire"
 )
 
@@ -26,6 +27,12 @@ type Server struct {
 	rapportv1.UnimplementedOutcomeServiceServer
 	// Store is read from.
 	Store store.Store
+	// Log follows feeds.
+	Log *watch.Log
+	// Now is the clock.
+	Now func() time.Time
+	// Stopping ends what is watched before the server stops.
+	Stopping <-chan struct{}
 }
 
 // GetEpisode returns the state of a patient, now or as of an earlier moment.
@@ -50,9 +57,15 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 	if err != nil {
 		return nil, wire.Error(err)
 	}
+	out, err := told(state, alerts)
+	return &rapportv1.GetEpisodeResponse{Episode: out}, wire.Error(err)
+}
+
+// told is a state with the alerts that still want somebody, in protobuf.
+func told(state *episode.State, alerts []alert.Alert) (*rapportv1.Episode, error) {
 	out, err := wire.Episode(state)
 	if err != nil {
-		return nil, wire.Error(err)
+		return nil, err
 	}
 	wire.Acknowledged(out, alerts)
 	for _, a := range alerts {
@@ -60,7 +73,7 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 			out.Alerts = append(out.Alerts, wire.Alert(a))
 		}
 	}
-	return &rapportv1.GetEpisodeResponse{Episode: out}, nil
+	return out, nil
 }
 
 func patientOf(named string) (ref.Patient, error) {
@@ -86,14 +99,7 @@ func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*ep
 		return nil, nil, unknown()
 	}
 	if state.Form != episode.Form {
-		facts, err := r.Facts([]ref.Episode{e})
-		if err != nil {
-			return nil, nil, err
-		}
-		state = state.Terms().New(patient).Replay(facts[e]) // laid out by another version; it is stored anew with the next fact
-	}
-	if state.Form != episode.Form {
-		if state, err = anew(r, patient); err != nil {
+		if state, err = anew(r, state); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -102,13 +108,12 @@ func read(r store.Reader, patient ref.Patient, asOf *timestamppb.Timestamp) (*ep
 }
 
 // anew folds a state that was kept in an older form, as the next fact would.
-func anew(r store.Reader, patient ref.Patient) (*episode.State, error) {
-	e := ref.EpisodeOf(patient)
-	facts, err := r.Facts([]ref.Episode{e})
+func anew(r store.Reader, stored *episode.State) (*episode.State, error) {
+	facts, err := r.Facts([]ref.Episode{stored.Episode})
 	if err != nil {
 		return nil, err
 	}
-	return episode.Replay(patient, facts[e]), nil
+	return stored.Terms().New(stored.Patient).Replay(facts[stored.Episode]), nil
 }
 
 func unknown() error {
@@ -126,15 +131,20 @@ func past(r store.Reader, patient ref.Patient, at time.Time) (*episode.State, er
 	if len(known) == 0 {
 		return nil, unknown()
 	}
-	states, err := r.States([]ref.Episode{e})
+	terms, err := termsOf(r, e)
 	if err != nil {
 		return nil, err
 	}
-	var terms episode.Terms
+	return terms.New(patient).Replay(known), nil
+}
+
+// termsOf are those under which an episode is kept; the usual ones for one that is not.
+func termsOf(r store.Reader, e ref.Episode) (terms episode.Terms, err error) {
+	states, err := r.States([]ref.Episode{e})
 	if now, ok := states[e]; ok {
 		terms = now.Terms()
 	}
-	return terms.New(patient).Replay(known), nil
+	return terms, err
 }
 
 // ListScores returns a patient's score sheets, newest first.

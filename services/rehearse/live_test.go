@@ -83,7 +83,9 @@ func liveAlerts(t *testing.T, c rehearse.Config, clinic simulate.Clinic) map[str
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = group.Stop(t.Context()) })
-	scheduler, err := deadlines.New(deadlines.Config{Store: s, Directory: s, Group: group, Now: now, Every: time.Hour, Batch: 100, Log: c.Log})
+	scheduler, err := deadlines.New(deadlines.Config{
+		Store: s, Directory: s, Group: group, Now: now, Every: time.Hour, Batch: 100, PerSecond: 1000, Pause: deadlines.Pause, Log: c.Log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,8 @@ func (s *Server) openCommit(context.Context) (err error) {
 	}
 	s.later("group commit", s.group.Stop)
 	s.scheduler, err = deadlines.New(deadlines.Config{
-		Store: s.store, Directory: s.store, Group: s.group, Now: s.config.Now, Every: s.config.Sweep, Batch: 100, Log: s.config.Log,
+		Store: s.store, Directory: s.store, Group: s.group, Now: s.config.Now, Every: s.config.Sweep, Log: s.config.Log,
+		Batch: 100, PerSecond: 1000, Pause: deadlines.Pause,
 	})
 	return err
 }
@@ -233,7 +234,9 @@ func (s *Server) openGRPC(context.Context) (err error) {
 		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
 	rapportv1.RegisterScoringServiceServer(s.grpc, s.scoring())
-	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{Store: s.store})
+	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{
+		Store: s.store, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
+	})
 	return nil
 }
 

@@ -60,11 +60,15 @@ func Alert(a alert.Alert) *rapportv1.Alert {
 		})
 	}
 	for _, s := range a.History {
-		out.History = append(out.History, &rapportv1.AlertStep{
-			Version: s.Version, Status: alertStatuses[s.Status], Time: stamp(s.Time), Actor: s.Actor, Reason: s.Reason, Key: s.Key,
-		})
+		out.History = append(out.History, alertStep(s))
 	}
 	return out
+}
+
+func alertStep(s alert.Step) *rapportv1.AlertStep {
+	return &rapportv1.AlertStep{
+		Version: s.Version, Status: alertStatuses[s.Status], Time: stamp(s.Time), Actor: s.Actor, Reason: s.Reason, Key: s.Key,
+	}
 }
 
 // Event in protobuf. Its data was written in the JSON form of the same messages.

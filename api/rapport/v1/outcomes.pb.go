@@ -3188,12 +3188,141 @@ func (x *ListUnscoredResponse) GetNextPageToken() string {
 	return ""
 }
 
+// WatchEpisodeRequest names a patient and where to go on.
+type WatchEpisodeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Patient reference or id.
+	Patient string `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	// The `after` of the last message that was received: a state that has not changed since is not sent again. 0 sends the
+	// present state first of all, and so does a number from which the server can no longer go on.
+	After int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Seconds between heartbeats while idle, 1 to 300; 0 means 15.
+	HeartbeatSeconds int32 `protobuf:"varint,3,opt,name=heartbeat_seconds,json=heartbeatSeconds,proto3" json:"heartbeat_seconds,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *WatchEpisodeRequest) Reset() {
+	*x = WatchEpisodeRequest{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEpisodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEpisodeRequest) ProtoMessage() {}
+
+func (x *WatchEpisodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEpisodeRequest.ProtoReflect.Descriptor instead.
+func (*WatchEpisodeRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *WatchEpisodeRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *WatchEpisodeRequest) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WatchEpisodeRequest) GetHeartbeatSeconds() int32 {
+	if x != nil {
+		return x.HeartbeatSeconds
+	}
+	return 0
+}
+
+// WatchEpisodeResponse is a state or, without an episode, a heartbeat.
+type WatchEpisodeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The whole state with its live alerts; absent in a heartbeat.
+	Episode *Episode `protobuf:"bytes,1,opt,name=episode,proto3" json:"episode,omitempty"`
+	// Number of the last event of the feed `all` that the state is known to hold: go on from here.
+	After int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	// Server time.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEpisodeResponse) Reset() {
+	*x = WatchEpisodeResponse{}
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEpisodeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEpisodeResponse) ProtoMessage() {}
+
+func (x *WatchEpisodeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_outcomes_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEpisodeResponse.ProtoReflect.Descriptor instead.
+func (*WatchEpisodeResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_outcomes_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *WatchEpisodeResponse) GetEpisode() *Episode {
+	if x != nil {
+		return x.Episode
+	}
+	return nil
+}
+
+func (x *WatchEpisodeResponse) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WatchEpisodeResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
 var File_rapport_v1_outcomes_proto protoreflect.FileDescriptor
 
 const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\n" +
 	"\x19rapport/v1/outcomes.proto\x12\n" +
-	"rapport.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16rapport/v1/types.proto\"^\n" +
+	"rapport.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19rapport/v1/timeline.proto\x1a\x16rapport/v1/types.proto\"^\n" +
 	"\x11GetEpisodeRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"C\n" +
@@ -3526,13 +3655,24 @@ const file_rapport_v1_outcomes_proto_rawDesc = "" +
 	"\brecorded\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\brecorded\"p\n" +
 	"\x14ListUnscoredResponse\x120\n" +
 	"\bunscored\x18\x01 \x03(\v2\x14.rapport.v1.UnscoredR\bunscored\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xfd\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"r\n" +
+	"\x13WatchEpisodeRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x03R\x05after\x12+\n" +
+	"\x11heartbeat_seconds\x18\x03 \x01(\x05R\x10heartbeatSeconds\"\x8b\x01\n" +
+	"\x14WatchEpisodeResponse\x12-\n" +
+	"\aepisode\x18\x01 \x01(\v2\x13.rapport.v1.EpisodeR\aepisode\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x03R\x05after\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time2\xdd\x03\n" +
 	"\x0eOutcomeService\x12K\n" +
 	"\n" +
 	"GetEpisode\x12\x1d.rapport.v1.GetEpisodeRequest\x1a\x1e.rapport.v1.GetEpisodeResponse\x12K\n" +
 	"\n" +
 	"ListScores\x12\x1d.rapport.v1.ListScoresRequest\x1a\x1e.rapport.v1.ListScoresResponse\x12Q\n" +
-	"\fListUnscored\x12\x1f.rapport.v1.ListUnscoredRequest\x1a .rapport.v1.ListUnscoredResponseB\xa4\x01\n" +
+	"\fListUnscored\x12\x1f.rapport.v1.ListUnscoredRequest\x1a .rapport.v1.ListUnscoredResponse\x12E\n" +
+	"\bTimeline\x12\x1b.rapport.v1.TimelineRequest\x1a\x1c.rapport.v1.TimelineResponse\x12B\n" +
+	"\aExplain\x12\x1a.rapport.v1.ExplainRequest\x1a\x1b.rapport.v1.ExplainResponse\x12S\n" +
+	"\fWatchEpisode\x12\x1f.rapport.v1.WatchEpisodeRequest\x1a .rapport.v1.WatchEpisodeResponse0\x01B\xa4\x01\n" +
 	"\x0ecom.rapport.v1B\rOutcomesProtoP\x01Z:github.com/rapport-health/rapport/api/rapport/v1;rapportv1\xa2\x02\x03RXX\xaa\x02\n" +
 	"Rapport.V1\xca\x02\n" +
 	"Rapport\\V1\xe2\x02\x16Rapport\\V1\\GPBMetadata\xea\x02\vRapport::V1b\x06proto3"
@@ -3549,7 +3689,7 @@ func file_rapport_v1_outcomes_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_outcomes_proto_rawDescData
 }
 
-var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_rapport_v1_outcomes_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*GetEpisodeRequest)(nil),     // 0: rapport.v1.GetEpisodeRequest
 	(*GetEpisodeResponse)(nil),    // 1: rapport.v1.GetEpisodeResponse
@@ -3582,25 +3722,31 @@ var file_rapport_v1_outcomes_proto_goTypes = []any{
 	(*ListUnscoredRequest)(nil),   // 28: rapport.v1.ListUnscoredRequest
 	(*Unscored)(nil),              // 29: rapport.v1.Unscored
 	(*ListUnscoredResponse)(nil),  // 30: rapport.v1.ListUnscoredResponse
-	nil,                           // 31: rapport.v1.Dyad.LastEntry
-	nil,                           // 32: rapport.v1.AllianceGap.PartsEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 34: google.protobuf.Struct
-	(*Alert)(nil),                 // 35: rapport.v1.Alert
-	(*ChangeVerdict)(nil),         // 36: rapport.v1.ChangeVerdict
-	(*ScoreSheet)(nil),            // 37: rapport.v1.ScoreSheet
-	(*Issue)(nil),                 // 38: rapport.v1.Issue
+	(*WatchEpisodeRequest)(nil),   // 31: rapport.v1.WatchEpisodeRequest
+	(*WatchEpisodeResponse)(nil),  // 32: rapport.v1.WatchEpisodeResponse
+	nil,                           // 33: rapport.v1.Dyad.LastEntry
+	nil,                           // 34: rapport.v1.AllianceGap.PartsEntry
+	(*timestamppb.Timestamp)(nil), // 35: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 36: google.protobuf.Struct
+	(*Alert)(nil),                 // 37: rapport.v1.Alert
+	(*ChangeVerdict)(nil),         // 38: rapport.v1.ChangeVerdict
+	(*ScoreSheet)(nil),            // 39: rapport.v1.ScoreSheet
+	(*Issue)(nil),                 // 40: rapport.v1.Issue
+	(*TimelineRequest)(nil),       // 41: rapport.v1.TimelineRequest
+	(*ExplainRequest)(nil),        // 42: rapport.v1.ExplainRequest
+	(*TimelineResponse)(nil),      // 43: rapport.v1.TimelineResponse
+	(*ExplainResponse)(nil),       // 44: rapport.v1.ExplainResponse
 }
 var file_rapport_v1_outcomes_proto_depIdxs = []int32{
-	33, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
+	35, // 0: rapport.v1.GetEpisodeRequest.as_of:type_name -> google.protobuf.Timestamp
 	2,  // 1: rapport.v1.GetEpisodeResponse.episode:type_name -> rapport.v1.Episode
-	33, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
-	33, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
+	35, // 2: rapport.v1.Episode.last_fact:type_name -> google.protobuf.Timestamp
+	35, // 3: rapport.v1.Episode.deadline:type_name -> google.protobuf.Timestamp
 	15, // 4: rapport.v1.Episode.dyads:type_name -> rapport.v1.Dyad
 	23, // 5: rapport.v1.Episode.distress:type_name -> rapport.v1.DistressPart
 	24, // 6: rapport.v1.Episode.adherence:type_name -> rapport.v1.Adherence
-	34, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
-	35, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
+	36, // 7: rapport.v1.Episode.state:type_name -> google.protobuf.Struct
+	37, // 8: rapport.v1.Episode.alerts:type_name -> rapport.v1.Alert
 	13, // 9: rapport.v1.Episode.trajectories:type_name -> rapport.v1.Trajectory
 	3,  // 10: rapport.v1.Episode.why:type_name -> rapport.v1.Reason
 	4,  // 11: rapport.v1.Episode.course:type_name -> rapport.v1.Course
@@ -3610,61 +3756,69 @@ var file_rapport_v1_outcomes_proto_depIdxs = []int32{
 	9,  // 15: rapport.v1.Episode.function:type_name -> rapport.v1.FunctionLine
 	10, // 16: rapport.v1.Episode.engagement:type_name -> rapport.v1.Engagement
 	12, // 17: rapport.v1.Episode.monitoring:type_name -> rapport.v1.MonitoringEvidence
-	33, // 18: rapport.v1.Episode.now:type_name -> google.protobuf.Timestamp
+	35, // 18: rapport.v1.Episode.now:type_name -> google.protobuf.Timestamp
 	21, // 19: rapport.v1.Episode.alliance_gaps:type_name -> rapport.v1.AllianceGap
 	22, // 20: rapport.v1.Episode.team:type_name -> rapport.v1.TeamLink
-	33, // 21: rapport.v1.Course.begun:type_name -> google.protobuf.Timestamp
-	33, // 22: rapport.v1.Course.ended:type_name -> google.protobuf.Timestamp
-	33, // 23: rapport.v1.Course.paused:type_name -> google.protobuf.Timestamp
-	33, // 24: rapport.v1.Course.paused_until:type_name -> google.protobuf.Timestamp
-	33, // 25: rapport.v1.PastCourse.begun:type_name -> google.protobuf.Timestamp
-	33, // 26: rapport.v1.PastCourse.ended:type_name -> google.protobuf.Timestamp
+	35, // 21: rapport.v1.Course.begun:type_name -> google.protobuf.Timestamp
+	35, // 22: rapport.v1.Course.ended:type_name -> google.protobuf.Timestamp
+	35, // 23: rapport.v1.Course.paused:type_name -> google.protobuf.Timestamp
+	35, // 24: rapport.v1.Course.paused_until:type_name -> google.protobuf.Timestamp
+	35, // 25: rapport.v1.PastCourse.begun:type_name -> google.protobuf.Timestamp
+	35, // 26: rapport.v1.PastCourse.ended:type_name -> google.protobuf.Timestamp
 	6,  // 27: rapport.v1.PastCourse.scores:type_name -> rapport.v1.PastScore
-	33, // 28: rapport.v1.Milestone.due:type_name -> google.protobuf.Timestamp
-	33, // 29: rapport.v1.Milestone.reached:type_name -> google.protobuf.Timestamp
+	35, // 28: rapport.v1.Milestone.due:type_name -> google.protobuf.Timestamp
+	35, // 29: rapport.v1.Milestone.reached:type_name -> google.protobuf.Timestamp
 	14, // 30: rapport.v1.FunctionLine.since:type_name -> rapport.v1.Reading
 	14, // 31: rapport.v1.FunctionLine.last:type_name -> rapport.v1.Reading
 	11, // 32: rapport.v1.Engagement.signals:type_name -> rapport.v1.Signal
-	33, // 33: rapport.v1.Engagement.heard:type_name -> google.protobuf.Timestamp
+	35, // 33: rapport.v1.Engagement.heard:type_name -> google.protobuf.Timestamp
 	14, // 34: rapport.v1.Trajectory.first:type_name -> rapport.v1.Reading
 	14, // 35: rapport.v1.Trajectory.last:type_name -> rapport.v1.Reading
-	36, // 36: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
-	36, // 37: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
-	33, // 38: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	31, // 39: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
-	33, // 40: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
-	33, // 41: rapport.v1.Dyad.left:type_name -> google.protobuf.Timestamp
+	38, // 36: rapport.v1.Trajectory.since_first:type_name -> rapport.v1.ChangeVerdict
+	38, // 37: rapport.v1.Trajectory.since_previous:type_name -> rapport.v1.ChangeVerdict
+	35, // 38: rapport.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	33, // 39: rapport.v1.Dyad.last:type_name -> rapport.v1.Dyad.LastEntry
+	35, // 40: rapport.v1.Dyad.last_rated:type_name -> google.protobuf.Timestamp
+	35, // 41: rapport.v1.Dyad.left:type_name -> google.protobuf.Timestamp
 	16, // 42: rapport.v1.Dyad.levels:type_name -> rapport.v1.AllianceLevel
 	18, // 43: rapport.v1.Dyad.ruptures:type_name -> rapport.v1.Rupture
 	17, // 44: rapport.v1.Dyad.strains:type_name -> rapport.v1.AllianceStrain
-	33, // 45: rapport.v1.AllianceStrain.time:type_name -> google.protobuf.Timestamp
-	33, // 46: rapport.v1.Rupture.onset:type_name -> google.protobuf.Timestamp
+	35, // 45: rapport.v1.AllianceStrain.time:type_name -> google.protobuf.Timestamp
+	35, // 46: rapport.v1.Rupture.onset:type_name -> google.protobuf.Timestamp
 	19, // 47: rapport.v1.Rupture.acknowledged:type_name -> rapport.v1.RuptureStep
 	20, // 48: rapport.v1.Rupture.attempts:type_name -> rapport.v1.RepairAttempt
 	19, // 49: rapport.v1.Rupture.ended:type_name -> rapport.v1.RuptureStep
-	33, // 50: rapport.v1.RuptureStep.time:type_name -> google.protobuf.Timestamp
+	35, // 50: rapport.v1.RuptureStep.time:type_name -> google.protobuf.Timestamp
 	19, // 51: rapport.v1.RepairAttempt.step:type_name -> rapport.v1.RuptureStep
-	33, // 52: rapport.v1.AllianceGap.time:type_name -> google.protobuf.Timestamp
-	32, // 53: rapport.v1.AllianceGap.parts:type_name -> rapport.v1.AllianceGap.PartsEntry
-	33, // 54: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
-	36, // 55: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
-	33, // 56: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
+	35, // 52: rapport.v1.AllianceGap.time:type_name -> google.protobuf.Timestamp
+	34, // 53: rapport.v1.AllianceGap.parts:type_name -> rapport.v1.AllianceGap.PartsEntry
+	35, // 54: rapport.v1.DistressPart.measured:type_name -> google.protobuf.Timestamp
+	38, // 55: rapport.v1.DistressPart.since_first:type_name -> rapport.v1.ChangeVerdict
+	35, // 56: rapport.v1.Adherence.last_log:type_name -> google.protobuf.Timestamp
 	25, // 57: rapport.v1.Adherence.windows:type_name -> rapport.v1.AdherenceWindow
-	37, // 58: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
-	38, // 59: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
-	33, // 60: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
+	39, // 58: rapport.v1.ListScoresResponse.sheets:type_name -> rapport.v1.ScoreSheet
+	40, // 59: rapport.v1.Unscored.issues:type_name -> rapport.v1.Issue
+	35, // 60: rapport.v1.Unscored.recorded:type_name -> google.protobuf.Timestamp
 	29, // 61: rapport.v1.ListUnscoredResponse.unscored:type_name -> rapport.v1.Unscored
-	0,  // 62: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
-	26, // 63: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
-	28, // 64: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
-	1,  // 65: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
-	27, // 66: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
-	30, // 67: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
-	65, // [65:68] is the sub-list for method output_type
-	62, // [62:65] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	2,  // 62: rapport.v1.WatchEpisodeResponse.episode:type_name -> rapport.v1.Episode
+	35, // 63: rapport.v1.WatchEpisodeResponse.time:type_name -> google.protobuf.Timestamp
+	0,  // 64: rapport.v1.OutcomeService.GetEpisode:input_type -> rapport.v1.GetEpisodeRequest
+	26, // 65: rapport.v1.OutcomeService.ListScores:input_type -> rapport.v1.ListScoresRequest
+	28, // 66: rapport.v1.OutcomeService.ListUnscored:input_type -> rapport.v1.ListUnscoredRequest
+	41, // 67: rapport.v1.OutcomeService.Timeline:input_type -> rapport.v1.TimelineRequest
+	42, // 68: rapport.v1.OutcomeService.Explain:input_type -> rapport.v1.ExplainRequest
+	31, // 69: rapport.v1.OutcomeService.WatchEpisode:input_type -> rapport.v1.WatchEpisodeRequest
+	1,  // 70: rapport.v1.OutcomeService.GetEpisode:output_type -> rapport.v1.GetEpisodeResponse
+	27, // 71: rapport.v1.OutcomeService.ListScores:output_type -> rapport.v1.ListScoresResponse
+	30, // 72: rapport.v1.OutcomeService.ListUnscored:output_type -> rapport.v1.ListUnscoredResponse
+	43, // 73: rapport.v1.OutcomeService.Timeline:output_type -> rapport.v1.TimelineResponse
+	44, // 74: rapport.v1.OutcomeService.Explain:output_type -> rapport.v1.ExplainResponse
+	32, // 75: rapport.v1.OutcomeService.WatchEpisode:output_type -> rapport.v1.WatchEpisodeResponse
+	70, // [70:76] is the sub-list for method output_type
+	64, // [64:70] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_outcomes_proto_init() }
@@ -3672,6 +3826,7 @@ func file_rapport_v1_outcomes_proto_init() {
 	if File_rapport_v1_outcomes_proto != nil {
 		return
 	}
+	file_rapport_v1_timeline_proto_init()
 	file_rapport_v1_types_proto_init()
 	file_rapport_v1_outcomes_proto_msgTypes[7].OneofWrappers = []any{}
 	file_rapport_v1_outcomes_proto_msgTypes[10].OneofWrappers = []any{}
@@ -3689,7 +3844,7 @@ func file_rapport_v1_outcomes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_outcomes_proto_rawDesc), len(file_rapport_v1_outcomes_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

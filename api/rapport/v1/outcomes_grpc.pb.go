@@ -22,6 +22,9 @@ const (
 	OutcomeService_GetEpisode_FullMethodName   = "/rapport.v1.OutcomeService/GetEpisode"
 	OutcomeService_ListScores_FullMethodName   = "/rapport.v1.OutcomeService/ListScores"
 	OutcomeService_ListUnscored_FullMethodName = "/rapport.v1.OutcomeService/ListUnscored"
+	OutcomeService_Timeline_FullMethodName     = "/rapport.v1.OutcomeService/Timeline"
+	OutcomeService_Explain_FullMethodName      = "/rapport.v1.OutcomeService/Explain"
+	OutcomeService_WatchEpisode_FullMethodName = "/rapport.v1.OutcomeService/WatchEpisode"
 )
 
 // OutcomeServiceClient is the client API for OutcomeService service.
@@ -36,6 +39,16 @@ type OutcomeServiceClient interface {
 	ListScores(ctx context.Context, in *ListScoresRequest, opts ...grpc.CallOption) (*ListScoresResponse, error)
 	// ListUnscored lists what was stored but could not be used, with the reasons.
 	ListUnscored(ctx context.Context, in *ListUnscoredRequest, opts ...grpc.CallOption) (*ListUnscoredResponse, error)
+	// Timeline returns the course of an episode, a page at a time: dated facts with their working, what they meant, and what
+	// alerts became of them. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (*TimelineResponse, error)
+	// Explain shows, for each reason of the present view and each alert, the facts it rests on, the rule with its version,
+	// and what happened to it. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// WatchEpisode sends the present state of an episode, and then each state that a commit makes of it. A reader that is
+	// slow gets the newest state, and none twice. Errors: NOT_FOUND, INVALID_ARGUMENT, UNAVAILABLE when the server stops
+	// (watch again).
+	WatchEpisode(ctx context.Context, in *WatchEpisodeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEpisodeResponse], error)
 }
 
 type outcomeServiceClient struct {
@@ -76,6 +89,45 @@ func (c *outcomeServiceClient) ListUnscored(ctx context.Context, in *ListUnscore
 	return out, nil
 }
 
+func (c *outcomeServiceClient) Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (*TimelineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TimelineResponse)
+	err := c.cc.Invoke(ctx, OutcomeService_Timeline_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *outcomeServiceClient) Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainResponse)
+	err := c.cc.Invoke(ctx, OutcomeService_Explain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *outcomeServiceClient) WatchEpisode(ctx context.Context, in *WatchEpisodeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEpisodeResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &OutcomeService_ServiceDesc.Streams[0], OutcomeService_WatchEpisode_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchEpisodeRequest, WatchEpisodeResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OutcomeService_WatchEpisodeClient = grpc.ServerStreamingClient[WatchEpisodeResponse]
+
 // OutcomeServiceServer is the server API for OutcomeService service.
 // All implementations must embed UnimplementedOutcomeServiceServer
 // for forward compatibility.
@@ -88,6 +140,16 @@ type OutcomeServiceServer interface {
 	ListScores(context.Context, *ListScoresRequest) (*ListScoresResponse, error)
 	// ListUnscored lists what was stored but could not be used, with the reasons.
 	ListUnscored(context.Context, *ListUnscoredRequest) (*ListUnscoredResponse, error)
+	// Timeline returns the course of an episode, a page at a time: dated facts with their working, what they meant, and what
+	// alerts became of them. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	Timeline(context.Context, *TimelineRequest) (*TimelineResponse, error)
+	// Explain shows, for each reason of the present view and each alert, the facts it rests on, the rule with its version,
+	// and what happened to it. Errors: NOT_FOUND, INVALID_ARGUMENT.
+	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// WatchEpisode sends the present state of an episode, and then each state that a commit makes of it. A reader that is
+	// slow gets the newest state, and none twice. Errors: NOT_FOUND, INVALID_ARGUMENT, UNAVAILABLE when the server stops
+	// (watch again).
+	WatchEpisode(*WatchEpisodeRequest, grpc.ServerStreamingServer[WatchEpisodeResponse]) error
 	mustEmbedUnimplementedOutcomeServiceServer()
 }
 
@@ -106,6 +168,15 @@ func (UnimplementedOutcomeServiceServer) ListScores(context.Context, *ListScores
 }
 func (UnimplementedOutcomeServiceServer) ListUnscored(context.Context, *ListUnscoredRequest) (*ListUnscoredResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListUnscored not implemented")
+}
+func (UnimplementedOutcomeServiceServer) Timeline(context.Context, *TimelineRequest) (*TimelineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Timeline not implemented")
+}
+func (UnimplementedOutcomeServiceServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedOutcomeServiceServer) WatchEpisode(*WatchEpisodeRequest, grpc.ServerStreamingServer[WatchEpisodeResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchEpisode not implemented")
 }
 func (UnimplementedOutcomeServiceServer) mustEmbedUnimplementedOutcomeServiceServer() {}
 func (UnimplementedOutcomeServiceServer) testEmbeddedByValue()                        {}
@@ -182,6 +253,53 @@ func _OutcomeService_ListUnscored_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _OutcomeService_Timeline_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TimelineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OutcomeServiceServer).Timeline(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OutcomeService_Timeline_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OutcomeServiceServer).Timeline(ctx, req.(*TimelineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OutcomeService_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OutcomeServiceServer).Explain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: OutcomeService_Explain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OutcomeServiceServer).Explain(ctx, req.(*ExplainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _OutcomeService_WatchEpisode_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchEpisodeRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(OutcomeServiceServer).WatchEpisode(m, &grpc.GenericServerStream[WatchEpisodeRequest, WatchEpisodeResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type OutcomeService_WatchEpisodeServer = grpc.ServerStreamingServer[WatchEpisodeResponse]
+
 // OutcomeService_ServiceDesc is the grpc.ServiceDesc for OutcomeService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -201,7 +319,21 @@ var OutcomeService_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListUnscored",
 			Handler:    _OutcomeService_ListUnscored_Handler,
 		},
+		{
+			MethodName: "Timeline",
+			Handler:    _OutcomeService_Timeline_Handler,
+		},
+		{
+			MethodName: "Explain",
+			Handler:    _OutcomeService_Explain_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchEpisode",
+			Handler:       _OutcomeService_WatchEpisode_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "rapport/v1/outcomes.proto",
 }

@@ -15,6 +15,15 @@ import (
 // maxTicks bounds how many deadlines of one episode are passed in one decision; the next sweep goes on.
 const maxTicks = 64
 
+// NextTick is the deadline of an episode when it has passed; false when it has not.
+func (d *Desk) NextTick(e ref.Episode) (time.Time, bool) {
+	known, ok := d.episode(e)
+	if !ok || known.State == nil || known.State.Deadline.IsZero() || known.State.Deadline.After(d.now) {
+		return time.Time{}, false
+	}
+	return known.State.Deadline, true
+}
+
 // TickHistory says whether Tick needs the whole history of an episode: when its deadline lies before a fact already folded.
 func (d *Desk) TickHistory(e ref.Episode) bool {
 	known, _ := d.episode(e)
@@ -24,24 +33,42 @@ func (d *Desk) TickHistory(e ref.Episode) bool {
 
 // Tick turns the passed deadlines of an episode into facts, in order. It is nil when none has passed.
 func (d *Desk) Tick(e ref.Episode) *Decision {
-	var dec *Decision
+	dec := &Decision{}
 	for range maxTicks {
-		known, ok := d.episode(e)
-		if !ok || known.State == nil || known.State.Deadline.IsZero() || known.State.Deadline.After(d.now) {
-			return dec
+		if !d.tick(dec, e) {
+			break
 		}
-		if dec == nil {
-			dec = &Decision{}
-		}
-		f := fact.Fact{
-			ID: ref.Digest("clock", string(e), known.State.Deadline.UTC().Format(time.RFC3339Nano)), Kind: fact.KindClock,
-			At: known.State.Deadline, Recorded: d.now, Clock: &fact.Clock{},
-		}
-		dec.Facts = append(dec.Facts, Fact{Episode: e, Fact: f})
-		dec.Events = append(dec.Events, elapsed(known.State.Patient, f, d.now))
-		d.advance(dec, known.State.Patient, nil, []fact.Fact{f})
+	}
+	if len(dec.Facts) == 0 {
+		return nil
 	}
 	return dec
+}
+
+// TickOnce turns the next passed deadline of an episode into a fact. It is nil when none has passed.
+func (d *Desk) TickOnce(e ref.Episode) *Decision {
+	dec := &Decision{}
+	if !d.tick(dec, e) {
+		return nil
+	}
+	return dec
+}
+
+// tick passes the next deadline of an episode; false when none has passed.
+func (d *Desk) tick(dec *Decision, e ref.Episode) bool {
+	at, passed := d.NextTick(e)
+	if !passed {
+		return false
+	}
+	known, _ := d.episode(e)
+	f := fact.Fact{
+		ID: ref.Digest("clock", string(e), at.UTC().Format(time.RFC3339Nano)), Kind: fact.KindClock,
+		At: at, Recorded: d.now, Clock: &fact.Clock{},
+	}
+	dec.Facts = append(dec.Facts, Fact{Episode: e, Fact: f})
+	dec.Events = append(dec.Events, elapsed(known.State.Patient, f, d.now))
+	d.advance(dec, known.State.Patient, nil, []fact.Fact{f})
+	return true
 }
 
 func elapsed(p ref.Patient, f fact.Fact, now time.Time) feed.Draft {
