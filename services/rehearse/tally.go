@@ -14,6 +14,8 @@ import (
 type tally struct {
 	// family of each rule, of the thresholds, and of the families themselves.
 	family map[string]string
+	// notes are the rules of severity info.
+	notes map[string]bool
 	// own are the rules, in their order.
 	own []string
 
@@ -54,11 +56,15 @@ type point struct {
 // anyRule stands for all rules together.
 const anyRule = "any rule"
 
+// paging stands for the rules that call for somebody: those above info, which is good news and notes.
+const paging = "any rule above info"
+
 // together is the name under which all rules of a family count.
 func together(family string) string { return "all " + family + " rules" }
 
 func newTally(rules []judge.Rule) *tally {
 	t := &tally{
+		notes:  map[string]bool{},
 		family: map[string]string{fixedAlliance: familyAlliance, fixedPHQ: familyDistress, fixedHEP: familyBehaviour},
 		alerts: map[string]int{}, suppressed: map[string]int{}, retracted: map[string]int{}, alerted: map[string]int{},
 		classes: map[simulate.Archetype]*class{},
@@ -66,6 +72,7 @@ func newTally(rules []judge.Rule) *tally {
 	for i := range rules {
 		t.own = append(t.own, rules[i].ID)
 		t.family[rules[i].ID] = familyOf(&rules[i])
+		t.notes[rules[i].ID] = rules[i].Severity == judge.Info
 	}
 	for range targets {
 		t.counts = append(t.counts, map[string]*count{})
@@ -124,6 +131,9 @@ func (t *tally) byDetector(p *course) map[string][]raised {
 		by[a.rule] = append(by[a.rule], a)
 		by[together(t.family[a.rule])] = append(by[together(t.family[a.rule])], a)
 		by[anyRule] = append(by[anyRule], a)
+		if !t.notes[a.rule] {
+			by[paging] = append(by[paging], a)
+		}
 	}
 	for _, a := range Usual().over(p.facts, t.until) {
 		by[a.rule] = append(by[a.rule], a)
