@@ -9,4 +9,9 @@ type Principal struct {
 	Name string
 	// Tenant it belongs to.
 	Tenant ref.Tenant
+	// Person it acts for, as a reference such as `Practitioner/p1` or `RelatedPerson/r1`; empty for a system, which sees
+	// what no person is kept from.
+	Person string
+	// Role of the person, as care teams name it; empty when not known.
+	Role string
 }

@@ -70,6 +70,16 @@ func (r *Rule) judge(now, was View) (Finding, bool) {
 			return r.broken(now, err), true
 		}
 	}
+	if r.Translate != nil {
+		if finding.Translations, err = r.Translate(now); err != nil {
+			return r.broken(now, err), true
+		}
+	}
+	if r.Rated != nil {
+		if finding.Rated, err = r.Rated(now); err != nil {
+			return r.broken(now, err), true
+		}
+	}
 	return finding, true
 }
 

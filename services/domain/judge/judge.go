@@ -71,14 +71,38 @@ type Number struct {
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
+// Rung is one step of an escalation ladder.
+type Rung struct {
+	// After is how long after the alert was raised the step is taken.
+	After time.Duration `json:"after"`
+	// Roles that are told then, beside those told before.
+	Roles []string `json:"roles"`
+}
+
+// Proposal is a change of plan that the service proposes to the clinician. It is never an order.
+type Proposal struct {
+	// Modality such as `telephone`, `in-person`, `joint-visit`, `video`; empty when none is proposed.
+	Modality string `json:"modality,omitempty"`
+	// WithinDays is the interval in which to do it, in days; 0 when none is proposed.
+	WithinDays int `json:"withinDays,omitempty"`
+	// Text says it in a sentence.
+	Text string `json:"text,omitempty"`
+}
+
 // Wording is what the clinician reads. It holds no name and no free text of a patient.
 type Wording struct {
+	// Title in a few words, where it differs from that of the rule.
+	Title string `json:"title,omitempty"`
 	// Seen is what was seen, with its numbers.
-	Seen string
+	Seen string `json:"seen,omitempty"`
+	// Withheld is what those read instead of Seen who may not see the numbers; empty: the title alone.
+	Withheld string `json:"withheld,omitempty"`
+	// Partner is what a care partner reads; empty: the finding is not for care partners.
+	Partner string `json:"partner,omitempty"`
 	// Question is one question to ask.
-	Question string
+	Question string `json:"question,omitempty"`
 	// Phrase is one validating phrase.
-	Phrase string
+	Phrase string `json:"phrase,omitempty"`
 }
 
 // Rule is one thing worth telling.
@@ -103,14 +127,35 @@ type Rule struct {
 	Each bool
 	// CoolDown is how long after a finding the same one is suppressed; 0 is not at all.
 	CoolDown time.Duration
+	// HoldFor is how long the condition has to go on holding before the finding is told; 0 tells it at once.
+	HoldFor time.Duration
+	// Clears is what has to hold for the group, after a finding, before the same may be found again (hysteresis). Nil: it
+	// may be found again as soon as the condition ceased to hold.
+	Clears Condition
+	// Ladder says whom else to tell while nobody acknowledges, soonest first.
+	Ladder []Rung
+	// AckTimeout is how long an acknowledgement stands without a resolution before the alert is told again; 0 is for ever.
+	AckTimeout time.Duration
+	// EachRole asks an acknowledgement of every role addressed, not of the first who takes it.
+	EachRole bool
+	// Cause is a code that rules about the same cause share: while an alert of a cause is live for an episode, a lesser or
+	// equal one of the same cause is suppressed. Empty: the rule stands for itself.
+	Cause string
+	// Rated is the reference of the clinician whose rating by the patient lies behind the finding, from whom it is
+	// withheld; empty when none does. Nil means none.
+	Rated func(View) (string, error)
+	// Proposal is what the service proposes; nil when nothing.
+	Proposal *Proposal
 	// Evidence is the citation, or `service design`.
 	Evidence string
 	// When is the condition.
 	When Condition
 	// Group tells findings of the same rule apart, such as by dyad; nil means one group per episode.
 	Group func(View) (string, error)
-	// Describe gives the wording and the numbers.
+	// Describe gives the wording in the language of the rules and the numbers.
 	Describe func(View) (Wording, []Number, error)
+	// Translate gives the wording in the further languages the rule is written in, by BCP 47 tag such as `de`. Nil: none.
+	Translate func(View) (map[string]Wording, error)
 	// Tests are the rule's own: what it must find, and what it must not.
 	Tests []Test
 }
@@ -151,6 +196,10 @@ type Finding struct {
 	// Wording and Numbers for the clinician.
 	Wording Wording
 	Numbers []Number
+	// Translations of the wording by BCP 47 tag; nil when there are none.
+	Translations map[string]Wording
+	// Rated is the reference of the clinician whose rating lies behind it; empty when none does.
+	Rated string
 	// Err is set when the rule itself failed: then this finding says so, with severity High, and nothing about
 	// the patient. It holds no patient data.
 	Err error
