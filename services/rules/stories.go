@@ -23,11 +23,16 @@ var dayZero = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 func (l *loader) tests(n *yaml.Node) (tests []judge.Test) {
 	for _, item := range l.list(n) {
 		var t judge.Test
+		until := 0
 		l.fields(item, map[string]func(*yaml.Node){
 			"name":     func(n *yaml.Node) { t.Name = l.scalar(n) },
 			"facts":    func(n *yaml.Node) { t.Facts = l.facts(n) },
+			"until":    func(n *yaml.Node) { until = l.count(n, 1, 36500) },
 			"findings": func(n *yaml.Node) { t.Findings = l.expected(n) },
 		}, "name", "facts")
+		if until > 0 {
+			t.Facts = goOn(t.Facts, dayZero.AddDate(0, 0, until))
+		}
 		tests = append(tests, t)
 	}
 	return tests
@@ -51,6 +56,40 @@ func (l *loader) facts(n *yaml.Node) (facts []fact.Fact) {
 
 // factID of the n-th fact of a story; in order as text.
 func factID(n int) string { return fmt.Sprintf("fact-%03d", n) }
+
+// goOn lets time pass in a story as it does in the service: each deadline of the episode up to the end becomes a fact.
+func goOn(facts []fact.Fact, until time.Time) (all []fact.Fact) {
+	state := episode.New("synthetic")
+	pass := func(to time.Time) {
+		for last := ""; !state.Deadline.IsZero() && !state.Deadline.After(to) && len(all) < maxStory; {
+			id := dayID(int(state.Deadline.Sub(dayZero).Hours() / 24))
+			if last = last + "."; !strings.HasPrefix(lastID(all), id) {
+				last = ""
+			}
+			f := fact.Fact{ID: id + last, Kind: fact.KindClock, At: state.Deadline, Clock: &fact.Clock{}}
+			all, state = append(all, f), episode.Fold(state, f)
+		}
+	}
+	for _, f := range facts {
+		pass(f.At)
+		all, state = append(all, f), episode.Fold(state, f)
+	}
+	pass(until)
+	return all
+}
+
+// maxStory bounds how many facts a story goes on for.
+const maxStory = 1000
+
+// dayID is the id of what the clock tells on a day.
+func dayID(day int) string { return fmt.Sprintf("day-%d", day) }
+
+func lastID(facts []fact.Fact) string {
+	if len(facts) == 0 {
+		return ""
+	}
+	return facts[len(facts)-1].ID
+}
 
 func readFact(n *yaml.Node) (f fact.Fact, err error) {
 	var told map[string]any
@@ -116,9 +155,13 @@ func (l *loader) expected(n *yaml.Node) (findings []judge.Expected) {
 				}
 				e.Fact = factID(number)
 			},
+			"day":   func(n *yaml.Node) { e.Fact = dayID(l.count(n, 0, 36500)) },
 			"group": func(n *yaml.Node) { e.Group = l.scalar(n) },
 			"seen":  func(n *yaml.Node) { e.Seen = l.scalar(n) },
-		}, "fact")
+		})
+		if e.Fact == "" && item.Kind == yaml.MappingNode {
+			l.fail(l.at(item), "a finding names the `fact` it was found at, or the `day` on which time alone brought it")
+		}
 		findings = append(findings, e)
 	}
 	return findings
@@ -160,7 +203,7 @@ func differ(want []judge.Expected, got []judge.Finding) string {
 		switch {
 		case f.Err != nil:
 			return f.Err.Error()
-		case i >= len(want) || f.Fact != want[i].Fact:
+		case i >= len(want) || strings.TrimRight(f.Fact, ".") != want[i].Fact:
 			return fmt.Sprintf("not expected at %s: %s", f.Fact, f.Wording.Seen)
 		case want[i].Group != "" && f.Group != want[i].Group:
 			return fmt.Sprintf("at %s the group is %q, want %q", f.Fact, f.Group, want[i].Group)
