@@ -4,6 +4,7 @@ package feed
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -23,10 +24,19 @@ const (
 // Team is the feed of a care team.
 func Team(id string) Name { return Name("team:" + id) }
 
-var nameForm = regexp.MustCompile(`^(all|unassigned|team:[A-Za-z0-9\-.]{1,64})$`)
+// Partner is the feed of one care partner, by the id of the RelatedPerson: only what was written for care partners.
+func Partner(id string) Name { return Name("partner:" + id) }
+
+// Forms says in words what a feed is called.
+const Forms = "`all`, `unassigned`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`"
+
+var nameForm = regexp.MustCompile(`^(all|unassigned|(team|partner):[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }
+
+// ForPartner says whether n is the feed of a care partner.
+func (n Name) ForPartner() bool { return strings.HasPrefix(string(n), "partner:") }
 
 // Cursor is a position in a tenant's feed.
 type Cursor struct {
