@@ -24,19 +24,19 @@ const (
 // Team is the feed of a care team.
 func Team(id string) Name { return Name("team:" + id) }
 
-// partner begins the names of the feeds of care partners.
-const partner = "partner:"
+// Partner is the feed of one care partner, by the id of the RelatedPerson: only what was written for care partners.
+func Partner(id string) Name { return Name("partner:" + id) }
 
-// Partner is the feed of a care partner, by the id of the RelatedPerson.
-func Partner(id string) Name { return Name(partner + id) }
-
-// ForPartner says whether n is the feed of a care partner: what stands in it is in the words meant for one.
-func (n Name) ForPartner() bool { return strings.HasPrefix(string(n), partner) }
+// Forms says in words what a feed is called.
+const Forms = "`all`, `unassigned`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`"
 
 var nameForm = regexp.MustCompile(`^(all|unassigned|(team|partner):[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }
+
+// ForPartner says whether n is the feed of a care partner.
+func (n Name) ForPartner() bool { return strings.HasPrefix(string(n), "partner:") }
 
 // Cursor is a position in a tenant's feed.
 type Cursor struct {
