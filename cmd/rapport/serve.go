@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -103,6 +105,7 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 		return errors.Join(err, running.Stop(context.WithoutCancel(ctx)))
 	}
 	running.Start()
+	defer reloading(running)()
 	log.Info("ready", "grpc", running.Addr(), "http", running.HTTPAddr(), "redis", running.RedisAddr(),
 		"version", version, "after", time.Since(begun).Round(time.Millisecond))
 	<-ctx.Done()
@@ -112,4 +115,24 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// reloading reads the rules again at each SIGHUP, until what it returns is called.
+func reloading(running *server.Server) (stop func()) {
+	hup, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				running.ReloadRules()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(ended)
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -87,17 +86,9 @@ func (c simulateCmd) clinics(clinic simulate.Clinic) ([]simulate.Clinic, error) 
 
 // rules are the default set, with those of --rules laid over it.
 func (c simulateCmd) rules() ([]judge.Rule, error) {
-	set, err := rules.Default()
-	if err != nil || c.Rules == "" {
-		return set, err
-	}
-	raw, err := os.ReadFile(c.Rules)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", plainPath(err))
-	}
-	own, err := rules.Load(c.Rules, raw)
+	set, err := rules.Read(c.Rules)
 	if err != nil {
 		return nil, err
 	}
-	return rules.Extend(set, own), nil
+	return set.Rules, nil
 }

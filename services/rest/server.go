@@ -78,6 +78,8 @@ type Config struct {
 	Log *slog.Logger
 	// Version of the software.
 	Version string
+	// Rules gives the version of the rules in force, for the metadata; nil names none.
+	Rules func() string
 	// MaxResource and MaxBundle bound a body, in bytes; 0 means the constants of those names.
 	MaxResource, MaxBundle int64
 }

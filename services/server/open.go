@@ -28,7 +28,6 @@ import (
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
 	"github.com/rapport-health/rapport/services/domain/episode"
-	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/ingest"
@@ -36,7 +35,6 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/rest"
-	"github.com/rapport-health/rapport/services/rules"
 	"github.com/rapport-health/rapport/services/store/postgres"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 	"github.com/rapport-health/rapport/services/watch"
@@ -119,13 +117,9 @@ func (s *Server) openWatch(context.Context) error {
 }
 
 func (s *Server) openCommit(context.Context) (err error) {
-	set, err := loadRules(s.config.Rules)
-	if err != nil {
-		return err
-	}
 	config := commit.Default()
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
-	config.Rules = func() []judge.Rule { return set }
+	config.Rules = s.rules.Rules
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
 	config.Committed = s.log.Moved
 	config.Metrics = s.config.Metrics
@@ -140,22 +134,6 @@ func (s *Server) openCommit(context.Context) (err error) {
 		Batch: 100, PerSecond: 1000, Pause: deadlines.Pause,
 	})
 	return err
-}
-
-func loadRules(path string) ([]judge.Rule, error) {
-	base, err := rules.Default()
-	if err != nil || path == "" {
-		return base, err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", err)
-	}
-	own, err := rules.Load(path, text)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", err)
-	}
-	return rules.Extend(base, own), nil
 }
 
 // embeddedEntries is how many entries a stream of the embedded Redis keeps: it shares the memory of this process.
@@ -277,7 +255,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	face, err := rest.New(rest.Config{
 		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
-		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
+		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 	})
 	if err != nil {
 		return err
