@@ -49,14 +49,12 @@ type text struct {
 
 // phrase is text with numbers and texts in it, or an expression that gives text. Of several the first counts whose
 // condition holds.
-type phrase struct {
-	choices []choice
-	// template as it was written, for reading; the last choice where there are several.
-	template string
-}
+type phrase struct{ choices []choice }
 
 // choice is one way to say it.
 type choice struct {
+	// as it was written.
+	as Said
 	// when is nil where it always holds.
 	when       *expression
 	expression *expression
@@ -81,15 +79,15 @@ func (l *loader) phrase(n *yaml.Node, of *names) (p phrase) {
 	case yaml.MappingNode:
 		var c choice
 		l.fields(n, map[string]func(*yaml.Node){"cel": func(n *yaml.Node) {
-			p.template, c.expression = plain(n), l.expression(n, cel.StringType)
+			c.as.Text, c.expression = plain(n), l.expression(n, cel.StringType)
 		}}, "cel")
 		p.choices = []choice{c}
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
 			var c choice
 			l.fields(item, map[string]func(*yaml.Node){
-				"when": func(n *yaml.Node) { c.when = l.expression(n, cel.BoolType) },
-				"text": func(n *yaml.Node) { p.template, c.pieces = l.template(n, of) },
+				"when": func(n *yaml.Node) { c.as.When, c.when = plain(n), l.expression(n, cel.BoolType) },
+				"text": func(n *yaml.Node) { c.as.Text, c.pieces = l.template(n, of) },
 			}, "text")
 			if last := i == len(n.Content)-1; last != (c.when == nil) {
 				l.fail(l.at(item), "every way to say it but the last has its condition `when`")
@@ -98,7 +96,7 @@ func (l *loader) phrase(n *yaml.Node, of *names) (p phrase) {
 		}
 	default:
 		var c choice
-		p.template, c.pieces = l.template(n, of)
+		c.as.Text, c.pieces = l.template(n, of)
 		p.choices = []choice{c}
 	}
 	return p
@@ -279,6 +277,45 @@ type words struct {
 	parts [len(parts)]*phrase
 	// proposal in this language.
 	proposal string
+}
+
+// Said is one way to say a part of a wording, as it is written: a template with the names of numbers and texts in braces,
+// and the condition under which it is said so; empty for the only or last way.
+type Said struct {
+	When string `json:"when,omitempty"`
+	Text string `json:"text"`
+}
+
+// Passage is a part of a wording with the ways to say it.
+type Passage struct {
+	Name string `json:"name"`
+	Ways []Said `json:"ways"`
+}
+
+// Script is the wording of a rule in a language as it is written, part by part; false when it is not written in it. The
+// empty tag and `en` are English.
+func (leaf Leaf) Script(tag string) (script []Passage, written bool) {
+	if tag == english {
+		tag = ""
+	}
+	w := leaf.words[tag]
+	if w == nil {
+		return nil, false
+	}
+	for i, p := range w.parts {
+		if p == nil {
+			continue
+		}
+		part := Passage{Name: parts[i]}
+		for _, c := range p.choices {
+			part.Ways = append(part.Ways, c.as)
+		}
+		script = append(script, part)
+	}
+	if w.proposal != "" {
+		script = append(script, Passage{"proposal", []Said{{Text: w.proposal}}})
+	}
+	return script, true
 }
 
 // parts of a wording.
