@@ -35,35 +35,35 @@ const (
 // Statuses are all of them.
 var Statuses = [...]Status{Waiting, Open, Acknowledged, Snoozed, Resolved, Retracted, Suppressed}
 
-// Reason is a code that says why an alert waits or is suppressed.
-type Reason string
+// Because is a code that says why an alert waits or is suppressed.
+type Because string
 
 // The reasons for which an alert waits.
 const (
 	// Hold: the condition has to go on holding for a while.
-	Hold Reason = "hold-for"
+	Hold Because = "hold-for"
 	// QuietHours: the roles it is for are not told at this time of day.
-	QuietHours Reason = "quiet-hours"
+	QuietHours Because = "quiet-hours"
 	// OverBudget: the roles it is for were told enough today.
-	OverBudget Reason = "budget"
+	OverBudget Because = "budget"
 )
 
 // The reasons for which an alert is suppressed.
 const (
 	// BackFill: it happened long before it was heard of.
-	BackFill Reason = "back-fill"
+	BackFill Because = "back-fill"
 	// Grouped: an alert of the same rule and group is live.
-	Grouped Reason = "grouped"
+	Grouped Because = "grouped"
 	// Asleep: an alert of the same rule and group was put off.
-	Asleep Reason = "snoozed"
+	Asleep Because = "snoozed"
 	// CoolDown: an alert of the same rule and group was raised not long ago.
-	CoolDown Reason = "cool-down"
+	CoolDown Because = "cool-down"
 	// NotCleared: since the last alert of the same rule and group the condition has not receded far enough.
-	NotCleared Reason = "not-cleared"
+	NotCleared Because = "not-cleared"
 	// SameCause: an alert of the same cause, and as urgent at least, is live; or a more urgent one has taken its place.
-	SameCause Reason = "same-cause"
+	SameCause Because = "same-cause"
 	// Lapsed: it waited, and meanwhile the condition ceased to hold.
-	Lapsed Reason = "lapsed"
+	Lapsed Because = "lapsed"
 )
 
 // Alert is one finding with its life. The JSON names are a stored form: what is absent there was not known yet when the
@@ -103,13 +103,18 @@ type Alert struct {
 	Partner string `json:"partner,omitempty"`
 	// Translations of the wording by BCP 47 tag; nil when there are none.
 	Translations map[string]judge.Wording `json:"translations,omitempty"`
+	// Language is the tag of the one of them that it is told in; empty: that of the rules.
+	Language string `json:"language,omitempty"`
 	// Rated is the reference of the clinician whose rating by the patient lies behind it; empty when none does.
 	Rated string `json:"rated,omitempty"`
 	// Proposal is what the service proposes; nil when nothing.
 	Proposal *judge.Proposal `json:"proposal,omitempty"`
 	// Roles it is meant for: those of the rule, and those that were told since, in the order they were told.
 	Roles []string `json:"roles,omitempty"`
-	// Feeds it was delivered to.
+	// Recipients are who is told now, in the order of the roles, and Routed says why those.
+	Recipients []Recipient `json:"recipients,omitempty"`
+	Routed     Reason      `json:"routed,omitempty"`
+	// Feeds it was delivered to, those of care partners among them.
 	Feeds []feed.Name `json:"feeds,omitempty"`
 	// Facts and Sources behind it, the triggering one last.
 	Facts   []string       `json:"facts"`
@@ -133,20 +138,16 @@ type Alert struct {
 	EachRole []string `json:"eachRole,omitempty"`
 	// AckedBy are the acknowledgements that stand.
 	AckedBy []Ack `json:"ackedBy,omitempty"`
-	// Assignee is the reference of whom it was handed to; empty when nobody in particular.
+	// Assignee is who has it in hand, as a reference: whoever acknowledged it last, or was handed it; empty when nobody.
 	Assignee string `json:"assignee,omitempty"`
 	// Follows is the id of the resolved alert of the same rule and group that it is a re-occurrence of; empty when of none.
 	Follows string `json:"follows,omitempty"`
 	// WaitingBecause says why it waits; empty when it does not.
-	WaitingBecause Reason `json:"waitingBecause,omitempty"`
-	// SuppressedBecause says why it was not raised: a Reason, and after a colon what to know.
+	WaitingBecause Because `json:"waitingBecause,omitempty"`
+	// SuppressedBecause says why it was not raised: a Because, and after a colon what to know.
 	SuppressedBecause string `json:"suppressedBecause,omitempty"`
 	// SuppressedBy is the id of the alert it gave way to; empty when there is none.
 	SuppressedBy string `json:"suppressedBy,omitempty"`
-	// Comments on it, oldest first. Their text stays in the database: no feed carries it.
-	Comments []Remark `json:"comments,omitempty"`
-	// Feedback on it, one opinion of each who gave one, in the order in which they were given.
-	Feedback []Opinion `json:"feedback,omitempty"`
 	// History holds every step, oldest first.
 	History []Step `json:"history"`
 }
@@ -160,18 +161,6 @@ type Ack struct {
 	Time time.Time `json:"time"`
 }
 
-// Remark is a comment: a code, a short text, or both.
-type Remark struct {
-	// Actor who made it.
-	Actor string `json:"actor"`
-	// Time of it.
-	Time time.Time `json:"time"`
-	// Code such as `left-message`; empty when none was given.
-	Code string `json:"code,omitempty"`
-	// Text of at most 2,000 bytes. It may name a patient, so it goes into no feed and no log.
-	Text string `json:"text,omitempty"`
-}
-
 // Verdict is what somebody says of the use of an alert.
 type Verdict string
 
@@ -181,17 +170,6 @@ const (
 	NotUseful    Verdict = "not-useful"
 	AlreadyKnown Verdict = "already-known"
 )
-
-// Opinion is feedback on an alert.
-type Opinion struct {
-	// Actor who gave it.
-	Actor string `json:"actor"`
-	// Time of it.
-	Time time.Time `json:"time"`
-	// Verdict and the Reason code for it; empty when none was given.
-	Verdict Verdict `json:"verdict"`
-	Reason  string  `json:"reason,omitempty"`
-}
 
 // Step is one step of an alert's life.
 type Step struct {
@@ -204,8 +182,12 @@ type Step struct {
 	Actor string `json:"actor"`
 	// Role in which the actor acted; empty when not said.
 	Role string `json:"role,omitempty"`
-	// Reason is a code.
+	// Reason is a code; that of a comment is what it remarks.
 	Reason string `json:"reason,omitempty"`
+	// Text of a comment, at most 2,000 bytes. It may name a patient, so it goes into no feed and no log.
+	Text string `json:"text,omitempty"`
+	// Verdict of a feedback; empty for other steps.
+	Verdict Verdict `json:"verdict,omitempty"`
 	// To is whom it was handed to; empty unless it was.
 	To string `json:"to,omitempty"`
 	// Until is when it wakes; zero unless it was put off.
@@ -226,13 +208,13 @@ func (a Alert) Live() bool {
 func (a Alert) Unmuted() bool { return a.Safety || a.Severity >= judge.Critical }
 
 // Because is the reason for which it waits or is suppressed; empty when neither.
-func (a Alert) Because() Reason {
+func (a Alert) Because() Because {
 	switch a.Status {
 	case Waiting:
 		return a.WaitingBecause
 	case Suppressed:
 		code, _, _ := strings.Cut(a.SuppressedBecause, ":")
-		return Reason(code)
+		return Because(code)
 	}
 	return ""
 }
@@ -255,13 +237,15 @@ type Query struct {
 	// Cause that their rules share.
 	Cause string
 	// Because is the reason for which they wait or are suppressed.
-	Because Reason
+	Because Because
 	// AtLeast is the least severity.
 	AtLeast judge.Severity
-	// Role that was told.
+	// Role that was asked for.
 	Role string
-	// Assignee they were handed to, as a reference.
+	// Assignee who has them in hand, as a reference.
 	Assignee string
+	// Recipient who is told of them, as a reference.
+	Recipient string
 	// From and To bound Effective, To exclusive.
 	From, To time.Time
 	// After is the last alert of the previous page.
@@ -282,7 +266,7 @@ type Tally struct {
 	// Rule that found them, their Status, and the reason for which they wait or are suppressed; empty when neither.
 	Rule    string
 	Status  Status
-	Because Reason
+	Because Because
 	// Count of them, at least 1.
 	Count int64
 }

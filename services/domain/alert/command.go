@@ -74,14 +74,14 @@ type Command struct {
 	Actor string
 	// Role in which the actor acts, as care teams name it; needed to acknowledge where each role has to.
 	Role string
-	// Reason is a code such as `contacted`. Resolve, Lapse, Absorb and Retract need one; Feedback may have one.
+	// Reason is a code such as `contacted`. Resolve, Lapse, Absorb and Retract need one; others may have one.
 	Reason string
 	// To is whom Reassign hands it to: a reference such as `Practitioner/p2`.
 	To string
 	// Until is when Snooze ends: after At, and by at most SnoozeMost, or SnoozeUrgent where nothing may hold it back.
 	Until time.Time
-	// Code and Note are what Comment remarks: a code, or a text of at most 2,000 bytes, or both.
-	Code, Note string
+	// Note is the text of a Comment, of at most 2,000 bytes. A comment has a Reason, or a text, or both.
+	Note string
 	// Feedback is what Feedback says.
 	Feedback Verdict
 	// Key makes the command idempotent: the same command of the same actor again is answered with the alert as it is.
@@ -105,8 +105,8 @@ const (
 	maxKey = 128
 	// maxNote is the longest text of a comment, in bytes.
 	maxNote = 2000
-	// maxNotes bounds the comments, and the opinions, on one alert.
-	maxNotes = 200
+	// maxRemarks bounds the comments, and the feedback, on one alert.
+	maxRemarks = 200
 )
 
 // What goes into the feeds is a reference and a code: free text could name a patient.
@@ -137,8 +137,7 @@ func (c Command) check() error {
 	wrong(c.Verb == Snooze && !c.Until.After(c.At), "until", "say until when, as a moment that is still to come")
 	wrong(len(c.Key) > maxKey, "key", "an idempotency key has %d bytes at most", maxKey)
 	if c.Verb == Comment {
-		wrong(c.Code == "" && c.Note == "", "note", "a comment has a code or a text")
-		wrong(c.Code != "" && !reasonForm.MatchString(c.Code), "code", "a code of small letters, digits and hyphens such as left-message")
+		wrong(c.Reason == "" && c.Note == "", "note", "a comment has a code or a text")
 		wrong(len(c.Note) > maxNote || !utf8.ValidString(c.Note), "note", "a text in UTF-8 of %d bytes at most", maxNote)
 	}
 	wrong(c.Verb == Feedback && c.Feedback != Useful && c.Feedback != NotUseful && c.Feedback != AlreadyKnown, "feedback",
@@ -164,5 +163,5 @@ func (c Command) digest() string {
 	if !c.Until.IsZero() {
 		until = strconv.FormatInt(c.Until.UnixMicro(), 10)
 	}
-	return ref.Digest("command", string(c.Verb), c.Role, c.Reason, c.To, until, c.Code, c.Note, string(c.Feedback))
+	return ref.Digest("command", string(c.Verb), c.Role, c.Reason, c.To, until, c.Note, string(c.Feedback))
 }

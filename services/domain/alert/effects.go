@@ -18,17 +18,15 @@ func (a *Alert) change(to Status, c Command) (Status, error) {
 		return to, a.snooze(c)
 	case Reassign:
 		a.reassign(c)
-	case Comment:
-		return to, a.comment(c)
-	case Feedback:
-		return to, a.opine(c)
+	case Comment, Feedback:
+		return to, a.remark(c)
 	case Release, Wake, PageAgain:
 		return to, a.again(c)
 	case Escalate:
 		return to, a.escalate(c)
 	case Lapse, Absorb:
 		a.Due, a.WaitingBecause, a.SuppressedBy = time.Time{}, "", c.By
-		a.SuppressedBecause = because(c)
+		a.SuppressedBecause = c.because()
 	case Resolve, Retract:
 		a.Due, a.WaitingBecause = time.Time{}, ""
 	}
@@ -36,7 +34,7 @@ func (a *Alert) change(to Status, c Command) (Status, error) {
 }
 
 // because is the reason of a suppression, with the alert it gives way to.
-func because(c Command) string {
+func (c Command) because() string {
 	if c.By == "" {
 		return c.Reason
 	}
@@ -52,6 +50,7 @@ func (a *Alert) acknowledge(to Status, c Command) (Status, error) {
 				"each of its roles has to acknowledge it, and these have not yet: %s", strings.Join(missing, ", "))
 		}
 	}
+	a.Assignee = c.Actor
 	a.AckedBy = append(slices.Clone(a.AckedBy), Ack{Actor: c.Actor, Role: c.Role, Time: c.At})
 	if len(a.Missing()) > 0 {
 		return a.Status, nil
@@ -83,21 +82,17 @@ func (a *Alert) reassign(c Command) {
 	}
 }
 
-func (a *Alert) comment(c Command) error {
-	if len(a.Comments) >= maxNotes {
-		return fault.Newf(fault.Precondition, "too-costly", "an alert has %d comments at most", maxNotes)
+// remark refuses a comment or a feedback on an alert that has had enough of them.
+func (a *Alert) remark(c Command) error {
+	said := 0
+	for _, step := range a.History {
+		if step.Verb == c.Verb {
+			said++
+		}
 	}
-	a.Comments = append(slices.Clone(a.Comments), Remark{Actor: c.Actor, Time: c.At, Code: c.Code, Text: c.Note})
-	return nil
-}
-
-// opine keeps the latest opinion of each who gave one.
-func (a *Alert) opine(c Command) error {
-	kept := slices.DeleteFunc(slices.Clone(a.Feedback), func(o Opinion) bool { return o.Actor == c.Actor })
-	if len(kept) >= maxNotes {
-		return fault.Newf(fault.Precondition, "too-costly", "an alert has the feedback of %d people at most", maxNotes)
+	if said >= maxRemarks {
+		return fault.Newf(fault.Precondition, "too-costly", "an alert takes %d remarks of a kind at most", maxRemarks)
 	}
-	a.Feedback = append(kept, Opinion{Actor: c.Actor, Time: c.At, Verdict: c.Feedback, Reason: c.Reason})
 	return nil
 }
 

@@ -138,12 +138,20 @@ func (a *Alert) record(to Status, c Command) {
 	a.Version++
 	step := Step{
 		Version: a.Version, Status: to, Time: c.At, Verb: c.Verb, Actor: c.Actor, Role: c.Role, Reason: c.Reason, Key: c.Key,
-		To: c.To, Until: c.Until,
 	}
 	if c.Key != "" {
 		step.Asked = c.digest()
 	}
-	if c.Verb == Escalate {
+	switch c.Verb {
+	case Comment:
+		step.Text = c.Note
+	case Feedback:
+		step.Verdict = c.Feedback
+	case Reassign:
+		step.To = c.To
+	case Snooze:
+		step.Until = c.Until
+	case Escalate:
 		step.Rung = a.Rung
 	}
 	a.History = append(a.History, step)
@@ -161,7 +169,7 @@ func Begin(a Alert, at time.Time, suppressedBecause string) (Alert, feed.Draft) 
 }
 
 // BeginWaiting is the first step of a finding that is held back for a reason until a moment.
-func BeginWaiting(a Alert, at time.Time, because Reason, until time.Time) (Alert, feed.Draft) {
+func BeginWaiting(a Alert, at time.Time, because Because, until time.Time) (Alert, feed.Draft) {
 	a.Opened, a.WaitingBecause, a.Due = at, because, until
 	return a.begin(Waiting, feed.Waiting, at)
 }

@@ -66,7 +66,7 @@ func in(s alert.Status) alert.Alert {
 func asked(v alert.Verb) alert.Command {
 	c := alert.Command{
 		Alert: "a", Verb: v, Version: 1, Actor: "Practitioner/1", Reason: "contacted", To: "Practitioner/2", Until: at.Add(time.Hour),
-		Code: "left-message", Feedback: alert.Useful, At: at,
+		Note: "left a message", Feedback: alert.Useful, At: at,
 	}
 	if v.ByService() {
 		c.Actor = alert.Service
