@@ -11,8 +11,10 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/rapport-health/rapport/services/catalogue"
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/simulate"
@@ -24,6 +26,10 @@ type Config struct {
 	Clinics []simulate.Clinic
 	// Rules to try.
 	Rules []judge.Rule
+	// Policy of telling. Its budgets are left out: patients are played one by one.
+	Policy alert.Policy
+	// Handled is how long after it was told an alert is resolved; 0 is never, so that each is told once.
+	Handled time.Duration
 	// Catalogue scores.
 	Catalogue *catalogue.Catalogue
 	// Log takes defects of the reader.

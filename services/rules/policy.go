@@ -153,4 +153,6 @@ func (l *loader) budgets(n *yaml.Node) (budgets []alert.Budget) {
 }
 
 // policyVersion is a digest of a policy in all its parts.
-func policyVersion(versions []string) string { return ref.Digest("policy", strings.Join(versions, " ")) }
+func policyVersion(versions []string) string {
+	return ref.Digest("policy", strings.Join(versions, " "))
+}
