@@ -15,10 +15,11 @@ import (
 
 // rulesCmd groups what can be done with the rules.
 type rulesCmd struct {
-	List    rulesListCmd    `cmd:"" default:"withargs" help:"List the rules in force."`
-	Explain rulesExplainCmd `cmd:"" help:"Show a rule as a clinician would read it."`
-	Lint    rulesLintCmd    `cmd:"" help:"Check rule files, and tell every problem with its place."`
-	Test    rulesTestCmd    `cmd:"" help:"Run the rules' own tests."`
+	List     rulesListCmd     `cmd:"" default:"withargs" help:"List the rules in force."`
+	Explain  rulesExplainCmd  `cmd:"" help:"Show a rule as a clinician would read it."`
+	Lint     rulesLintCmd     `cmd:"" help:"Check rule files, and tell every problem with its place."`
+	Test     rulesTestCmd     `cmd:"" help:"Run the rules' own tests."`
+	Backtest rulesBacktestCmd `cmd:"" help:"Play stored history through rules, and say what would have been raised and dropped."`
 }
 
 // Help shows examples.

@@ -1,4 +1,4 @@
-// Package rehearse plays simulated clinics through the judgement that the server uses and holds the alerts against the truth.
+// Package rehearse plays simulated clinics, or stored history, through the judgement that the server uses.
 //
 // A clinic is played patient by patient, for episodes share nothing: each sending in order of arrival, the clock passing
 // every deadline in between, with the reading, the fold, the rules and the alerts' life of the live way. Only the store is

@@ -18,6 +18,7 @@ type ward struct {
 	rules    []judge.Rule
 	policy   alert.Policy
 	handled  time.Duration
+	terms    episode.Terms
 	heads    map[ref.Resource]record.Head
 	names    map[string]record.Alias
 	episodes map[ref.Episode]*stay
@@ -34,7 +35,10 @@ type stay struct {
 // are left out: they are shared by all patients of a team, and a ward is of one.
 func newWard(rules []judge.Rule, policy alert.Policy, handled time.Duration) *ward {
 	policy.Budgets = nil
-	return &ward{rules, policy, handled, map[ref.Resource]record.Head{}, map[string]record.Alias{}, map[ref.Episode]*stay{}}
+	return &ward{
+		rules: rules, policy: policy, handled: handled,
+		heads: map[ref.Resource]record.Head{}, names: map[string]record.Alias{}, episodes: map[ref.Episode]*stay{},
+	}
 }
 
 func (w *ward) stay(e ref.Episode) *stay {
@@ -48,7 +52,7 @@ func (w *ward) stay(e ref.Episode) *stay {
 
 // desk at a moment, with the heads and names that inputs need.
 func (w *ward) desk(now time.Time, inputs []decision.Input) *decision.Desk {
-	desk := decision.NewDesk(w.rules, now).Telling(w.policy)
+	desk := decision.NewDesk(w.rules, now).Under(w.terms).Telling(w.policy)
 	needs := decision.NeedsOf(inputs)
 	heads := make(map[ref.Resource]record.Head, len(needs.Resources))
 	for _, r := range needs.Resources {
@@ -181,6 +185,22 @@ func (w *ward) rouse(desk *decision.Desk, m moment) *decision.Decision {
 		return nil
 	}
 	return made
+}
+
+// do does to an alert what somebody did, where there is such an alert and it allows it.
+func (w *ward) do(e ref.Episode, c alert.Command) {
+	s := w.stay(e)
+	i := slices.IndexFunc(s.alerts, func(a alert.Alert) bool { return a.ID == c.Alert })
+	if i < 0 || s.state == nil {
+		return
+	}
+	c.Version = s.alerts[i].Version
+	desk := w.desk(c.At, nil)
+	desk.PutEpisode(e, s.state)
+	desk.PutAlerts(e, s.alerts)
+	if made, _, err := desk.Command(e, c); err == nil && made != nil {
+		w.keep(desk, []*decision.Decision{made})
+	}
 }
 
 // keep settles what the findings come to, and writes the decisions down as a store does.
