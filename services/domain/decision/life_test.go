@@ -423,6 +423,31 @@ func TestAPatientOfNobodyIsToldTheLeadOnce(t *testing.T) {
 	}
 }
 
+func TestAlertsThatReachedNobodyReachTheTeamOnceItIsKnown(t *testing.T) {
+	w := newWard(each(judge.High, "nurse"))
+	w.send(w.sheet("a", 3, 15), w.sheet("b", 2, 15))
+	w.ask(t, 1, alert.Resolve)
+	w.events = nil
+	w.send(&decision.Input{
+		Record: recordOf("CareTeam", "t"), Subject: decision.Subject{Patient: "p"},
+		Facts: []fact.Fact{{ID: "team", Kind: fact.KindTeam, At: w.now, Team: &fact.Team{ID: "t", Active: true, Members: twoMembers}}},
+	})
+	if got := w.heard(); got != "amended[team:t unassigned]" {
+		t.Errorf("heard %s", got)
+	}
+	a := w.alerts[0]
+	if a.Routed != alert.ByRole || len(a.Recipients) != 1 || a.Recipients[0].Person != "Practitioner/n" || a.History[1].Reason != "care-team-known" {
+		t.Errorf("%s to %v, %+v", a.Routed, a.Recipients, a.History)
+	}
+	w.send(&decision.Input{
+		Record: recordOf("CareTeam", "u"), Subject: decision.Subject{Patient: "p"},
+		Facts: []fact.Fact{{ID: "more", Kind: fact.KindTeam, At: w.now, Team: &fact.Team{ID: "u", Active: true, Members: twoMembers}}},
+	})
+	if got := w.heard(); got != "" {
+		t.Errorf("a second team: %s", got)
+	}
+}
+
 func TestAnAlertIsWithheldFromFeedsWhereAClinicianWasRated(t *testing.T) {
 	w := newWard(over("high", 10, judge.High, func(r *judge.Rule) {
 		r.Roles = []string{"nurse", "physician"}
