@@ -37,6 +37,24 @@ func (b *board) reconcile(u unsettled) {
 			b.revive(i, f)
 		}
 	}
+	b.reroute()
+}
+
+// teamed is why alerts are amended that reached nobody before their patient's care team was known.
+const teamed = "care-team-known"
+
+// reroute tells the care team, now that there is one, of the alerts that wanted somebody and reached nobody.
+func (b *board) reroute() {
+	for i, a := range b.alerts {
+		if a.Routed != alert.ByNobody || !a.Live() || a.Rule == NobodyAssigned {
+			continue
+		}
+		feeds := a.Feeds
+		b.reach(&a)
+		if a.Routed != alert.ByNobody || !slices.Equal(feeds, a.Feeds) {
+			b.step(i, a, alert.Command{Verb: alert.Amend, Reason: teamed})
+		}
+	}
 }
 
 // graver puts, among the findings at one fact, the gravest first where they may be of one cause, so that a lesser one is not
@@ -156,7 +174,11 @@ func (b *board) hidden(f judge.Finding) hiding {
 		}
 		switch {
 		case a.Status == alert.Waiting && a.WaitingBecause == alert.Hold && !f.Rule.Each:
-			b.lapse(i) // what begins to hold again has ceased meanwhile
+			// What begins to hold again has ceased meanwhile: the earlier of the two has.
+			if f.At.Before(a.Effective) {
+				return hiding{alert.Lapsed, a.ID, "it had ceased before alert " + a.ID}
+			}
+			b.lapse(i)
 		case a.Status == alert.Snoozed:
 			return hiding{alert.Asleep, a.ID, "alert " + a.ID + " of the same rule is put off"}
 		case a.Live() || a.Status == alert.Waiting:

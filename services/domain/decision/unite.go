@@ -151,7 +151,7 @@ func (d *Desk) moveAlerts(u unsettled) {
 		}
 		if a.Live() || a.Status == alert.Waiting {
 			if a.Live() {
-				a.Feeds = alert.Both(a.Feeds, u.state.Feeds())
+				d.board(u.decision, u.episode, known, u.state).reach(&a)
 			}
 			next, event, err := alert.Lifecycle(a, alert.Command{
 				Alert: a.ID, Verb: alert.Amend, Version: a.Version, Actor: alert.Service, Reason: united, At: d.now,
