@@ -59,7 +59,7 @@ func TestTheDefaultSetIsWhatItPromises(t *testing.T) {
 		"alliance-strain": judge.Info, "alliance-part": judge.Moderate, "alliance-withdrawal": judge.Moderate,
 		"alliance-repaired": judge.Info, "alliance-gap": judge.Info, "team-weak-link": judge.Moderate,
 		"drop-out-risk": judge.High, "silence": judge.Moderate, "missed-visits": judge.Moderate, "hep-very-low": judge.Moderate,
-		"hep-lapse": judge.Info, "hep-low": judge.Info, "hep-recovered": judge.Info, "check-in-overdue": judge.Info,
+		"hep-lapse": judge.Info, "hep-falling": judge.Info, "hep-low": judge.Info, "hep-recovered": judge.Info, "check-in-overdue": judge.Info,
 		"function-worsening": judge.Moderate, "stagnation": judge.Moderate, "milestone-reached": judge.Info,
 		"total-discrepant": judge.Info,
 	}

@@ -189,6 +189,7 @@ func viewHEP(s *episode.State) HEP {
 	if w, ok := s.Completed(); ok {
 		v.Completion, v.Closed = w.Completion()
 		v.Done, v.Due, v.DaysLogged = w.Done, w.Due, w.Logged
+		v.week(s, w)
 	}
 	running := s.Programme.Running(s.Now)
 	v.Running, _ = running.Completion()
@@ -197,6 +198,20 @@ func viewHEP(s *episode.State) HEP {
 	v.Streak, v.Longest, v.Owed = streak.Days, streak.Longest, streak.Owed
 	v.Lapsed, v.Returned = s.Programme.Lapsed(), streak.Lapse.Returned
 	return v
+}
+
+// week compares the last closed week with the one before, of which both windows together tell.
+func (v *HEP) week(s *episode.State, both adherence.Window) {
+	last, ok := s.Programme.Last(adherence.WeekDays, s.Now)
+	if !ok || last.To != both.To || last.From <= both.From {
+		return
+	}
+	before := adherence.Window{Done: both.Done - last.Done, Due: both.Due - last.Due}
+	now, asked := last.Completion()
+	earlier, was := before.Completion()
+	if asked && was {
+		v.WeekClosed, v.WeekDone, v.WeekDue, v.WeekCompletion, v.WeekBefore = true, last.Done, last.Due, now, earlier
+	}
 }
 
 func viewCourse(s *episode.State) Course {

@@ -280,6 +280,13 @@ type HEP struct {
 	DaysLogged int     `cel:"days_logged"`
 	// WindowDays is its length.
 	WindowDays int `cel:"window_days"`
+	// WeekClosed says that a week has closed lately, and that there is one before it; WeekDone, WeekDue and WeekCompletion
+	// (in %) are of that week, WeekBefore is the completion of the one before.
+	WeekClosed     bool    `cel:"week_closed"`
+	WeekDone       float64 `cel:"week_done"`
+	WeekDue        float64 `cel:"week_due"`
+	WeekCompletion float64 `cel:"week_completion"`
+	WeekBefore     float64 `cel:"week_before"`
 	// Running is the completion of the window that is still open: provisional. It is 0 while RunningDue is.
 	Running    float64 `cel:"running"`
 	RunningDue float64 `cel:"running_due"`
