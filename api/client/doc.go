@@ -24,6 +24,9 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("feed %s: events %d to %d are missing", e.Feed, e.From, e.To)
 }
 
+// Earliest is the number of the first event behind the gap.
+func (e *GapError) Earliest() int64 { return e.To + 1 }
+
 // backOff is the pause after a number of failures in a row: it doubles from 100 ms to 10 s, with jitter.
 func backOff(failures int) time.Duration {
 	wait := 10 * time.Second
