@@ -47,6 +47,7 @@ func Dial(address string) (redis.UniversalClient, error) {
 		TLSConfig: a.tls, PoolSize: a.poolSize,
 		DialTimeout: patience, ReadTimeout: patience, WriteTimeout: patience,
 		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+		DisableIdentity: true, // a user with few rights need not be let do CLIENT SETINFO
 	}
 	switch a.kind {
 	case cluster:
