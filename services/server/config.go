@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rapport-health/rapport/api/client"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -25,7 +26,7 @@ type Config struct {
 	HTTPListen string
 	// Store is `sqlite:path` or a `postgres://` URL.
 	Store string
-	// Redis is `embedded`, `embedded:port`, `redis://…`, `rediss://…`, or `none`.
+	// Redis is `embedded`, `embedded:port`, `none`, or an address as client.Dial takes it.
 	Redis string
 	// Home is the source whose logical ids are kept.
 	Home ref.Source
@@ -139,13 +140,12 @@ func storeOf(s string) (engine, place string, err error) {
 }
 
 func checkRedis(s string) error {
-	switch {
-	case s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:"):
+	if s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:") {
 		return nil
-	case strings.HasPrefix(s, "redis://") || strings.HasPrefix(s, "rediss://"):
-		if _, err := url.Parse(s); err == nil {
-			return nil
-		}
 	}
-	return errors.New("--redis: want embedded, embedded:PORT, redis://host:6379/0, rediss://host:6379/0 or none")
+	c, err := client.Dial(s)
+	if err != nil {
+		return fmt.Errorf("--redis: want embedded, embedded:PORT, none or an address: %w", err)
+	}
+	return c.Close()
 }

@@ -172,7 +172,7 @@ func (s *Server) openRedis(context.Context) error {
 		if err := s.startRedis(address); err != nil {
 			return err
 		}
-		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+		address, config.MaxLen, config.HeldLen = s.embedded.URL(), embeddedEntries, 2*embeddedEntries
 	}
 	client, err := relay.Dial(address)
 	if err != nil {
