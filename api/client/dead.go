@@ -38,12 +38,29 @@ func (c *consumer) bury(ctx context.Context, feed string, m redis.XMessage, time
 	for name, value := range m.Values {
 		values = append(values, name, value)
 	}
+	var id *redis.StringCmd
 	_, err := c.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: DeadKey(c.Tenant, feed, c.Name), Values: values})
+		id = pipe.XAdd(ctx, &redis.XAddArgs{Stream: DeadKey(c.Tenant, feed, c.Name), Values: values})
 		pipe.XAck(ctx, c.key(feed), c.Name, m.ID)
 		return nil
 	})
-	return err
+	if err != nil {
+		return finalReply(err)
+	}
+	if c.OnDead != nil {
+		c.OnDead(letterOf(id.Val(), c.Consumer, reason, times, feed, m))
+	}
+	return nil
+}
+
+// letterOf is a letter of an entry.
+func letterOf(id, consumer, reason string, times int64, feed string, m redis.XMessage) Letter {
+	e, err := read(feed, m)
+	if err != nil {
+		e = Entry{Feed: feed, Seq: seqOf(m.ID)}
+	}
+	e.Deliveries = times
+	return Letter{ID: id, Given: time.UnixMilli(seqOf(id)), Consumer: consumer, Reason: reason, Entry: e}
 }
 
 // Letters returns up to max dead letters of a feed behind the id of one, oldest first; the id is empty for the oldest.
@@ -66,14 +83,8 @@ func (g Group) Letters(ctx context.Context, client redis.UniversalClient, feed, 
 // letter reads a dead letter.
 func letter(feed string, m redis.XMessage) Letter {
 	text := func(name string) string { s, _ := m.Values[name].(string); return s }
-	l := Letter{ID: m.ID, Given: time.UnixMilli(seqOf(m.ID)), Consumer: text("consumer"), Reason: text("reason")}
-	e, err := read(feed, redis.XMessage{ID: text("entry"), Values: m.Values})
-	if err != nil {
-		e = Entry{Feed: feed, Seq: seqOf(text("entry"))}
-	}
-	e.Deliveries = seqOf(text("deliveries"))
-	l.Entry = e
-	return l
+	return letterOf(m.ID, text("consumer"), text("reason"), seqOf(text("deliveries")), feed,
+		redis.XMessage{ID: text("entry"), Values: m.Values})
 }
 
 // redriver is the consumer that holds what was put back, until another claims it.

@@ -33,6 +33,8 @@ type Group struct {
 	// OnGap decides what to do about missing events: nil goes on behind the gap, an error ends Consume.
 	// Without OnGap Consume ends with the *GapError.
 	OnGap func(*GapError) error
+	// OnDead is told of every entry that this consumer gives up, after it is among the dead letters. It may be nil.
+	OnDead func(Letter)
 }
 
 // Consume calls handle with every entry that falls to this consumer, one after another, and acknowledges it when handle
