@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -64,6 +65,7 @@ func (r *shard) standings(ctx context.Context, lines []*line) (map[*line]standin
 	}
 	_, _ = pipe.Exec(ctx) // each reply holds its own error
 	standings := make(map[*line]standing, len(lines))
+	part := part{tried: len(lines)}
 	for i, l := range lines {
 		last, _, err := answer(lasts[i])
 		if err == nil && newest[i].Err() != nil {
@@ -71,7 +73,7 @@ func (r *shard) standings(ctx context.Context, lines []*line) (map[*line]standin
 		}
 		if err != nil {
 			if err = r.refuseWrongType(l, err); err != nil {
-				return nil, err
+				part.miss(l, err)
 			}
 			continue
 		}
@@ -82,7 +84,7 @@ func (r *shard) standings(ctx context.Context, lines []*line) (map[*line]standin
 		}
 		standings[l] = s
 	}
-	return standings, nil
+	return standings, r.bear(part)
 }
 
 // number is the event number of an entry id.
@@ -177,7 +179,7 @@ func (r *shard) settle(ctx context.Context, l *line, s standing) error {
 	}
 	r.mu.Lock()
 	was := l.top
-	l.asked, l.refused, l.top, l.from = true, "", s.last, s.last
+	l.asked, l.refused, l.held, l.top, l.from = true, "", time.Time{}, s.last, s.last
 	switch {
 	case s.last == 0 && r.config.MaxLen > 0:
 		l.from = max(l.first-1, l.last-r.config.MaxLen)

@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/rapport-health/rapport/api/client"
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/testbed"
 )
 
@@ -67,6 +70,67 @@ func TestAMasterThatIsKilledIsFollowedByItsReplicaAndNothingIsLost(t *testing.T)
 	consuming.Wait()
 }
 
+func TestANodeOfAClusterThatIsKilledHoldsUpOnlyItsOwnStreams(t *testing.T) {
+	b := newBench(t)
+	b.config.MaxPatience = 300 * time.Millisecond
+	cluster := testbed.FreshRedisCluster(t, 3)
+	b.connect(cluster.URL())
+	r := b.relay()
+	b.run(r)
+	names := []feed.Name{feed.All}
+	for i := range 12 {
+		names = append(names, feed.Team(string(rune('a'+i))))
+	}
+	commit := func() {
+		for _, name := range names[1:] {
+			b.commit(name, 5)
+		}
+	}
+	commit()
+	down := map[feed.Name]bool{}
+	for _, name := range names {
+		b.await(name, 5)
+		node, err := b.redis.(*redis.ClusterClient).MasterForKey(t.Context(), relay.Key(b.tenant, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		down[name] = node.Options().Addr == cluster.Masters[1].Addr()
+	}
+	b.await(feed.All, 60)
+	cluster.Masters[1].Kill()
+	commit()
+	up := 0
+	for _, name := range names[1:] {
+		if !down[name] {
+			b.awaitLong(name, 10)
+			up++
+		}
+	}
+	if up == 0 || up == len(names)-1 {
+		t.Fatalf("%d of %d feeds lie on the other nodes: nothing was tried", up, len(names)-1)
+	}
+	b.until(func() bool {
+		l := r.Lag()
+		return !l.Connected && l.Tenants[0].Entries > 0 && !l.Tenants[0].Oldest.IsZero()
+	})
+	commit()
+	for _, name := range names[1:] {
+		if !down[name] {
+			b.awaitLong(name, 15)
+		}
+	}
+	if err := cluster.Masters[1].Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names[1:] {
+		b.awaitLong(name, 15)
+		b.wantEqual(name, 1)
+	}
+	b.awaitLong(feed.All, 180)
+	b.wantEqual(feed.All, 1)
+	b.until(func() bool { return r.Lag().Connected })
+}
+
 // awaitLong waits while a new master is chosen.
 func (b *bench) awaitLong(name feed.Name, seq int64) {
 	b.Helper()
@@ -85,10 +149,10 @@ type server struct {
 }
 
 // serve starts one.
-func (b *bench) serve(store, redis string) *server {
+func (b *bench) serve(store, address string) *server {
 	b.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childStore+"="+store, childRedis+"="+redis)
+	cmd.Env = append(os.Environ(), childStore+"="+store, childRedis+"="+address)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

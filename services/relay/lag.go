@@ -68,7 +68,9 @@ func (r *shard) lag(tenants map[ref.Tenant]*Behind) (leading, connected bool) {
 	if !r.leading {
 		return false, false
 	}
+	connected = r.connected
 	for p, l := range r.lines {
+		connected = connected && l.held.IsZero()
 		b := tenants[p.tenant]
 		if b == nil {
 			b = &Behind{Tenant: p.tenant}
@@ -83,7 +85,7 @@ func (r *shard) lag(tenants map[ref.Tenant]*Behind) (leading, connected bool) {
 			b.Oldest = l.oldest
 		}
 	}
-	return true, r.connected
+	return true, connected
 }
 
 // counts only rise.

@@ -22,6 +22,8 @@ type line struct {
 	asked bool
 	// queued is true while the line waits for its turn.
 	queued bool
+	// held is until when the line is left alone because its node of the cluster is away.
+	held time.Time
 	// refused says why nothing is appended; empty when all is well.
 	refused string
 	// oldest is when the event after from was committed; zero when not known.
@@ -68,7 +70,7 @@ func (r *shard) line(p place) *line {
 
 // enqueue lets a line wait for its turn when it has anything to do. The caller holds mu.
 func (r *shard) enqueue(l *line) {
-	if l.queued || l.refused != "" || l.asked && l.from >= l.last {
+	if l.queued || l.refused != "" || l.asked && l.from >= l.last || time.Now().Before(l.held) {
 		return
 	}
 	l.queued = true
@@ -129,7 +131,7 @@ func (r *shard) doubt(redisAway bool) {
 		r.connected = false
 	}
 	for _, l := range r.lines {
-		l.asked = false
+		l.asked, l.held = false, time.Time{}
 		r.enqueue(l)
 	}
 }
@@ -161,11 +163,14 @@ func (r *shard) undated(most int) []*line {
 	defer r.mu.Unlock()
 	var undated []*line
 	for _, l := range r.queue {
-		if l.behind() > 0 && l.oldest.IsZero() {
+		if l.behind() > 0 && l.oldest.IsZero() && len(undated) < most {
 			undated = append(undated, l)
-			if len(undated) == most {
-				break
-			}
+		}
+	}
+	for _, l := range r.lines {
+		idle := l.refused != "" || !l.held.IsZero()
+		if idle && l.behind() > 0 && l.oldest.IsZero() && len(undated) < most {
+			undated = append(undated, l)
 		}
 	}
 	return undated

@@ -60,15 +60,16 @@ func (r *shard) look(ctx context.Context, most int) error {
 		replies[i] = pipe.Eval(ctx, lookScript, []string{l.key}, before, c.MaxLen, heldBefore, c.HeldLen, c.Trim)
 	}
 	_, _ = pipe.Exec(ctx) // each reply holds its own error
+	part := part{tried: len(lines)}
 	for i, l := range lines {
 		s, err := seen(replies[i])
 		if err == nil {
 			r.looked(l, s)
 		} else if err = r.refuseWrongType(l, err); err != nil {
-			return err
+			part.miss(l, err)
 		}
 	}
-	return nil
+	return r.bear(part)
 }
 
 // before is the second before which an entry is older than an age; empty without one.

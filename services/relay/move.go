@@ -113,17 +113,16 @@ func (r *shard) send(ctx context.Context, pieces []piece) error {
 		replies[i] = pipe.Eval(ctx, appendScript, []string{p.line.key}, args...)
 	}
 	_, _ = pipe.Exec(ctx) // each reply holds its own error
+	part := part{tried: len(pieces)}
 	for i, p := range pieces {
 		before, after, err := answer(replies[i])
-		if err != nil {
-			if err = r.refuseWrongType(p.line, err); err != nil {
-				return err
-			}
-			continue
+		if err == nil {
+			r.sent(p, before, after)
+		} else if err = r.refuseWrongType(p.line, err); err != nil {
+			part.miss(p.line, err)
 		}
-		r.sent(p, before, after)
 	}
-	return nil
+	return r.bear(part)
 }
 
 // answer reads the reply of appendScript.

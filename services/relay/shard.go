@@ -31,6 +31,8 @@ type shard struct {
 	hurry     int
 	leading   bool
 	connected bool
+	// good is when Redis last did what it was asked for.
+	good time.Time
 	// said is when the log last told how far behind the shard is, and mourned when it told of a stream that lost entries.
 	said, mourned time.Time
 }

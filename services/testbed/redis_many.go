@@ -21,12 +21,15 @@ type RedisCluster struct {
 	Masters []*Redis
 }
 
-// FreshRedisCluster starts an empty cluster of masters for a test and stops it when the test ends.
+// FreshRedisCluster starts an empty cluster of masters for a test and stops it when the test ends. A master that is killed
+// takes only its own slots with it.
 func FreshRedisCluster(t T, masters int) *RedisCluster {
 	t.Helper()
 	c := &RedisCluster{}
 	for range masters {
-		r, err := StartRedis(RedisOptions{member: true, AppendOnly: true})
+		r, err := StartRedis(RedisOptions{
+			member: true, AppendOnly: true, Settings: []string{"--cluster-require-full-coverage", "no"},
+		})
 		if err != nil {
 			t.Fatalf("starting Redis: %v", err)
 		}
