@@ -47,7 +47,7 @@ func (c watchCmd) Validate() error {
 	if c.Max < 0 {
 		return fmt.Errorf("--max %d: want 0 or more", c.Max)
 	}
-	return c.groupFlags.validate()
+	return c.validate()
 }
 
 // Run follows until interrupted.

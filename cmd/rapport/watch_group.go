@@ -33,6 +33,7 @@ func (f redisFlags) open(ctx context.Context) (redis.UniversalClient, error) {
 	if address == "embedded" || address == "none" {
 		return nil, usageError{fmt.Errorf("--redis %s names no port: start the server with --redis embedded:7403, and give the same here", address)}
 	}
+	redis.SetLogger(silent{}) // what it has to say comes back as an error
 	c, err := client.Dial(address)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--redis: %w", err)}
@@ -42,6 +43,11 @@ func (f redisFlags) open(ctx context.Context) (redis.UniversalClient, error) {
 	}
 	return c, nil
 }
+
+type silent struct{}
+
+// Printf drops it.
+func (silent) Printf(context.Context, string, ...any) {}
 
 // groupFlags are about consuming as a group.
 type groupFlags struct {

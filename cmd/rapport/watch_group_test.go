@@ -79,7 +79,9 @@ func TestDeadLettersAreListedShownAndGivenBack(t *testing.T) {
 	}()
 	eventually(t, "two dead letters", func() bool { return r.XLen(context.Background(), client.DeadKey("default", "all", "pager")).Val() == 2 })
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatalf("consuming ended with %v", err)
+	}
 	rapport(t, "deadletter", "list").want(t, exitDone, "all   pager  2")
 	rapport(t, "deadletter", "list", "all", "--group", "pager", "-o", "json").want(t, exitDone, `"letters":2`)
 	rapport(t, "deadletter", "list", "unassigned", "--group", "pager").want(t, exitDone, "No dead letters.")

@@ -28,6 +28,8 @@ type Config struct {
 	Store string
 	// Redis is `embedded`, `embedded:port`, `none`, or an address as client.Dial takes it.
 	Redis string
+	// Streams is what Redis keeps.
+	Streams Streams
 	// Home is the source whose logical ids are kept.
 	Home ref.Source
 	// Tenant of callers without tokens, on loopback.
@@ -71,7 +73,7 @@ type Config struct {
 // Default is the embedded form: SQLite beside the caller, Redis in the process, loopback only.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded",
+		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
 		CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
@@ -97,6 +99,9 @@ func (c Config) Validate() error {
 		wrong = append(wrong, err)
 	}
 	if err := checkRedis(c.Redis); err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := c.Streams.validate(); err != nil {
 		wrong = append(wrong, err)
 	}
 	if !ref.ValidSource(string(c.Home)) {

@@ -166,14 +166,15 @@ func (s *Server) openRedis(context.Context) error {
 	if address == "none" {
 		return nil
 	}
-	config := relay.Default()
-	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
+	streams := s.config.Streams
 	if strings.HasPrefix(address, "embedded") {
 		if err := s.startRedis(address); err != nil {
 			return err
 		}
-		address, config.MaxLen, config.HeldLen = s.embedded.URL(), embeddedEntries, 2*embeddedEntries
+		address, streams = s.embedded.URL(), streams.embedded()
 	}
+	config := streams.relay()
+	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
 	client, err := relay.Dial(address)
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
