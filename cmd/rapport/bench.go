@@ -76,7 +76,9 @@ func (c benchRunCmd) Run(ctx context.Context, s streams) error {
 type benchChaosCmd struct {
 	outputFlag
 	Store    string `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
-	Kills    int    `default:"20" env:"-" help:"How often the server is killed on each store (${default})."`
+	Kills    int    `default:"20" env:"-" help:"How often a server is killed on each store (${default})."`
+	Servers  int    `default:"2" env:"-" help:"Servers on one PostgreSQL, 1 or 2 (${default}); on SQLite there is one."`
+	Events   int    `default:"0" env:"-" help:"Events that there must be at the end, at least; the kills are spread over them (${default})."`
 	Seed     uint64 `env:"-" help:"Seed of every choice; 0 takes one from the clock."`
 	Patients int    `default:"600" env:"-" help:"Synthetic patients (${default})."`
 }
@@ -86,10 +88,11 @@ func (benchChaosCmd) Help() string {
 	return `Examples:
   rapport bench chaos
   rapport bench chaos --kills 4 --store sqlite --seed 7
+  rapport bench chaos --kills 25 --events 200000 --store postgres
 
-It starts this binary's server under load and ends it by kill -9 at random moments, on private PostgreSQL and Redis
-servers. Redis is emptied once and killed once; from 10 kills on PostgreSQL is killed once, too. Clients send again what
-was not acknowledged. At the end it holds what was acknowledged against what the database, the streams and the
+It puts this binary's servers under load and ends one of them by kill -9 at random moments, again and again, on private
+PostgreSQL and Redis servers. Redis is emptied once and killed once; from 10 kills on both happen five times, and
+PostgreSQL is killed twice. Subscribers end and come back at random. Clients send again what was not acknowledged. At the end it holds what was acknowledged against what the database, the streams and the
 subscribers have, and verifies the database. The exit code is 0 when nothing is lost, doubled or left out.`
 }
 
@@ -106,7 +109,7 @@ func (c benchChaosCmd) Run(ctx context.Context, s streams) error {
 	_, missing := exec.LookPath("redis-server")
 	config := bench.ChaosConfig{
 		Binary: binary, Verify: func(store string) *exec.Cmd { return binary("verify", "--store", store) },
-		Stores: stores(c.Store), Kills: c.Kills, Seed: c.Seed, Patients: c.Patients,
+		Stores: stores(c.Store), Kills: c.Kills, Servers: c.Servers, Events: c.Events, Seed: c.Seed, Patients: c.Patients,
 		Redis: missing == nil || c.Store != bench.SQLite, Progress: s.err,
 	}
 	if err := config.Validate(); err != nil {

@@ -97,7 +97,7 @@ func TestAShortRunOnSQLiteMeasuresEverything(t *testing.T) {
 
 func TestOneKillOnSQLiteLosesNothing(t *testing.T) {
 	ordeals, err := Chaos(t.Context(), ChaosConfig{
-		Binary: thisTest, Stores: []string{SQLite}, Kills: 1, Seed: 5, Patients: 64, Progress: t.Output(),
+		Binary: thisTest, Stores: []string{SQLite}, Servers: 1, Kills: 1, Seed: 5, Patients: 64, Progress: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestARunThatIsInterruptedLeavesNothingBehind(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	progress := &trigger{when: "kill 1", do: cancel}
 	_, err := Chaos(ctx, ChaosConfig{
-		Binary: thisTest, Stores: []string{SQLite}, Kills: 1000, Seed: 9, Patients: 64, Progress: progress,
+		Binary: thisTest, Stores: []string{SQLite}, Servers: 1, Kills: 1000, Seed: 9, Patients: 64, Progress: progress,
 	})
 	if err == nil {
 		t.Error("an interrupted run ended without an error")
