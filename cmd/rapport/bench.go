@@ -15,8 +15,9 @@ import (
 
 // benchCmd measures a server, or kills one.
 type benchCmd struct {
-	Run   benchRunCmd   `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
-	Chaos benchChaosCmd `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
+	Run    benchRunCmd    `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
+	Alerts benchAlertsCmd `cmd:"" help:"Time alerts from their commit to many watchers, and a long replay."`
+	Chaos  benchChaosCmd  `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
 }
 
 // benchRunCmd measures.
@@ -65,6 +66,51 @@ func (c benchRunCmd) Run(ctx context.Context, s streams) error {
 		if err := writeFile(c.Markdown, report.Markdown); err != nil {
 			return err
 		}
+	}
+	if c.json() {
+		return writeJSON(s.out, report)
+	}
+	return report.Text(s.out)
+}
+
+// benchAlertsCmd times alerts.
+type benchAlertsCmd struct {
+	outputFlag
+	Store    string  `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Watchers int     `default:"1000" env:"-" help:"Watchers over gRPC, each with a connection (${default})."`
+	Teams    int     `default:"100" env:"-" help:"Care teams that the watchers belong to (${default})."`
+	Rate     float64 `default:"200" env:"-" help:"Alerts per second (${default})."`
+	Seconds  float64 `default:"10" env:"-" help:"How long each load lasts (${default})."`
+	Replay   int     `default:"1000000" env:"-" help:"Events that one follower reads from the beginning; 0 leaves that out (${default})."`
+}
+
+// Help shows examples.
+func (benchAlertsCmd) Help() string {
+	return `Examples:
+  rapport bench alerts
+  rapport bench alerts --store sqlite --watchers 200 --teams 20 --replay 0
+
+Watchers follow the feeds of their own teams, and then all the same feed, while submissions raise alerts at a constant
+rate. The time is that from the server's stamp, just before the alert's transaction is flushed, to every single watcher.
+Watchers, senders, server and databases share this machine.`
+}
+
+// Run measures and prints.
+func (c benchAlertsCmd) Run(ctx context.Context, s streams) error {
+	binary, err := thisBinary()
+	if err != nil {
+		return err
+	}
+	config := bench.AlertsConfig{
+		Binary: binary, Stores: stores(c.Store), Watchers: c.Watchers, Teams: c.Teams, Rate: c.Rate,
+		Lasting: time.Duration(c.Seconds * float64(time.Second)), Replay: c.Replay, Progress: s.err,
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	report, err := bench.Alerts(ctx, config)
+	if err != nil {
+		return err
 	}
 	if c.json() {
 		return writeJSON(s.out, report)
