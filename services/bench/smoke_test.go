@@ -188,3 +188,26 @@ func (g *trigger) Write(p []byte) (int, error) {
 	}
 	return len(p), nil
 }
+
+func TestAlertsReachManyWatchersAndAreReplayed(t *testing.T) {
+	report, err := Alerts(t.Context(), AlertsConfig{
+		Binary: thisTest, Stores: []string{SQLite}, Watchers: 20, Teams: 5, Rate: 40, Lasting: 300 * time.Millisecond,
+		Replay: 2000, Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &report.Stores[0]
+	for i, feeds := range []int{5, 1} {
+		f := s.Fans[i]
+		if f.Feeds != feeds || f.Commit.Samples == 0 || f.Commit.Samples != 20/feeds*f.Acknowledged.Samples || f.Commit.P50 <= 0 {
+			t.Errorf("to watchers of %d feeds: %+v", feeds, f)
+		}
+	}
+	if len(s.Replays) != 2 || s.Replays[0].Events != 2000 || s.Replays[1].Bytes <= s.Replays[0].Bytes {
+		t.Errorf("replays: %+v", s.Replays)
+	}
+	if err := report.Text(t.Output()); err != nil {
+		t.Error(err)
+	}
+}
