@@ -55,7 +55,7 @@ func gather(ctx context.Context, s *site, n int, feedOf func(i int) string, fail
 		feed := feedOf(i)
 		c.watching.Go(func() {
 			err := c.watch(ctx, conn, &rapportv1.Cursor{Feed: feed, After: ends[feed]}, arrived)
-			if err != nil && ctx.Err() == nil {
+			if ctx.Err() == nil {
 				fail(fmt.Errorf("a watcher gave up: %w", err))
 			}
 		})
@@ -83,7 +83,7 @@ func subscribe(ctx context.Context, conn *grpc.ClientConn, from *rapportv1.Curso
 	return stream, errors.Join(err, stream.CloseSend())
 }
 
-// watch is one watcher. It is there once it has heard its first heartbeat.
+// watch is one watcher. It is there once it has heard its first heartbeat, and it ends with an error only.
 func (c *crowd) watch(ctx context.Context, conn *grpc.ClientConn, from *rapportv1.Cursor, arrived chan<- struct{}) error {
 	stream, err := subscribe(ctx, conn, from)
 	if err != nil {
