@@ -50,14 +50,14 @@ func TestTheDataOfAnEventIsTheJSONFormOfTheMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := wire.Alert(a); !proto.Equal(event.GetAlert(), want) {
+	if want := wire.Alert(a.ForFeed().In(a.Language)); !proto.Equal(event.GetAlert(), want) {
 		t.Errorf("event  %v\nalert  %v", event.GetAlert(), want)
 	}
 }
 
 func TestEveryStatusAndSeverityHasItsMessage(t *testing.T) {
-	for _, s := range []alert.Status{alert.Open, alert.Acknowledged, alert.Resolved, alert.Retracted, alert.Suppressed} {
-		m := wire.Alert(alert.Alert{Status: s})
+	for _, s := range alert.Statuses {
+		m := wire.Alert(alert.Sight{Alert: alert.Alert{Status: s}})
 		if m.GetStatus().String() != s.ProtoStatus() {
 			t.Errorf("%s becomes %s", s, m.GetStatus())
 		}
@@ -66,7 +66,7 @@ func TestEveryStatusAndSeverityHasItsMessage(t *testing.T) {
 		}
 	}
 	for s := judge.Info; s <= judge.Critical; s++ {
-		if m := wire.Alert(alert.Alert{Severity: s}); m.GetSeverity() == rapportv1.Severity_SEVERITY_UNSPECIFIED {
+		if m := wire.Alert(alert.Sight{Alert: alert.Alert{Severity: s}}); m.GetSeverity() == rapportv1.Severity_SEVERITY_UNSPECIFIED {
 			t.Errorf("%s has no message", s)
 		}
 	}

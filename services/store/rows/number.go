@@ -40,7 +40,10 @@ func (b *Batch) Number(t ref.Tenant, last map[feed.Name]int64) ([]feed.Event, []
 				continue
 			}
 			last[name]++
-			e.Feed, e.Seq = name, last[name]
+			e.Feed, e.Seq, e.Data = name, last[name], d.Data
+			if name.ForPartner() && d.Partner != nil {
+				e.Data = d.Partner
+			}
 			events = append(events, e)
 		}
 	}
