@@ -156,7 +156,11 @@ func (b *board) hidden(f judge.Finding) hiding {
 		}
 		switch {
 		case a.Status == alert.Waiting && a.WaitingBecause == alert.Hold && !f.Rule.Each:
-			b.lapse(i) // what begins to hold again has ceased meanwhile
+			// What begins to hold again has ceased meanwhile: the earlier of the two has.
+			if f.At.Before(a.Effective) {
+				return hiding{alert.Lapsed, a.ID, "it had ceased before alert " + a.ID}
+			}
+			b.lapse(i)
 		case a.Status == alert.Snoozed:
 			return hiding{alert.Asleep, a.ID, "alert " + a.ID + " of the same rule is put off"}
 		case a.Live() || a.Status == alert.Waiting:
