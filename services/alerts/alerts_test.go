@@ -30,6 +30,7 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 	"github.com/rapport-health/rapport/services/watch"
+	"github.com/rapport-health/rapport/services/wire"
 )
 
 var monday = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -203,7 +204,17 @@ type sent struct {
 
 func (s *sent) Context() context.Context { return s.ctx }
 
-func (s *sent) Send(r *rapportv1.SubscribeResponse) error {
+func (s *sent) Send(r *rapportv1.SubscribeResponse) error { return s.SendMsg(r) }
+
+func (s *sent) SendMsg(m any) error {
+	sent, err := wire.Codec().Marshal(m)
+	if err != nil {
+		return err
+	}
+	r := &rapportv1.SubscribeResponse{}
+	if err := wire.Codec().Unmarshal(sent, r); err != nil {
+		return err
+	}
 	s.text.WriteString(protojson.Format(r))
 	if s.left--; s.left == 0 {
 		s.end()

@@ -114,6 +114,7 @@ func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) 
 func (s *Server) openWatch(context.Context) error {
 	config := watch.Default()
 	config.Log = s.config.Log
+	config.Ahead = alerts.Ahead
 	s.log = watch.New(s.store, config)
 	return nil
 }
@@ -216,7 +217,7 @@ const maxMessage = ingest.MaxBundle + 1<<20
 
 func (s *Server) openGRPC(context.Context) (err error) {
 	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(wire.Codec()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.recoverUnary, auth.Unary(s.auth, wire.Error)),
 		grpc.ChainStreamInterceptor(s.recoverStream, auth.Stream(s.auth, wire.Error)),
