@@ -340,6 +340,32 @@ func TestWhoAcknowledgesWhileTheLadderIsClimbedAlwaysWinsAndIsNotToldAfterwards(
 	})
 }
 
+func TestWhatWaitsForItsConditionIsAskedOnceTheDeadlinesBeforeItHavePassed(t *testing.T) {
+	engines(t, func(t *testing.T, open func() engine) {
+		e, c := open(), newClock(monday)
+		s := begin(t, e, c, func(_ *deadlines.Config, g *commit.Config) {
+			g.Rules = func() []judge.Rule {
+				return []judge.Rule{{ // it ceases with the first deadline
+					ID: "held", Version: "1", Severity: judge.High, On: []fact.Kind{fact.KindScores}, HoldFor: 20 * 24 * time.Hour,
+					When: func(v judge.View) (bool, error) { return v.After.Facts == 2, nil },
+				}}
+			}
+		})
+		s.take(t, clinic, prescribed("p", monday.Add(-time.Hour)), answered("p", 20, monday))
+		a := alertOf(t, e, "p")
+		c.set(monday.AddDate(0, 0, 21))
+		if n, err := s.group.Rouse(t.Context(), clinic, []alert.Due{{Alert: a.ID, Episode: a.Episode, At: a.Due}}); n != 0 || err != nil {
+			t.Errorf("told while a deadline was still to be passed: %d, %v", n, err)
+		}
+		if _, err := s.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if a := alertOf(t, e, "p"); a.Because() != alert.Lapsed {
+			t.Errorf("%s, %s", a.Status, a.Because())
+		}
+	})
+}
+
 func TestAnAlertThatCannotBeChangedHoldsUpNoOther(t *testing.T) {
 	engines(t, func(t *testing.T, open func() engine) {
 		e, c := open(), newClock(monday)

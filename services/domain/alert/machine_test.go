@@ -118,6 +118,8 @@ func (l *life) page(t *rapid.T, before, next alert.Alert, c alert.Command, event
 		if next.Status == alert.Open {
 			l.told, l.rungs = l.now, 0
 		}
+	case alert.Absorb: // it gave way to another, and nobody has it any more
+		l.taken = false
 	case alert.Release, alert.Wake, alert.PageAgain:
 		l.told, l.rungs = l.now, 0
 	case alert.Escalate:

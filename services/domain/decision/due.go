@@ -211,7 +211,10 @@ func (b *board) held(a alert.Alert) bool {
 func (b *board) cleared(root alert.Alert, f judge.Finding) bool {
 	cleared, reached := false, false
 	found := b.since(root, func(s *episode.State, first *fact.Fact) bool {
-		if s.Last.ID == f.Fact {
+		switch s.Last.ID {
+		case first.ID:
+			return true
+		case f.Fact:
 			reached = true
 			return false
 		}

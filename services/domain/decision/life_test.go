@@ -114,6 +114,19 @@ func TestAnAlertOfTheSameCauseHidesTheLesser(t *testing.T) {
 		}, "graver resolved, lesser suppressed for same-cause, lesser open", ""},
 		{"another cause, or none, is told", []judge.Rule{graver, apart}, func(_ *testing.T, w *ward) { w.send(w.sheet("a", 9, 15)) }, "graver open, apart open", ""},
 		{"a safety finding is told", []judge.Rule{graver, safe}, func(_ *testing.T, w *ward) { w.send(w.sheet("a", 9, 15)) }, "graver open, safe open", ""},
+		{"a safety finding gives way to none", []judge.Rule{safe, graver}, func(_ *testing.T, w *ward) {
+			w.send(w.sheet("a", 9, 6))
+			w.send(w.sheet("b", 8, 15))
+		}, "safe open, graver open", ""},
+		{"nor does any to one that is not graver", []judge.Rule{lesser, over("safe", 10, judge.Moderate, func(r *judge.Rule) { r.Cause, r.Safety = "mood", true })}, func(_ *testing.T, w *ward) {
+			w.send(w.sheet("a", 9, 6))
+			w.send(w.sheet("b", 8, 15))
+		}, "lesser open, safe open", ""},
+		{"what somebody put off gives way", []judge.Rule{lesser, graver}, func(t *testing.T, w *ward) {
+			w.send(w.sheet("a", 9, 6))
+			w.ask(t, 0, alert.Snooze)
+			w.send(w.sheet("b", 8, 15))
+		}, "lesser suppressed for same-cause, graver open", ""},
 		{"when the graver was never true the lesser comes forth", []judge.Rule{lesser, graver}, func(_ *testing.T, w *ward) {
 			w.send(w.sheet("a", 9, 15))
 			w.send(w.sheet("a", 9, 6))
@@ -139,6 +152,12 @@ func TestGroupsOfTheirOwnAreNotOfTheSameCause(t *testing.T) {
 	w := newWard(over("of-a", 10, judge.High, named("a")), over("of-b", 10, judge.Moderate, named("b")), over("of-all", 10, judge.Moderate, named("")))
 	w.send(w.sheet("a", 9, 15))
 	w.stands(t, "of-a open, of-b open, of-all suppressed for same-cause")
+	some := newWard(over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Each, r.Cause = true, "mood"
+		r.Group = func(v judge.View) (string, error) { return map[string]string{"fb": "b"}[v.Fact.ID], nil }
+	}))
+	some.send(some.sheet("a", 9, 15), some.sheet("b", 8, 15))
+	some.stands(t, "high open, high open")
 }
 
 func TestAnAcknowledgementThatTimesOutBehindAGraverAlertIsNotToldAgain(t *testing.T) {
@@ -349,6 +368,24 @@ func TestAStepOfTheLadderAtNightWaitsForTheMorningUnlessItIsCritical(t *testing.
 		w.after(11 * time.Hour)
 		if w.alerts[0].Rung != 1 {
 			t.Errorf("%s in the morning: rung %d", severity, w.alerts[0].Rung)
+		}
+	}
+}
+
+func TestAnAcknowledgementThatTimesOutAtNightIsToldAgainInTheMorningUnlessItIsCritical(t *testing.T) {
+	for _, severity := range []judge.Severity{judge.High, judge.Critical} {
+		w := newWard(over("high", 10, severity, func(r *judge.Rule) { r.Roles, r.AckTimeout = []string{"nurse"}, time.Hour }))
+		w.policy, w.now = shifts, time.Date(2026, 3, 30, 19, 30, 0, 0, time.UTC)
+		w.team(twoMembers...)
+		w.send(w.sheet("a", 1, 15))
+		w.ask(t, 0, alert.Acknowledge)
+		w.after(time.Hour)
+		if got := w.alerts[0].Status == alert.Open; got != (severity == judge.Critical) {
+			t.Errorf("%s at night: %s, due %s", severity, w.alerts[0].Status, w.alerts[0].Due)
+		}
+		w.after(11 * time.Hour)
+		if w.alerts[0].Status != alert.Open {
+			t.Errorf("%s in the morning: %s", severity, w.alerts[0].Status)
 		}
 	}
 }
