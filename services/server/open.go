@@ -112,6 +112,7 @@ func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) 
 func (s *Server) openWatch(context.Context) error {
 	config := watch.Default()
 	config.Log = s.config.Log
+	config.Ahead = alerts.Ahead
 	s.log = watch.New(s.store, config)
 	return nil
 }
@@ -148,14 +149,15 @@ func (s *Server) openRedis(context.Context) error {
 	if address == "none" {
 		return nil
 	}
-	config := relay.Default()
-	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
+	streams := s.config.Streams
 	if strings.HasPrefix(address, "embedded") {
 		if err := s.startRedis(address); err != nil {
 			return err
 		}
-		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+		address, streams = s.embedded.URL(), streams.embedded()
 	}
+	config := streams.relay()
+	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
 	client, err := relay.Dial(address)
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
@@ -194,7 +196,7 @@ const maxMessage = ingest.MaxBundle + 1<<20
 
 func (s *Server) openGRPC(context.Context) (err error) {
 	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(wire.Codec()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.recoverUnary, auth.Unary(s.auth, wire.Error)),
 		grpc.ChainStreamInterceptor(s.recoverStream, auth.Stream(s.auth, wire.Error)),

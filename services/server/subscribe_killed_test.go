@@ -106,6 +106,8 @@ type killable struct {
 	// talking is held by whoever tells the server what to do.
 	talking sync.Mutex
 	last    map[feed.Name]int64
+	// conns are those to every life: followers find out by themselves that one is over.
+	conns []*grpc.ClientConn
 
 	mu      sync.Mutex
 	life    *served
@@ -117,8 +119,13 @@ func startKillable(t *testing.T, store, redis string) *killable {
 	k := &killable{
 		env: append(os.Environ(), FeedsStore+"="+store, feedsRedis+"="+redis), last: map[feed.Name]int64{}, changed: make(chan struct{}),
 	}
+	t.Cleanup(func() {
+		k.end()
+		for _, conn := range k.conns {
+			_ = conn.Close()
+		}
+	})
 	k.begin(t)
-	t.Cleanup(k.end)
 	return k
 }
 
@@ -146,15 +153,18 @@ func (k *killable) begin(t testing.TB) {
 	if life.conn, err = grpc.NewClient(strings.TrimSpace(address), grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
 		t.Fatal(err)
 	}
+	k.conns = append(k.conns, life.conn)
 	k.become(life)
 }
 
 // end kills the server.
 func (k *killable) end() {
 	life := k.become(nil)
+	if life == nil {
+		return // it did not start
+	}
 	_ = life.cmd.Process.Kill()
 	_ = life.cmd.Wait()
-	_ = life.conn.Close()
 }
 
 func (k *killable) become(life *served) (before *served) {

@@ -234,7 +234,7 @@ type ListAlertsRequest struct {
 	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those at least as urgent; unspecified means all.
 	MinSeverity Severity `protobuf:"varint,6,opt,name=min_severity,json=minSeverity,proto3,enum=rapport.v1.Severity" json:"min_severity,omitempty"`
-	// Only those of which somebody is told in this role, such as `physical-therapist`.
+	// Only those meant for this role, such as `physical-therapist`.
 	Role string `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`
 	// Only those that this person has in hand, as a reference such as `Practitioner/p1`.
 	Assignee string `protobuf:"bytes,8,opt,name=assignee,proto3" json:"assignee,omitempty"`

@@ -40,10 +40,7 @@ func (b *Batch) Number(t ref.Tenant, last map[feed.Name]int64) ([]feed.Event, []
 				continue
 			}
 			last[name]++
-			e.Feed, e.Seq, e.Data = name, last[name], d.Data
-			if name.ForPartner() && d.Partner != nil {
-				e.Data = d.Partner
-			}
+			e.Feed, e.Seq, e.Data = name, last[name], d.DataFor(name)
 			events = append(events, e)
 		}
 	}
