@@ -217,7 +217,10 @@ func (c rulesLintCmd) tell(out io.Writer, issue fault.Issue) error {
 	if issue.Severity == fault.Warning {
 		text = "warning: " + text
 	}
-	_, err := fmt.Fprintf(out, "%s: %s\n", issue.Path, text)
+	if issue.Path != "" {
+		text = issue.Path + ": " + text
+	}
+	_, err := fmt.Fprintln(out, text)
 	return err
 }
 

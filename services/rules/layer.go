@@ -63,12 +63,15 @@ func (r *reader) layer(path, from string) (*Set, error) {
 	if err != nil {
 		return nil, missing(path, from, err)
 	}
-	found, err := parse(path, raw, r.compiler)
-	if err != nil {
-		return nil, err
+	found, broken := parse(path, raw, r.compiler)
+	if found == nil {
+		return nil, broken
 	}
 	r.open = append(r.open, path)
 	base, err := r.base(path, found)
+	if broken != nil {
+		return nil, also(broken, base, path, found)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +84,17 @@ func (r *reader) layer(path, from string) (*Set, error) {
 	return set, nil
 }
 
-func missing(path, from string, err error) error {
-	if from == "" {
-		from = path
+// also adds to what is wrong with a file what it says of rules that are not below it.
+func also(broken error, base *Set, path string, found *sheaf) error {
+	issues := slices.Clone(fault.IssuesOf(broken))
+	if base != nil {
+		_, err := base.under(path, &sheaf{disable: found.disable, changes: found.changes})
+		issues = append(issues, fault.IssuesOf(err)...)
 	}
+	return fault.New(fault.Invalid, issues...)
+}
+
+func missing(path, from string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.NotFound, fault.Errorf("not-found", from, "%s: no such file", path))
 	}

@@ -44,7 +44,7 @@ var idForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 const maxFile = 1 << 20
 
 // parse reads one file of YAML. The name stands in errors, which are of kind fault.Invalid and hold every issue found, each
-// with `name:line:column` as its path.
+// with `name:line:column` as its path. With an error that names places comes what could be read all the same.
 func parse(name string, raw []byte, compiler *compiler) (*sheaf, error) {
 	if len(raw) > maxFile {
 		return nil, fault.New(fault.TooLarge, fault.Errorf("too-long", name, "a rule file may have %d bytes", maxFile))
@@ -60,7 +60,7 @@ func parse(name string, raw []byte, compiler *compiler) (*sheaf, error) {
 		l.fail(name, "one YAML document was expected")
 	}
 	if len(l.issues) > 0 {
-		return nil, fault.New(fault.Invalid, l.issues...)
+		return found, fault.New(fault.Invalid, l.issues...)
 	}
 	return found, nil
 }
