@@ -121,7 +121,7 @@ func (s *State) take(key fact.Key, f fact.Fact) {
 		s.takeCourse(at, f.ID, f.Course)
 	case f.Death != nil:
 		s.end(at, whyDied)
-		s.Died, s.Programme = at, adherence.Programme{}
+		s.Died, s.Programme, s.Ahead = at, adherence.Programme{}, nil
 	}
 }
 
@@ -146,7 +146,7 @@ func (s *State) takeScores(at time.Time, id string, sheet *fact.Scores) {
 		s.takeForm(at, id, sheet)
 	}
 	if sheet.Version == fact.VersionExternal {
-		s.Monitoring = s.Monitoring.Data(adherence.DateOf(at))
+		s.Monitoring = s.Monitoring.Data(adherence.LocalDate(at, sheet.Day))
 	}
 	s.takeCritical(at, id, sheet)
 	if sheet.Construct == allianceScores {

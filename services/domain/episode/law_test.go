@@ -68,6 +68,7 @@ func drawFact(t *rapid.T) fact.Fact {
 			Late:        rapid.Bool().Draw(t, "late"),
 			Virtual:     rapid.Bool().Draw(t, "virtual"),
 			Minutes:     float64(rapid.IntRange(0, 30).Draw(t, "minutes")),
+			Day:         rapid.SampledFrom([]string{"", "", on(day - 1).Format(time.DateOnly), on(day + 1).Format(time.DateOnly)}).Draw(t, "local"),
 		})
 		if rapid.Bool().Draw(t, "booked") {
 			f.Visit.Due = on(day + 20)
@@ -186,6 +187,9 @@ func drawCourse(t *rapid.T, day float64) fact.Fact {
 		if rapid.IntRange(0, 3).Draw(t, "ends") == 0 {
 			f.Course.End = on(day + float64(rapid.IntRange(-3, 60).Draw(t, "end")))
 		}
+		if rapid.IntRange(0, 2).Draw(t, "starts") == 0 {
+			f.Course.Start = on(day + float64(rapid.IntRange(-3, 60).Draw(t, "start")))
+		}
 	})
 }
 
@@ -301,7 +305,7 @@ func picture(s *State) string {
 		fmt.Fprint(&b, "\ndyad ", d.Event, d.Open() != nil, d.Closed, d.Left)
 	}
 	c := s.Course
-	fmt.Fprint(&b, "\ncourse ", c.Number, c.Ended, c.Why, c.Paused, c.Until, len(s.Past), len(s.Teams))
+	fmt.Fprint(&b, "\ncourse ", c.Number, c.Ended, c.Why, c.Paused, c.Until, len(s.Past), len(s.Ahead), len(s.Teams))
 	return b.String()
 }
 
