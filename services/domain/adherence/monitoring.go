@@ -87,13 +87,13 @@ func (m Monitoring) Manage(on Date, minutes float64, interactions int) Monitorin
 	return m
 }
 
-// Closes is when the running period is over; zero when it has no data.
+// Closes is when the running period is over; zero when it has no data. A patient to the east may already be in the next one.
 func (m Monitoring) Closes(now time.Time) time.Time {
-	if len(m.Periods) == 0 {
-		return time.Time{}
-	}
-	if end := m.Periods[len(m.Periods)-1].From + PeriodDays; end > DateOf(now) {
-		return end.Start()
+	today := DateOf(now)
+	for _, p := range m.Periods {
+		if end := p.From + PeriodDays; end > today {
+			return end.Start()
+		}
 	}
 	return time.Time{}
 }

@@ -181,7 +181,22 @@ func (s *State) turn() (next time.Time, change func(*State, time.Time)) {
 func (s *State) turnUpTo(to time.Time) {
 	for at, change := s.turn(); change != nil && !at.After(to); at, change = s.turn() {
 		s.elapse(at)
+		s.loseCare()
 		change(s, at)
+		s.takeCare()
+	}
+}
+
+// loseCare and takeCare follow since when care goes on, before and after what may change it.
+func (s *State) loseCare() {
+	if !s.cared() {
+		s.CareSince = time.Time{}
+	}
+}
+
+func (s *State) takeCare() {
+	if s.CareSince.IsZero() && s.cared() {
+		s.CareSince = s.Now
 	}
 }
 

@@ -59,9 +59,7 @@ func (s *State) follow(f fact.Fact) {
 		s.attend(at, f)
 		s.take(fact.Key{At: at, ID: f.ID}, f)
 		s.turnUpTo(at)
-		if s.cared() && s.CareSince.IsZero() {
-			s.CareSince = s.Now
-		}
+		s.takeCare()
 	}
 	s.Facts++
 	s.Last = fact.Key{At: at, ID: f.ID}
@@ -81,9 +79,7 @@ func (s *State) pass(to time.Time) {
 	}
 	s.turnUpTo(to)
 	s.elapse(to)
-	if !s.cared() {
-		s.CareSince = time.Time{}
-	}
+	s.loseCare()
 }
 
 func (s *State) elapse(to time.Time) {

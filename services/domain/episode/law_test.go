@@ -35,6 +35,29 @@ func read(t interface{ Fatal(...any) }, raw string) *State {
 	return &s
 }
 
+// often tries a law on five times as many random histories as rapid would: .ci/run asks for thousands.
+func often(t *testing.T, law func(*rapid.T)) {
+	t.Helper()
+	for range 5 {
+		rapid.Check(t, law)
+	}
+}
+
+func TestTheRandomHistoriesHoldEveryKindOfFact(t *testing.T) {
+	drawn := map[fact.Kind]int{}
+	for seed := range 3000 {
+		drawn[rapid.Custom(drawFact).Example(seed).Kind]++
+	}
+	for _, kind := range []fact.Kind{
+		fact.KindScores, fact.KindExercise, fact.KindPrescription, fact.KindVisit, fact.KindTeam, fact.KindGoal,
+		fact.KindMeasure, fact.KindCourse, fact.KindDeath, fact.KindRepair, fact.KindClock,
+	} {
+		if drawn[kind] == 0 {
+			t.Errorf("%s is never drawn", kind)
+		}
+	}
+}
+
 func drawFact(t *rapid.T) fact.Fact {
 	day := float64(rapid.IntRange(0, 24*rapid.SampledFrom([]int{90, 90, 90, 500}).Draw(t, "span")).Draw(t, "hour")) / 24
 	var f fact.Fact
@@ -227,7 +250,7 @@ func (b *book) add(f fact.Fact) {
 }
 
 func TestFactsMayArriveInAnyOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		b := book{state: New("p1")}
 		for _, f := range drawFacts(t) { // in the order drawn, which is not that of time
 			before := stored(t, b.state)
@@ -252,7 +275,7 @@ func TestFactsMayArriveInAnyOrder(t *testing.T) {
 }
 
 func TestTheStoredFormLosesNothing(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		s := Replay("p1", inOrder(drawFacts(t)))
 		raw := stored(t, s)
 		back := read(t, raw)
@@ -314,7 +337,7 @@ func tickAt(s *State, at time.Time) *State {
 }
 
 func TestTheDeadlineIsTheNextMomentAtWhichTimeAloneChangesSomething(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		b := book{state: New("p1")}
 		for _, f := range inOrder(drawFacts(t)) {
 			b.add(f)
@@ -351,7 +374,7 @@ func TestTheDeadlineIsTheNextMomentAtWhichTimeAloneChangesSomething(t *testing.T
 }
 
 func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		facts := inOrder(drawFacts(t))
 		plain, watched := New("p1"), New("p1")
 		for _, f := range facts {
