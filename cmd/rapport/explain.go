@@ -20,7 +20,7 @@ type explainCmd struct {
 	connection
 	outputFlag
 	Patient string `arg:"" help:"Patient id, such as p1 or Patient/p1; with --alert an alert's id."`
-	AsOf    string `name:"as-of" placeholder:"DATE" help:"As it was known at the end of this day (2026-03-31) or at this moment (RFC 3339)." env:"-"`
+	AsOf    string `name:"as-of" placeholder:"DATE" help:"As it was known at the end of this day (2026-03-31) or at this moment (RFC 3339); where all was recorded later, as it had gone by then." env:"-"`
 	Scores  int32  `default:"5" help:"How many score sheets to show (${default}); 0 for none." env:"-"`
 	Why     bool   `help:"Show what each reason and each alert rests on, by which rule, and what happened to it." xor:"form" env:"-"`
 	Alert   bool   `help:"Show that of one alert, named by its id." xor:"form" env:"-"`
