@@ -29,8 +29,18 @@ func (z Zones) At(t time.Time) *time.Location {
 
 // dating are the members by which it is told to what time a resource belongs, in this order.
 var dating = [][]string{
-	{"effectiveDateTime"}, {"effectiveInstant"}, {"effectivePeriod", "start"}, {"effectivePeriod", "end"}, {"authored"}, {"start"},
-	{"period", "start"}, {"authoredOn"}, {"statusDate"}, {"startDate"}, {"issued"}, {"meta", "lastUpdated"},
+	{"effectiveDateTime"},
+	{"effectiveInstant"},
+	{"effectivePeriod", "start"},
+	{"effectivePeriod", "end"},
+	{"authored"},
+	{"start"},
+	{"period", "start"},
+	{"authoredOn"},
+	{"statusDate"},
+	{"startDate"},
+	{"issued"},
+	{"meta", "lastUpdated"},
 }
 
 // zoneOf is the zone of what has none of its own in a resource; where that has no time, the one that counts last.

@@ -83,7 +83,7 @@ func (co *course) ache(d dice) {
 		}
 		level := begun - d.IntN(2)
 		if co.archetype == RecoversWell {
-			level = int(max(0, float64(begun)*(1-2*co.progress(dayOf(v.at))))+0.5)
+			level = int(max(0, float64(begun)*(1-2*co.progress(dayOf(v.at)))) + 0.5)
 		}
 		co.pains = append(co.pains, hurt{v.at + 10*minute, int8(level)})
 	}

@@ -395,7 +395,7 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		return prefix + strings.Repeat("x", 60-len(prefix)) + fmt.Sprintf("%04d", n)
 	}
 	s := New("p1")
-	for n := range 600 {
+	for n := range 1200 {
 		day := float64(n) / 8
 		sheet := scored(day, id("i", n), "distress")
 		dyad := scored(day, id("i", n), "alliance")
@@ -433,6 +433,7 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		for c := range 16 {
 			seen.Clinicians = append(seen.Clinicians, ref.Clinician(id("p", c)))
 		}
+		ahead := careOf(day+0.01, id("a", n), fact.CoursePlanned, func(c *fact.Course) { c.Start, c.Types = on(day+500), care.Course.Types })
 		turn := []fact.Fact{care}
 		if n%60 == 59 && n < 500 {
 			turn = append(turn, ended)
@@ -443,6 +444,7 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 			at(day, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: id("g", n), Lifecycle: "active", Due: on(1)} }),
 			at(day, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: id("m", n), Value: 1} }),
 		)
+		turn = append(turn, ahead)
 		for _, f := range turn {
 			s = Fold(s, f)
 		}
