@@ -61,9 +61,9 @@ var episodePromises = []promise{
 		for n := range 9 {
 			r := response(fmt.Sprint("r", n), 1, "p1", monday)
 			f := scored(fmt.Sprint("f", n), r, float64(n))
-			f.Fact.At = monday.Add(time.Duration(n/3) * time.Hour) // three of each moment
+			f.At = monday.Add(time.Duration(n/3) * time.Hour) // three of each moment
 			if n%4 == 3 {
-				f.Fact = fact.Fact{ID: f.Fact.ID, Kind: fact.KindClock, At: f.Fact.At, Recorded: monday, Clock: &fact.Clock{}}
+				f.Fact = fact.Fact{ID: f.ID, Kind: fact.KindClock, At: f.At, Recorded: monday, Clock: &fact.Clock{}}
 			}
 			commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{f}})
 			all = append(all, f.Fact)
