@@ -17,11 +17,12 @@ import (
 
 // serveCmd runs the server.
 type serveCmd struct {
-	Config      configPath    `placeholder:"FILE" help:"YAML file with these flags as keys, such as 'listen: 127.0.0.1:7401'. Flags and RAPPORT_* variables win over it."`
-	Listen      string        `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
-	HTTPListen  string        `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
-	Store       string        `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
-	Redis       string        `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://… or none (${default})."`
+	Config     configPath `placeholder:"FILE" help:"YAML file with these flags as keys, such as 'listen: 127.0.0.1:7401'. Flags and RAPPORT_* variables win over it."`
+	Listen     string     `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
+	HTTPListen string     `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
+	Store      string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
+	Redis      string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
+	streamFlags
 	HomeSource  string        `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
 	Tenant      string        `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
 	BaseURL     string        `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
@@ -54,7 +55,7 @@ Without --tokens everybody who reaches the address is let in, so only loopback a
 
 func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
-	s.Listen, s.HTTPListen, s.Store, s.Redis = c.Listen, c.HTTPListen, c.Store, c.Redis
+	s.Listen, s.HTTPListen, s.Store, s.Redis, s.Streams = c.Listen, c.HTTPListen, c.Store, c.Redis, c.streams()
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens

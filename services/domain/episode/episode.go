@@ -30,6 +30,7 @@ const (
 	maxVisits      = 8
 	maxTeams       = 32
 	maxMembers     = 48
+	maxPartners    = 12
 	maxWithin      = 16
 	maxGoals       = 24
 	maxMeasures    = 24
@@ -91,6 +92,8 @@ type State struct {
 	Teams []Team `json:"teams,omitempty"`
 	// Members of those teams.
 	Members []Member `json:"members,omitempty"`
+	// Partners are care partners on those teams.
+	Partners []Partner `json:"partners,omitempty"`
 	// Visits so far.
 	Visits Visits `json:"visits,omitzero"`
 	// Goals as they stand.
