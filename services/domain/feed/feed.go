@@ -4,6 +4,7 @@ package feed
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -23,7 +24,18 @@ const (
 // Team is the feed of a care team.
 func Team(id string) Name { return Name("team:" + id) }
 
-var nameForm = regexp.MustCompile(`^(all|unassigned|team:[A-Za-z0-9\-.]{1,64})$`)
+// subscriptionPrefix begins the name of the feed of a FHIR subscription.
+const subscriptionPrefix = "subscription:"
+
+// Subscription is the feed of a FHIR subscription: the events it is told of, by the numbers it is told them under.
+func Subscription(id string) Name { return Name(subscriptionPrefix + id) }
+
+// OfSubscription is the id of the subscription whose feed it is; false when it is none's.
+func (n Name) OfSubscription() (id string, ok bool) {
+	return strings.CutPrefix(string(n), subscriptionPrefix)
+}
+
+var nameForm = regexp.MustCompile(`^(all|unassigned|team:[A-Za-z0-9\-.]{1,64}|subscription:[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }
