@@ -122,6 +122,9 @@ func (r *Relay) extents(ctx context.Context, t ref.Tenant, feeds []feed.Name) er
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range extents {
+		if _, own := e.Feed.OfSubscription(); own {
+			continue
+		}
 		l := r.line(place{t, e.Feed})
 		l.first = e.First
 		if e.Last < known[e.Feed] {

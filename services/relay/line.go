@@ -72,6 +72,9 @@ func (r *Relay) enqueue(l *line) {
 func (r *Relay) moved(cursors []feed.Cursor) {
 	r.mu.Lock()
 	for _, c := range cursors {
+		if _, own := c.Feed.OfSubscription(); own {
+			continue // its events go to an endpoint of its own
+		}
 		l := r.line(place{c.Tenant, c.Feed})
 		l.last = max(l.last, c.After)
 		r.enqueue(l)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/judge"
 )
 
@@ -92,15 +93,18 @@ func (a Alert) TaskPriority() string {
 	}
 }
 
-// TaskOwner is the reference of the person who has it in hand, or had when it was closed; empty while nobody has.
+// TaskOwner is the reference of whoever has it in hand, or had when it was closed: the person who took it, else the
+// care team it was told to; empty when there is neither.
 func (a Alert) TaskOwner() string {
-	if a.Status == Open {
-		return ""
-	}
 	for _, s := range slices.Backward(a.History) {
 		taken := s.Status == Acknowledged || s.Status == Resolved || s.Status == putOff
-		if taken && strings.Contains(s.Actor, "/") {
+		if a.Status != Open && taken && strings.Contains(s.Actor, "/") {
 			return s.Actor
+		}
+	}
+	for _, name := range a.Feeds {
+		if team, ok := strings.CutPrefix(string(name), string(feed.Team(""))); ok {
+			return "CareTeam/" + team
 		}
 	}
 	return ""
