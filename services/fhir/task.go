@@ -73,9 +73,12 @@ func taskReason(a alert.Alert) *samply.CodeableConcept {
 	return nil
 }
 
-// restriction says from when on the work is to be done.
+// restriction says until when somebody has to act: then others are told, or the alert comes back.
 func restriction(a alert.Alert) *samply.TaskRestriction {
-	return &samply.TaskRestriction{Period: &samply.Period{Start: new(Instant(a.Opened))}}
+	if a.Due.IsZero() || !a.Live() {
+		return nil
+	}
+	return &samply.TaskRestriction{Period: &samply.Period{End: new(Instant(a.Due))}}
 }
 
 // The category of a Flag that stands for a safety alert.

@@ -8,45 +8,41 @@ import (
 	"github.com/rapport-health/rapport/services/domain/judge"
 )
 
-// The statuses of an alert that FHIR tells apart from Open, whether or not this version takes steps to them.
-const (
-	heldBack Status = "waiting"
-	putOff   Status = "snoozed"
-)
-
 // EnteredInError is the reason of a retraction that FHIR tells apart from other corrections.
 const EnteredInError = "entered-in-error"
 
-// Raised says whether it was ever told to anybody: only then is it a DetectedIssue and a Task. One that was suppressed
-// was not, even if it was retracted later, and neither is one that still waits.
+// Raised says whether it was ever told to anybody: only then is it a DetectedIssue and a Task. One that waits is not yet,
+// and one that was suppressed from the beginning never was, even if it was retracted later.
 func (a Alert) Raised() bool {
-	if a.Status == Suppressed || a.Status == heldBack {
-		return false
+	stood := func(at Status) bool {
+		return slices.ContainsFunc(a.History, func(s Step) bool { return s.Status == at })
 	}
-	if a.SuppressedBecause == "" {
+	if stood(Open) {
 		return true
 	}
-	return slices.ContainsFunc(a.History, func(s Step) bool { return s.Status == Open })
+	return a.SuppressedBecause == "" && a.Status != Suppressed && a.Status != Waiting && !stood(Waiting)
 }
 
 // IssueStatus is the DetectedIssue.status: final, amended, cancelled or entered-in-error.
 func (a Alert) IssueStatus() string {
-	if a.Status == Retracted {
-		if n := len(a.History); n > 0 && a.History[n-1].Reason == EnteredInError {
-			return "entered-in-error"
-		}
+	switch {
+	case a.Status == Retracted && len(a.History) > 0 && a.History[len(a.History)-1].Reason == EnteredInError:
+		return EnteredInError
+	case a.Status == Retracted:
 		return "cancelled"
-	}
-	if a.amended() {
+	case a.amended():
 		return "amended"
+	default:
+		return "final"
 	}
-	return "final"
 }
 
-// amended says whether the facts behind it were corrected: the service took a step that left the status as it was.
+// amended says whether the facts behind it were corrected. A step of an earlier version has no verb: then one that left
+// the status as it was is a correction.
 func (a Alert) amended() bool {
 	for i := 1; i < len(a.History); i++ {
-		if s := a.History[i]; s.Status == a.History[i-1].Status && s.Actor == Service {
+		s := a.History[i]
+		if s.Verb == Amend || s.Verb == "" && s.Status == a.History[i-1].Status {
 			return true
 		}
 	}
@@ -70,7 +66,7 @@ func (a Alert) TaskStatus() string {
 	switch a.Status {
 	case Acknowledged:
 		return "accepted"
-	case putOff:
+	case Snoozed:
 		return "on-hold"
 	case Resolved:
 		return "completed"
@@ -81,10 +77,10 @@ func (a Alert) TaskStatus() string {
 	}
 }
 
-// TaskPriority is the Task.priority: stat, asap, urgent or routine.
+// TaskPriority is the Task.priority: stat, urgent or routine.
 func (a Alert) TaskPriority() string {
 	switch {
-	case a.Safety || a.Severity == judge.Critical:
+	case a.Unmuted():
 		return "stat"
 	case a.Severity == judge.High:
 		return "urgent"
@@ -93,14 +89,14 @@ func (a Alert) TaskPriority() string {
 	}
 }
 
-// TaskOwner is the reference of whoever has it in hand, or had when it was closed: the person who took it, else the
-// care team it was told to; empty when there is neither.
+// TaskOwner is the reference of whoever has it in hand, else of the first person who is told, else of the care team that
+// is; empty when there is none.
 func (a Alert) TaskOwner() string {
-	for _, s := range slices.Backward(a.History) {
-		taken := s.Status == Acknowledged || s.Status == Resolved || s.Status == putOff
-		if a.Status != Open && taken && strings.Contains(s.Actor, "/") {
-			return s.Actor
-		}
+	switch {
+	case a.Assignee != "":
+		return a.Assignee
+	case len(a.Recipients) > 0:
+		return a.Recipients[0].Person
 	}
 	for _, name := range a.Feeds {
 		if team, ok := strings.CutPrefix(string(name), string(feed.Team(""))); ok {
@@ -108,4 +104,20 @@ func (a Alert) TaskOwner() string {
 		}
 	}
 	return ""
+}
+
+// Minimum is the alert as anybody may read it of whom no more is known than that they are told: in the language in which
+// it is told, without comments, and, where a clinician's rating lies behind it, without what was seen and its numbers.
+func (a Alert) Minimum() Alert {
+	words, _ := a.Words(a.Language)
+	a.Title, a.Seen, a.Question, a.Phrase = words.Title, words.Seen, words.Question, words.Phrase
+	if a.Rated != "" {
+		a.Seen, a.Numbers = words.Withheld, nil
+	}
+	history := slices.Clone(a.History)
+	for i := range history {
+		history[i].Text = ""
+	}
+	a.Withheld, a.Partner, a.Translations, a.Rated, a.History = "", "", nil, "", history
+	return a
 }
