@@ -2,10 +2,14 @@ package fhir
 
 import (
 	"encoding/json"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/subscription"
+	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
 // Told is what a notification is for, in the words of the backport.
@@ -194,4 +198,29 @@ func SecretParameters(secret string, until time.Time) []byte {
 		out.Parameter = append(out.Parameter, parameter{Name: "previous-until", ValueInstant: Instant(until)})
 	}
 	return encode(out)
+}
+
+// ReadParameters reads a Parameters resource as if its primitive values stood in a URL.
+func ReadParameters(body []byte) (url.Values, error) {
+	doc, err := tree.Parse(body, tree.Limits{Bytes: 1 << 20})
+	if err != nil {
+		return nil, err
+	}
+	if !doc.Root().Child("resourceType").Is("Parameters") {
+		return nil, fault.Newf(fault.Invalid, "structure", "resourceType must be Parameters")
+	}
+	out := url.Values{}
+	for p := range doc.Root().Child("parameter").Children() {
+		for member := range p.Children() {
+			if !strings.HasPrefix(member.Key(), "value") {
+				continue
+			}
+			value := member.Text()
+			if member.Kind() == tree.Number {
+				value = member.Number()
+			}
+			out.Add(p.Child("name").Text(), value)
+		}
+	}
+	return out, nil
 }
