@@ -424,3 +424,21 @@ func Subscription(s subscription.Subscription) []byte {
 	}
 	return tree.Splice(body, s.ID, strconv.FormatInt(s.Version, 10), s.Updated)
 }
+
+// FilterTexts are the criteria of a subscription of plain R4, or the filters of a topic, as they were sent.
+func FilterTexts(s subscription.Subscription) []string {
+	doc, err := tree.Parse(s.Raw, tree.Limits{Bytes: 1 << 21})
+	if err != nil {
+		return nil
+	}
+	if s.Topic == subscription.Criteria {
+		return []string{doc.Root().Child("criteria").Text()}
+	}
+	var out []string
+	for e := range doc.Root().Child("_criteria").Child("extension").Children() {
+		if e.Child("url").Is(extFilter) {
+			out = append(out, e.Child("valueString").Text())
+		}
+	}
+	return out
+}

@@ -23,6 +23,7 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/subscriptions"
 	"github.com/rapport-health/rapport/services/watch"
 )
 
@@ -52,10 +53,12 @@ type Server struct {
 	scheduler *deadlines.Scheduler
 	embedded  *embedded.Server
 	relay     *relay.Relay
-	grpc      *grpc.Server
-	health    *health.Server
-	http      *http.Server
-	listeners struct{ grpc, http net.Listener }
+	// subscriptions tells FHIR subscribers.
+	subscriptions *subscriptions.Room
+	grpc          *grpc.Server
+	health        *health.Server
+	http          *http.Server
+	listeners     struct{ grpc, http net.Listener }
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -103,6 +106,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}

@@ -65,8 +65,10 @@ func (r *Room) put(ctx context.Context, p access.Principal, wanted subscription.
 		next := wanted
 		next.Created, next.Updated, next.Version, next.Owner = r.now(), r.now(), 1, p.Name
 		next.Secrets = []subscription.Secret{{Key: fresh}}
-		created = old == nil || old.Deleted
+		created = old == nil
 		switch {
+		case old != nil && old.Deleted:
+			return nil, fault.Newf(fault.Conflict, "deleted", "a subscription of this id was deleted, and its numbers cannot begin anew: choose another id")
 		case ifVersion != 0 && (old == nil || old.Version != ifVersion):
 			return nil, fault.Newf(fault.Precondition, "conflict", "the subscription is not at that version: read it again and decide again")
 		case created:
