@@ -254,7 +254,10 @@ func sortedKeys[V any](of map[string]V) []string {
 	return keys
 }
 
-var headerForm = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}): ?([\\x20-\\x7e]{0,4096})$")
+// maxHeader is the longest header, in bytes.
+const maxHeader = 4096
+
+var headerForm = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}): ?([\\x20-\\x7e]*)$")
 
 // ownHeaders are the server's to set.
 var ownHeaders = []string{
@@ -306,7 +309,7 @@ func (r *wishReader) endpoint(n tree.Node) {
 func (r *wishReader) header(n tree.Node) {
 	parts := headerForm.FindStringSubmatch(n.Text())
 	switch {
-	case parts == nil:
+	case parts == nil || len(n.Text()) > maxHeader:
 		r.refuse("value", n, "", "a header must be Name: value, in printable ASCII")
 	case slices.Contains(ownHeaders, strings.ToLower(parts[1])):
 		r.refuse("not-supported", n, "", "this header is the server's to set")
