@@ -28,7 +28,9 @@ const (
 // caller calls endpoints. It goes through no proxy and follows no redirect.
 type caller struct{ secure, plain *http.Client }
 
-func newCaller(g guard) *caller { return &caller{g.client(true), g.client(false)} }
+func newCaller(g guard, resolver *net.Resolver) *caller {
+	return &caller{g.client(true, resolver), g.client(false, resolver)}
+}
 
 // The bounds of one endpoint's part of our memory and patience.
 const (
@@ -38,8 +40,8 @@ const (
 	dialWithin = 10 * time.Second
 )
 
-func (g guard) client(secure bool) *http.Client {
-	dialer := &net.Dialer{Timeout: dialWithin, Control: g.control(secure)}
+func (g guard) client(secure bool, resolver *net.Resolver) *http.Client {
+	dialer := &net.Dialer{Timeout: dialWithin, Control: g.control(secure), Resolver: resolver}
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableCompression: true,

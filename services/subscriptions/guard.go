@@ -26,7 +26,7 @@ var errForbidden = errors.New("the endpoint's address is not one that may be cal
 
 // endpoint judges a URL by what it says itself.
 func (g guard) endpoint(u *url.URL) error {
-	host := strings.ToLower(u.Hostname())
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	switch {
 	case u.Scheme != "https" && (u.Scheme != "http" || !g.private):
 		return fault.Newf(fault.Unprocessable, "not-supported", "endpoint must be an https URL")
@@ -95,7 +95,9 @@ var embedded = []struct {
 
 // public says whether an address is one of the open internet.
 func public(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
+	if ip = ip.WithZone("").Unmap(); !ip.IsValid() {
+		return false
+	}
 	if slices.ContainsFunc(reserved, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	mrand "math/rand/v2"
+	"net"
 	"net/http"
 	"time"
 
@@ -67,6 +68,8 @@ type Config struct {
 	AllowPrivate bool
 	// Hosts are the only hosts that may be called, as `host` or `*.domain`; none means any.
 	Hosts []string
+	// Resolver finds the addresses of endpoints; nil is the system's.
+	Resolver *net.Resolver
 	// PerTenant is the most subscriptions of one tenant; each may keep one call waiting. At least 1.
 	PerTenant int
 	// Poll is the time between looks at the database for what nobody told of.
@@ -148,7 +151,7 @@ func New(config Config) (*Room, error) {
 		return nil, err
 	}
 	r := &Room{config: config, guard: guard{config.AllowPrivate, config.Hosts}, counts: newCounts(), wake: make(chan struct{}, 1)}
-	r.caller = newCaller(r.guard)
+	r.caller = newCaller(r.guard, config.Resolver)
 	var err error
 	if r.topics, err = readTopics(conformance.Topics); err != nil {
 		return nil, err
