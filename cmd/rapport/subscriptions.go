@@ -13,6 +13,12 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
 
+// webhookFlags say what FHIR subscriptions may call.
+type webhookFlags struct {
+	AllowPrivateWebhooks bool     `name:"allow-private-webhooks" help:"Let FHIR subscriptions call private and loopback addresses, without TLS too."`
+	WebhookHosts         []string `name:"webhook-hosts" placeholder:"HOST,…" help:"Only hosts that FHIR subscriptions may call, such as ehr.example.org or *.example.org."`
+}
+
 // subscriptionsCmd groups what can be done with FHIR subscriptions.
 type subscriptionsCmd struct {
 	List        subscriptionsListCmd    `cmd:"" default:"withargs" help:"List subscriptions, and how far each was told."`

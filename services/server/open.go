@@ -114,6 +114,7 @@ func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) 
 func (s *Server) openWatch(context.Context) error {
 	config := watch.Default()
 	config.Log = s.config.Log
+	config.Ahead = alerts.Ahead
 	s.log = watch.New(s.store, config)
 	return nil
 }
@@ -127,7 +128,11 @@ func (s *Server) openCommit(context.Context) (err error) {
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
 	config.Rules = func() []judge.Rule { return set }
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
-	config.Committed = s.log.Moved
+	counted, err := alerts.NewMetrics(s.config.Metrics)
+	if err != nil {
+		return err
+	}
+	config.Committed = counted.After(s.log.Moved)
 	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
 	s.group, err = commit.New(config)
@@ -166,14 +171,15 @@ func (s *Server) openRedis(context.Context) error {
 	if address == "none" {
 		return nil
 	}
-	config := relay.Default()
-	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
+	streams := s.config.Streams
 	if strings.HasPrefix(address, "embedded") {
 		if err := s.startRedis(address); err != nil {
 			return err
 		}
-		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+		address, streams = s.embedded.URL(), streams.embedded()
 	}
+	config := streams.relay()
+	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
 	client, err := relay.Dial(address)
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
@@ -212,7 +218,7 @@ const maxMessage = ingest.MaxBundle + 1<<20
 
 func (s *Server) openGRPC(context.Context) (err error) {
 	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(wire.Codec()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.recoverUnary, auth.Unary(s.auth, wire.Error)),
 		grpc.ChainStreamInterceptor(s.recoverStream, auth.Stream(s.auth, wire.Error)),

@@ -234,7 +234,7 @@ type ListAlertsRequest struct {
 	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only those at least as urgent; unspecified means all.
 	MinSeverity Severity `protobuf:"varint,6,opt,name=min_severity,json=minSeverity,proto3,enum=rapport.v1.Severity" json:"min_severity,omitempty"`
-	// Only those of which somebody is told in this role, such as `physical-therapist`.
+	// Only those meant for this role, such as `physical-therapist`.
 	Role string `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`
 	// Only those that this person has in hand, as a reference such as `Practitioner/p1`.
 	Assignee string `protobuf:"bytes,8,opt,name=assignee,proto3" json:"assignee,omitempty"`
@@ -438,7 +438,9 @@ type CountAlertsRequest struct {
 	// Only those whose triggering fact happened at this moment or later.
 	From *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
 	// Only those whose triggering fact happened before this moment.
-	To            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	To *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Work out the yields too. It reads every alert that is counted, and so takes its time where there are many.
+	WithYields    bool `protobuf:"varint,5,opt,name=with_yields,json=withYields,proto3" json:"with_yields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,12 +503,19 @@ func (x *CountAlertsRequest) GetTo() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CountAlertsRequest) GetWithYields() bool {
+	if x != nil {
+		return x.WithYields
+	}
+	return false
+}
+
 // CountAlertsResponse is the counts.
 type CountAlertsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One per rule, status and reason that occurs, by rule, status and reason.
 	Counts []*AlertCount `protobuf:"bytes,1,rep,name=counts,proto3" json:"counts,omitempty"`
-	// One per rule that has any, by rule.
+	// One per rule that has any, by rule; only when asked for.
 	Yields        []*RuleYield `protobuf:"bytes,2,rep,name=yields,proto3" json:"yields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -642,11 +651,11 @@ type RuleYield struct {
 	Taken int64 `protobuf:"varint,4,opt,name=taken,proto3" json:"taken,omitempty"`
 	// Steps of escalation ladders.
 	Escalations int64 `protobuf:"varint,5,opt,name=escalations,proto3" json:"escalations,omitempty"`
-	// Alerts whose readers called them useful. Of each alert the last word of each reader counts.
+	// Readers who called an alert useful. Of each alert the last word of each reader counts.
 	Useful int64 `protobuf:"varint,6,opt,name=useful,proto3" json:"useful,omitempty"`
-	// Readers' last words that called an alert not useful.
+	// Readers who called an alert not useful.
 	NotUseful int64 `protobuf:"varint,7,opt,name=not_useful,json=notUseful,proto3" json:"not_useful,omitempty"`
-	// Readers' last words that called an alert known already.
+	// Readers who knew it already.
 	AlreadyKnown int64 `protobuf:"varint,8,opt,name=already_known,json=alreadyKnown,proto3" json:"already_known,omitempty"`
 	// Median of the time from raising to the first acknowledgement or resolution, in seconds; absent when none was taken.
 	MedianSecondsToTake *float64 `protobuf:"fixed64,9,opt,name=median_seconds_to_take,json=medianSecondsToTake,proto3,oneof" json:"median_seconds_to_take,omitempty"`
@@ -855,7 +864,7 @@ type AcknowledgeRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; required.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who acknowledges: a reference such as `Practitioner/p1`; required.
+	// Who acknowledges: a reference such as `Practitioner/p1`; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Caller's idempotency key, at most 128 bytes: the same command again is answered, not repeated.
 	Key string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
@@ -983,7 +992,7 @@ type SnoozeRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; required.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who puts it off: a reference; required.
+	// Who puts it off: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Until when; required, in the future.
 	Until *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
@@ -1120,7 +1129,7 @@ type ResolveRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; required.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who resolves: a reference; required.
+	// Who resolves: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Reason code, such as `contacted`, `already-known`, `not-relevant`; required. No free text.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -1248,7 +1257,7 @@ type ReassignRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; required.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who gives it away: a reference; required.
+	// Who gives it away: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Who has it from now on: a reference such as `Practitioner/p2`; required.
 	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
@@ -1385,7 +1394,7 @@ type CommentRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; 0: whichever it is at.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who remarks: a reference; required.
+	// Who remarks: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Code of the remark, such as `left-message`; this or `text` is required.
 	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
@@ -1522,7 +1531,7 @@ type FeedbackRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; 0: whichever it is at.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who says so: a reference; required.
+	// Who says so: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// What it was worth; required.
 	Verdict FeedbackVerdict `protobuf:"varint,4,opt,name=verdict,proto3,enum=rapport.v1.FeedbackVerdict" json:"verdict,omitempty"`
@@ -1687,12 +1696,14 @@ const file_rapport_v1_alerts_proto_rawDesc = "" +
 	"\blanguage\x18\r \x01(\tR\blanguage\"g\n" +
 	"\x12ListAlertsResponse\x12)\n" +
 	"\x06alerts\x18\x01 \x03(\v2\x11.rapport.v1.AlertR\x06alerts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9e\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbf\x01\n" +
 	"\x12CountAlertsRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
 	"\x04rule\x18\x02 \x01(\tR\x04rule\x12.\n" +
 	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
-	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\"t\n" +
+	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x1f\n" +
+	"\vwith_yields\x18\x05 \x01(\bR\n" +
+	"withYields\"t\n" +
 	"\x13CountAlertsResponse\x12.\n" +
 	"\x06counts\x18\x01 \x03(\v2\x16.rapport.v1.AlertCountR\x06counts\x12-\n" +
 	"\x06yields\x18\x02 \x03(\v2\x15.rapport.v1.RuleYieldR\x06yields\"\x7f\n" +

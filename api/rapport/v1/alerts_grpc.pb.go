@@ -52,7 +52,8 @@ type AlertServiceClient interface {
 	// Acknowledge takes an alert: nobody is told any further. Where the rule asks it of each role, it is taken once each has.
 	// Errors of every command: NOT_FOUND; INVALID_ARGUMENT with an Issue per field; ABORTED when the version differs or the
 	// key was used for another command (read it again); FAILED_PRECONDITION when its status does not allow it;
-	// PERMISSION_DENIED when the caller acts for a person and names another as the actor.
+	// PERMISSION_DENIED when the caller acts for a person and names another as the actor, and, comments and feedback
+	// excepted, when the actor is the clinician whose rating by the patient lies behind the alert.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
 	// Snooze puts an alert off. It is open again by itself, and told again, when the time is up.
 	Snooze(ctx context.Context, in *SnoozeRequest, opts ...grpc.CallOption) (*SnoozeResponse, error)
@@ -204,7 +205,8 @@ type AlertServiceServer interface {
 	// Acknowledge takes an alert: nobody is told any further. Where the rule asks it of each role, it is taken once each has.
 	// Errors of every command: NOT_FOUND; INVALID_ARGUMENT with an Issue per field; ABORTED when the version differs or the
 	// key was used for another command (read it again); FAILED_PRECONDITION when its status does not allow it;
-	// PERMISSION_DENIED when the caller acts for a person and names another as the actor.
+	// PERMISSION_DENIED when the caller acts for a person and names another as the actor, and, comments and feedback
+	// excepted, when the actor is the clinician whose rating by the patient lies behind the alert.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
 	// Snooze puts an alert off. It is open again by itself, and told again, when the time is up.
 	Snooze(context.Context, *SnoozeRequest) (*SnoozeResponse, error)

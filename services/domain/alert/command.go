@@ -33,6 +33,8 @@ const (
 const (
 	// Release tells one that waited, or one whose suppression has lost its ground.
 	Release Verb = "open"
+	// Withhold makes one wait whose suppression has lost its ground at an hour at which it is not told.
+	Withhold Verb = "withhold"
 	// Lapse ends the waiting of one whose condition ceased to hold.
 	Lapse Verb = "lapse"
 	// Escalate takes the next steps of the ladder.
@@ -55,7 +57,7 @@ const Service = "rapport"
 // ByService says whether only the service itself takes such a step.
 func (v Verb) ByService() bool {
 	switch v {
-	case Release, Lapse, Escalate, Wake, PageAgain, Absorb, Retract, Amend:
+	case Release, Withhold, Lapse, Escalate, Wake, PageAgain, Absorb, Retract, Amend:
 		return true
 	}
 	return false
@@ -74,11 +76,12 @@ type Command struct {
 	Actor string
 	// Role in which the actor acts, as care teams name it; needed to acknowledge where each role has to.
 	Role string
-	// Reason is a code such as `contacted`. Resolve, Lapse, Absorb and Retract need one; others may have one.
+	// Reason is a code such as `contacted`. Resolve, Withhold, Lapse, Absorb and Retract need one; others may have one.
 	Reason string
 	// To is whom Reassign hands it to: a reference such as `Practitioner/p2`.
 	To string
-	// Until is when Snooze ends: after At, and by at most SnoozeMost, or SnoozeUrgent where nothing may hold it back.
+	// Until is when Withhold or Snooze ends: after At, and a Snooze by at most SnoozeMost, or SnoozeUrgent
+	// where nothing may hold it back.
 	Until time.Time
 	// Note is the text of a Comment, of at most 2,000 bytes. A comment has a Reason, or a text, or both.
 	Note string
@@ -134,7 +137,7 @@ func (c Command) check() error {
 		"say why, as a code of small letters, digits and hyphens such as contacted or already-known")
 	wrong(c.Role != "" && !reasonForm.MatchString(c.Role), "role", "a role is a code such as physician")
 	wrong(c.Verb == Reassign && !actorForm.MatchString(c.To), "to", "say to whom, as a reference such as Practitioner/p2")
-	wrong(c.Verb == Snooze && !c.Until.After(c.At), "until", "say until when, as a moment that is still to come")
+	wrong((c.Verb == Snooze || c.Verb == Withhold) && !c.Until.After(c.At), "until", "say until when, as a moment that is still to come")
 	wrong(len(c.Key) > maxKey, "key", "an idempotency key has %d bytes at most", maxKey)
 	if c.Verb == Comment {
 		wrong(c.Reason == "" && c.Note == "", "note", "a comment has a code or a text")
@@ -151,7 +154,7 @@ func (c Command) check() error {
 // reasoned says whether the reason of a command has to be a code: where one is needed, and wherever one is given.
 func (c Command) reasoned() bool {
 	switch c.Verb {
-	case Resolve, Retract, Lapse, Absorb:
+	case Resolve, Retract, Lapse, Absorb, Withhold:
 		return true
 	}
 	return c.Reason != ""

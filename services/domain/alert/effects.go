@@ -24,6 +24,9 @@ func (a *Alert) change(to Status, c Command) (Status, error) {
 		return to, a.again(c)
 	case Escalate:
 		return to, a.escalate(c)
+	case Withhold:
+		a.SuppressedBecause, a.SuppressedBy = "", ""
+		a.WaitingBecause, a.Due = Because(c.Reason), c.Until
 	case Lapse, Absorb:
 		a.Due, a.WaitingBecause, a.SuppressedBy = time.Time{}, "", c.By
 		a.SuppressedBecause = c.because()

@@ -18,6 +18,7 @@ var transitions = map[Verb]map[Status]Status{
 	Comment:     everywhere(Statuses[:]...),
 	Feedback:    everywhere(Statuses[:]...),
 	Release:     {Waiting: Open, Suppressed: Open},
+	Withhold:    {Suppressed: Waiting},
 	Lapse:       {Waiting: Suppressed},
 	Escalate:    {Open: Open},
 	Wake:        {Snoozed: Open},
@@ -45,6 +46,7 @@ var eventTypes = map[Verb]feed.Type{
 	Comment:     feed.Commented,
 	Feedback:    feed.Rated,
 	Release:     feed.Opened,
+	Withhold:    feed.Waiting,
 	Lapse:       feed.Suppressed,
 	Escalate:    feed.Escalated,
 	Wake:        feed.Woken,
@@ -75,6 +77,10 @@ func Lifecycle(a Alert, c Command) (Alert, *feed.Draft, error) {
 	if !ok {
 		return a, nil, fault.Newf(fault.Precondition, "business-rule", "%s is not for an alert that is %s", c.Verb, a.Status)
 	}
+	asked := c.digest()
+	if c.Role == "" {
+		c.Role = a.roleOf(c.Actor)
+	}
 	next := a
 	next.History = slices.Clone(a.History)
 	to, err := next.change(to, c)
@@ -82,8 +88,21 @@ func Lifecycle(a Alert, c Command) (Alert, *feed.Draft, error) {
 		return a, nil, err
 	}
 	next.record(to, c)
+	if c.Key != "" {
+		next.History[len(next.History)-1].Asked = asked
+	}
 	event := next.Event(eventTypes[c.Verb], c.At)
 	return next, &event, nil
+}
+
+// roleOf is the role in which somebody was told of it; empty when they were not.
+func (a Alert) roleOf(actor string) string {
+	for _, r := range a.Recipients {
+		if r.Person == actor {
+			return r.Role
+		}
+	}
+	return ""
 }
 
 // keyed is the step that an actor took under the key of a command; false when there is none.
@@ -127,7 +146,11 @@ func (s Step) harmless(a Alert, c Command) bool {
 	case Escalate, Release, Wake, PageAgain, Comment, Feedback:
 		return true
 	case Acknowledge: // of several roles that have to, each comes on its own
-		return c.Verb == Acknowledge && len(a.EachRole) > 0 && s.Role != c.Role
+		role := c.Role
+		if role == "" {
+			role = a.roleOf(c.Actor)
+		}
+		return c.Verb == Acknowledge && len(a.EachRole) > 0 && s.Role != role
 	}
 	return false
 }
@@ -138,9 +161,6 @@ func (a *Alert) record(to Status, c Command) {
 	a.Version++
 	step := Step{
 		Version: a.Version, Status: to, Time: c.At, Verb: c.Verb, Actor: c.Actor, Role: c.Role, Reason: c.Reason, Key: c.Key,
-	}
-	if c.Key != "" {
-		step.Asked = c.digest()
 	}
 	switch c.Verb {
 	case Comment:

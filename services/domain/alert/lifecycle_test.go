@@ -42,14 +42,14 @@ var legal = map[alert.Status]map[alert.Verb]alert.Status{
 	},
 	alert.Resolved: {alert.Comment: alert.Resolved, alert.Feedback: alert.Resolved, alert.Retract: alert.Retracted},
 	alert.Suppressed: {
-		alert.Comment: alert.Suppressed, alert.Feedback: alert.Suppressed, alert.Release: alert.Open, alert.Absorb: alert.Suppressed,
-		alert.Retract: alert.Retracted,
+		alert.Comment: alert.Suppressed, alert.Feedback: alert.Suppressed, alert.Release: alert.Open, alert.Withhold: alert.Waiting,
+		alert.Absorb: alert.Suppressed, alert.Retract: alert.Retracted,
 	},
 	alert.Retracted: {alert.Comment: alert.Retracted, alert.Feedback: alert.Retracted},
 }
 
 var verbs = []alert.Verb{
-	alert.Acknowledge, alert.Snooze, alert.Resolve, alert.Reassign, alert.Comment, alert.Feedback, alert.Release, alert.Lapse,
+	alert.Acknowledge, alert.Snooze, alert.Resolve, alert.Reassign, alert.Comment, alert.Feedback, alert.Release, alert.Withhold, alert.Lapse,
 	alert.Escalate, alert.Wake, alert.PageAgain, alert.Absorb, alert.Retract, alert.Amend,
 }
 

@@ -21,10 +21,10 @@ func (a Alert) Event(typ feed.Type, at time.Time) feed.Draft {
 		Type:    typ,
 		Time:    at,
 		Subject: a.Patient.Reference(),
-		Data:    a.proto(),
+		Data:    a.ForFeed().In(a.Language).proto(),
 	}
 	if slices.ContainsFunc(a.Feeds, feed.Name.ForPartner) {
-		d.Partner = a.protoForPartner()
+		d.Partner = a.ForPartners().In(a.Language).proto()
 	}
 	return d
 }
@@ -109,28 +109,25 @@ var protoSeverity = [...]string{
 	"SEVERITY_UNSPECIFIED", "SEVERITY_INFO", "SEVERITY_MODERATE", "SEVERITY_HIGH", "SEVERITY_CRITICAL",
 }
 
-func (a Alert) proto() json.RawMessage {
-	words, language := a.Words(a.Language)
+func (s Sight) proto() json.RawMessage {
 	m := message{
-		ID: a.ID, Version: a.Version, Status: a.Status.ProtoStatus(), Severity: protoSeverity[a.Severity],
-		Rule: a.Rule, RuleVersion: a.RuleVersion, Patient: a.Patient.Reference(), Episode: string(a.Episode),
-		Title: words.Title, Seen: words.Seen, Question: words.Question, Phrase: words.Phrase, Evidence: a.Evidence,
-		Roles: a.Roles, Feeds: a.Feeds, Facts: a.Facts, Sources: a.Sources,
-		Effective: stamp(a.Effective), Opened: stamp(a.Opened), SuppressedBecause: a.SuppressedBecause,
-		Routed: a.Routed, Assignee: a.Assignee, Due: stamp(a.Due), WaitingBecause: a.WaitingBecause, Rung: a.Rung,
-		AwaitedRoles: a.Missing(), Previous: a.Follows, AbsorbedBy: a.SuppressedBy, Proposal: a.Proposal,
-		Language: language, Languages: a.Languages(), Withheld: a.Rated != "",
+		ID: s.ID, Version: s.Version, Status: s.Status.ProtoStatus(), Severity: protoSeverity[s.Severity],
+		Rule: s.Rule, RuleVersion: s.RuleVersion, Patient: s.Patient.Reference(), Episode: string(s.Episode),
+		Title: s.Title, Seen: s.Seen, Question: s.Question, Phrase: s.Phrase, Evidence: s.Evidence,
+		Roles: s.Roles, Feeds: s.Feeds, Facts: s.Facts, Sources: s.Sources,
+		Effective: stamp(s.Effective), Opened: stamp(s.Opened), SuppressedBecause: s.SuppressedBecause,
+		Routed: s.Routed, Assignee: s.Assignee, Due: stamp(s.Due), WaitingBecause: s.WaitingBecause, Rung: s.Rung,
+		AwaitedRoles: s.Missing(), Previous: s.Follows, AbsorbedBy: s.SuppressedBy, Proposal: s.Proposal,
+		Language: s.Language, Languages: s.Languages(), Withheld: s.Withheld,
 	}
-	if m.Withheld {
-		m.Seen = words.Withheld
-	} else if len(a.Numbers) > 0 {
-		m.Numbers, _ = json.Marshal(a.Numbers)
+	if len(s.Numbers) > 0 {
+		m.Numbers, _ = json.Marshal(s.Numbers)
 	}
-	for _, r := range a.Recipients {
+	for _, r := range s.Recipients {
 		m.Recipients = append(m.Recipients, messageRecipient(r))
 	}
-	for _, s := range a.History {
-		m.History = append(m.History, s.message())
+	for _, step := range s.History {
+		m.History = append(m.History, step.message())
 	}
 	data, _ := json.Marshal(m) // plain strings and finite numbers only: it cannot fail
 	return data
@@ -141,17 +138,6 @@ func (s Step) message() messageStep {
 		Version: s.Version, Status: s.Status.ProtoStatus(), Time: stamp(s.Time), Actor: s.Actor, Reason: s.Reason, Key: s.Key,
 		Verb: s.Verb, Role: s.Role, Until: stamp(s.Until), To: s.To, Verdict: s.Verdict.ProtoVerdict(),
 	}
-}
-
-// protoForPartner says to a care partner that there is something, how it stands, and the text meant for one.
-func (a Alert) protoForPartner() json.RawMessage {
-	words, language := a.Words(a.Language)
-	data, _ := json.Marshal(message{
-		ID: a.ID, Version: a.Version, Status: a.Status.ProtoStatus(), Severity: protoSeverity[a.Severity],
-		Patient: a.Patient.Reference(), Episode: string(a.Episode), Seen: words.Partner,
-		Effective: stamp(a.Effective), Opened: stamp(a.Opened), Language: language,
-	})
-	return data
 }
 
 // stamp is a moment as protojson writes it; empty when there is none.

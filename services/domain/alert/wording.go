@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -14,11 +15,12 @@ func (a Alert) Words(language string) (judge.Wording, string) {
 		Title: a.Title, Seen: a.Seen, Withheld: a.Withheld, Partner: a.Partner, Question: a.Question, Phrase: a.Phrase,
 	}
 	base, _, _ := strings.Cut(language, "-")
-	for _, tag := range []string{language, base} {
-		if w, ok := a.Translations[tag]; ok && tag != "" {
-			if w.Title == "" {
-				w.Title = own.Title
+	for _, wanted := range []string{language, base} {
+		for tag, w := range a.Translations {
+			if wanted == "" || !strings.EqualFold(tag, wanted) {
+				continue
 			}
+			w.Title = cmp.Or(w.Title, own.Title)
 			return w, tag
 		}
 	}

@@ -134,6 +134,17 @@ type Draft struct {
 	Partner json.RawMessage
 }
 
+// DataFor is what stands of it in a feed: in that of a care partner what is meant for one, and nothing when there is none.
+func (d Draft) DataFor(n Name) json.RawMessage {
+	switch {
+	case !n.ForPartner():
+		return d.Data
+	case d.Partner == nil:
+		return json.RawMessage(`{}`)
+	}
+	return d.Partner
+}
+
 // Extent says which events of a feed are kept.
 type Extent struct {
 	Feed Name
