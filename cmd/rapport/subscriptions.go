@@ -115,9 +115,16 @@ func showSubscription(s streams, o outputFlag, one *rapportv1.Subscription) erro
 	}
 	fmt.Fprintf(s.out, "%s  %s, told %d of %d\n", one.GetId(), one.GetStatus(), one.GetDelivered(), one.GetEvents())
 	for _, line := range []struct{ label, text string }{
-		{"What", wished(one)}, {"Content", one.GetContent()}, {"Endpoint", one.GetEndpoint()}, {"Error", one.GetError()},
-		{"Last failure", one.GetFailure()}, {"Tried again", momentWords(one.GetNext())}, {"Told last", momentWords(one.GetTold())},
-		{"Ends", momentWords(one.GetEnd())}, {"Made", momentWords(one.GetCreated()) + prefixed(" by ", one.GetOwner())}, {"Changed", momentWords(one.GetUpdated())},
+		{"What", wished(one)},
+		{"Content", one.GetContent()},
+		{"Endpoint", one.GetEndpoint()},
+		{"Error", one.GetError()},
+		{"Last failure", one.GetFailure()},
+		{"Tried again", momentWords(one.GetNext())},
+		{"Told last", momentWords(one.GetTold())},
+		{"Ends", momentWords(one.GetEnd())},
+		{"Made", momentWords(one.GetCreated()) + prefixed(" by ", one.GetOwner())},
+		{"Changed", momentWords(one.GetUpdated())},
 	} {
 		if line.text != "" {
 			fmt.Fprintf(s.out, "  %-15s %s\n", line.label, line.text)

@@ -125,7 +125,7 @@ var law = []room{
 	{name: "conference", may: "domain/... store auth wire api/rapport/v1 protobuf grpc commit"},
 	{name: "analytics/export", may: "domain/... store parquet"},
 	{name: "analytics", may: "domain/... store auth wire api/rapport/v1 protobuf grpc analytics/export"},
-	{name: "subscriptions", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path watch"},
+	{name: "subscriptions", may: "domain/... store auth wire api/rapport/v1 api/fhir protobuf grpc fhir fhir/tree fhir/path watch"},
 	{name: "cds", may: "domain/... store auth fhir fhir/tree fhir/path"},
 	{name: "rest", may: "domain/... store auth fhir fhir/tree fhir/path api/fhir"},
 	{name: "board/chart", may: "domain/... plot"},

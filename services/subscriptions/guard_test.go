@@ -210,6 +210,7 @@ func TestASubscriptionIsShownAsItWasSentWithoutItsSecrets(t *testing.T) {
 	h := newHouse(t, open)
 	body := changed(func(s, c map[string]any) {
 		c["header"] = []any{"Authorization: Bearer opensesame", "X-Key: hush"}
+		s["status"] = "off" // nobody is called, so the version stays
 		s["contact"] = []any{map[string]any{"system": "email", "value": "it@example.org"}}
 		s["id"] = "mine"
 	})
@@ -221,11 +222,13 @@ func TestASubscriptionIsShownAsItWasSentWithoutItsSecrets(t *testing.T) {
 	if strings.Contains(got, "opensesame") || strings.Contains(got, "hush") || !strings.Contains(got, `"Authorization: ********"`) || !strings.Contains(got, "it@example.org") {
 		t.Errorf("it is shown as %s", got)
 	}
+	h.must(http.StatusOK, "GET", strings.TrimPrefix(made.header.Get("Location"), "https://rapport.example.org/fhir"), "")
+	h.must(http.StatusNotFound, "GET", "/Subscription/mine/_history/99", "")
 	again := h.must(http.StatusOK, "PUT", "/Subscription/mine", body)
 	if again.header.Get(subscriptions.HeaderSecret) != "" {
 		t.Error("the secret was shown a second time")
 	}
-	for query, total := range map[string]string{"?status=off": "0", "?url=https://ehr.example.org/hook&type=rest-hook": "1", "?topic=https://github.com/rapport-health/rapport/fhir/SubscriptionTopic/care-alert": "1", "?topic=x": "0", "?_id=mine,other": "1"} {
+	for query, total := range map[string]string{"?status=active": "0", "?url=https://ehr.example.org/hook&type=rest-hook": "1", "?topic=https://github.com/rapport-health/rapport/fhir/SubscriptionTopic/care-alert": "1", "?topic=x": "0", "?_id=mine,other": "1"} {
 		if got := string(h.must(http.StatusOK, "GET", "/Subscription"+query, "").body); !strings.Contains(got, `"total":`+total) {
 			t.Errorf("%s: %s", query, got)
 		}

@@ -20,7 +20,7 @@ import (
 )
 
 // maxBody bounds a Subscription, in bytes.
-const maxBody = 1 << 20
+const maxBody = 64 << 10
 
 // HeaderSecret holds, in the answer to the request that made a subscription, the secret that signs its notifications. It
 // is shown there and nowhere else.
@@ -50,6 +50,7 @@ func (r *Room) routes() {
 		"GET " + base:                        (*request).search,
 		"POST " + base + "/_search":          (*request).search,
 		"GET " + base + "/{id}":              (*request).read,
+		"GET " + base + "/{id}/_history/{n}": (*request).readVersion,
 		"PUT " + base + "/{id}":              (*request).update,
 		"DELETE " + base + "/{id}":           (*request).delete,
 		"GET " + base + "/$status":           (*request).statuses,
@@ -198,6 +199,19 @@ func (c *request) read() error {
 	s, err := c.view(c.r.Context(), c.principal.Tenant, c.r.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	c.give(http.StatusOK, s)
+	return nil
+}
+
+// readVersion reads the current version alone: earlier ones held what their client has taken back, headers among it.
+func (c *request) readVersion() error {
+	s, err := c.view(c.r.Context(), c.principal.Tenant, c.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if c.r.PathValue("n") != strconv.FormatInt(s.Version, 10) {
+		return fault.Newf(fault.NotFound, "not-supported", "of a Subscription only the current version, %d, is kept", s.Version)
 	}
 	c.give(http.StatusOK, s)
 	return nil

@@ -32,8 +32,8 @@ type line struct {
 
 	// What follows is the worker's own.
 	d subscription.Delivery
-	// dead is how many events in a row became dead letters.
-	dead int
+	// refusals is how often the next event was refused, and dead how many events in a row became dead letters.
+	refusals, dead int
 	// single says that a notification of several events was refused: they are told one by one until past single.
 	single int64
 	begun  time.Time
@@ -249,8 +249,14 @@ func (l *line) tell(ctx context.Context, s subscription.Subscription) error {
 	if fault.Of(err) == fault.TooOld {
 		return l.skip(ctx, s, err)
 	}
-	if err != nil || len(events) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(events) == 0 { // the database was restored from an older copy: it says itself how far it is
+		l.mu.Lock()
+		l.last = l.d.Delivered
+		l.mu.Unlock()
+		return nil
 	}
 	m, err := l.compose(ctx, s, events)
 	if err != nil {
@@ -272,15 +278,17 @@ func (l *line) tell(ctx context.Context, s subscription.Subscription) error {
 	case a.verdict == refused && len(events) > 1:
 		l.single = end
 		return nil
-	case a.verdict == refused && l.d.Attempts+1 >= l.room.config.Refusals:
+	case a.verdict == refused && l.refusals+1 >= l.room.config.Refusals:
 		return l.bury(ctx, s, events[0].Seq, a)
+	case a.verdict == refused:
+		l.refusals++
 	}
 	return l.failed(ctx, s, a)
 }
 
 // advance keeps that all events up to a number need no more to be told.
 func (l *line) advance(ctx context.Context, to int64, givenUp ...subscription.Letter) error {
-	l.d.Delivered = to
+	l.d.Delivered, l.refusals = to, 0
 	l.mu.Lock()
 	l.oldest = time.Time{}
 	l.mu.Unlock()

@@ -18,21 +18,21 @@ type desk struct {
 func (h *house) service() desk { return desk{h, &subscriptions.Service{Room: h.room}} }
 
 func (d desk) letters(id string) []*rapportv1.DeadLetter {
-	d.house.Helper()
-	ctx := auth.With(d.house.Context(), access.Principal{Tenant: clinic})
+	d.Helper()
+	ctx := auth.With(d.Context(), access.Principal{Tenant: clinic})
 	resp, err := d.ListDeadLetters(ctx, &rapportv1.ListDeadLettersRequest{Id: id})
 	if err != nil {
-		d.house.Fatal(err)
+		d.Fatal(err)
 	}
 	return resp.GetLetters()
 }
 
 func (d desk) redrive(id string, numbers ...int64) int32 {
-	d.house.Helper()
-	ctx := auth.With(d.house.Context(), access.Principal{Tenant: clinic})
+	d.Helper()
+	ctx := auth.With(d.Context(), access.Principal{Tenant: clinic})
 	resp, err := d.Redrive(ctx, &rapportv1.RedriveRequest{Id: id, Numbers: numbers})
 	if err != nil {
-		d.house.Fatal(err)
+		d.Fatal(err)
 	}
 	return resp.GetLetters()
 }
