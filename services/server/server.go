@@ -33,6 +33,7 @@ type engine interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Marking
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
