@@ -17,6 +17,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/search"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
@@ -136,11 +137,24 @@ func (i *Ingest) enter(
 		by.unknown = by.definition == nil
 	}
 	i.date(in)
+	i.mark(in, doc)
 	for n := range in.Facts {
 		f := &in.Facts[n]
 		f.ID = ref.Digest("fact", in.Record.Type, in.Record.ID, string(f.Kind), f.ID)
 	}
 	return by, nil
+}
+
+// mark enters what the resource can be found by, and what is derived from it.
+func (i *Ingest) mark(in *decision.Input, doc *tree.Doc) {
+	in.Record.Marks = search.Marks(&search.Document{
+		Type: in.Record.Type, Root: doc.Root, Source: in.Record.Source, Namer: i.Namer,
+	})
+	for n := range in.Facts {
+		if f := &in.Facts[n]; f.Scores != nil && in.Record.Type == "QuestionnaireResponse" {
+			in.Record.Marks = append(in.Record.Marks, search.DerivedMarks(f.Scores.Instrument, f.At)...)
+		}
+	}
 }
 
 func (i *Ingest) input(

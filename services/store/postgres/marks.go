@@ -47,9 +47,9 @@ func (r *reader) Types() ([]string, error) {
 		found = append(found, typ)
 		return err
 	}, `WITH RECURSIVE t AS (
-			(SELECT type FROM resource WHERE tenant = $1 ORDER BY type LIMIT 1)
+			(SELECT type FROM resource WHERE tenant || '' = $1 ORDER BY type LIMIT 1)
 			UNION ALL
-			SELECT (SELECT r.type FROM resource r WHERE r.tenant = $1 AND r.type > t.type ORDER BY r.type LIMIT 1)
+			SELECT (SELECT r.type FROM resource r WHERE r.tenant || '' = $1 AND r.type > t.type ORDER BY r.type LIMIT 1)
 			FROM t WHERE t.type IS NOT NULL
 		) SELECT type FROM t WHERE type IS NOT NULL`)
 	return found, err
