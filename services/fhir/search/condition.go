@@ -210,7 +210,7 @@ func (p *Param) number(text string) (Alternative, error) {
 	parts := Split(text, '|')
 	a := Alternative{Op: "eq", AnyUnit: true}
 	digits := parts[0]
-	if len(digits) > 2 && slices.Contains(dateOps, digits[:2]) {
+	if len(digits) > 2 && slices.Contains(Prefixes, digits[:2]) {
 		a.Op, digits = digits[:2], digits[2:]
 	}
 	n, err := strconv.ParseFloat(digits, 64)

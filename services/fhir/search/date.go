@@ -11,7 +11,8 @@ import (
 // Bound is one date condition.
 type Bound = record.DateBound
 
-var dateOps = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
+// Prefixes of a date or number.
+var Prefixes = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
 
 // dateForms are the precisions of a FHIR date, with the end of the interval that each stands for.
 var dateForms = []struct {
@@ -30,7 +31,7 @@ var dateForms = []struct {
 // DateBounds reads one date with its prefix as conditions that must all hold. What has no zone is meant in that of now.
 func DateBounds(s string, now time.Time) ([]Bound, bool) {
 	op := "eq"
-	if len(s) > 2 && slices.Contains(dateOps, s[:2]) {
+	if len(s) > 2 && slices.Contains(Prefixes, s[:2]) {
 		op, s = s[:2], s[2:]
 	}
 	from, to, ok := DateInterval(s, now.Location())
