@@ -59,8 +59,14 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q.add("SELECT ", Columns, " FROM ")
 	switch {
 	case byMark:
-		q.add("search_mark c JOIN resource r ON r.tenant = ", tenant, " AND r.type = ", q.arg(s.Type),
-			" AND r.id = c.id AND ", IsCurrent, " AND r.from_us = c.from_us WHERE c.key = ", q.arg(MarkKey(t, s.Key)))
+		// The order of the two is said, and fenced, for a planner without statistics would begin with the resources.
+		match := "r.tenant = " + tenant + " AND r.type = " + q.arg(s.Type) + " AND r.id = c.id AND " + IsCurrent
+		if m == Postgres {
+			q.add("search_mark c CROSS JOIN LATERAL (SELECT * FROM resource r WHERE ", match, " OFFSET 0) r WHERE")
+		} else {
+			q.add("search_mark c CROSS JOIN resource r ON ", match, " WHERE")
+		}
+		q.add(" r.from_us = c.from_us AND c.key = ", q.arg(MarkKey(t, s.Key)))
 	case byCode:
 		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
 		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))

@@ -42,6 +42,7 @@ func Run(t *testing.T, e Engine) {
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
 		{"unions", unionPromises},
+		{"marks", markPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
