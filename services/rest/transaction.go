@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -18,6 +17,7 @@ import (
 )
 
 // transaction stores all entries or none.
+
 func (c *call) transaction(s decision.Submission, entries []fhir.Request) error {
 	if err := allAllowed(entries); err != nil {
 		return err
@@ -60,6 +60,7 @@ func allAllowed(entries []fhir.Request) error {
 }
 
 // step is what an entry of a transaction comes to, once it is known what it leads to.
+
 type step struct {
 	// of is the resource that is changed, or found instead; the zero one is new.
 	of ref.Resource
@@ -76,6 +77,7 @@ type step struct {
 }
 
 // plan is a transaction that is being decided.
+
 type plan struct {
 	*call
 	entries []fhir.Request
@@ -89,6 +91,7 @@ type plan struct {
 }
 
 // make looks up what the entries lead to.
+
 func (p *plan) make(s decision.Submission) error {
 	p.plain = true
 	taken := map[ref.Resource]string{}
@@ -109,6 +112,7 @@ func (p *plan) make(s decision.Submission) error {
 }
 
 // at locates what is wrong with an entry.
+
 func at(path string, err error) error {
 	issues := slices.Clone(fault.IssuesOf(err))
 	for i := range issues {
@@ -123,6 +127,7 @@ func at(path string, err error) error {
 }
 
 // step looks up what one entry leads to.
+
 func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 	typ, query, where := strings.Cut(strings.TrimPrefix(e.URL, "/"), "?")
 	switch e.Method {
@@ -163,6 +168,7 @@ func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 }
 
 // lookUp finds the one resource that meets a condition, and makes it a condition of the commit that it still is.
+
 func (p *plan) lookUp(st *step, typ, query string, instead bool) error {
 	k, err := p.changeable(typ)
 	if err != nil {
@@ -181,6 +187,7 @@ func (p *plan) lookUp(st *step, typ, query string, instead bool) error {
 }
 
 // change prepares a PUT, PATCH or DELETE of what was found.
+
 func (p *plan) change(st *step, e fhir.Request, s decision.Submission) error {
 	if st.of.ID == "" {
 		switch e.Method {
@@ -269,85 +276,15 @@ func (p *plan) patch(st *step, e fhir.Request) error {
 }
 
 // references finds what conditional references, and those to entries that are there already, lead to.
-func (p *plan) references(s decision.Submission) error {
-	for i := range p.steps {
-		st, e := &p.steps[i], p.entries[i]
-		if st.of.ID != "" && e.FullURL != "" && (st.found || st.place.ID != "") {
-			p.targets[e.FullURL] = st.of.String()
-		}
-		if !bytes.Contains(st.body, []byte("?")) || st.found {
-			continue
-		}
-		if err := p.conditionalReferences(e, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // conditionalReferences looks up those of one entry whose types are searched here.
-func (p *plan) conditionalReferences(e fhir.Request, s decision.Submission) error {
-	for _, text := range conditionsIn(e.Resource) {
-		if _, known := p.targets[text]; known {
-			continue
-		}
-		typ, query, _ := strings.Cut(text, "?")
-		k, ok := kindOf(typ)
-		if !ok || !k.sent {
-			continue // kept as it was sent, as is what it leads to
-		}
-		q, err := p.conditional(k, query)
-		if err != nil {
-			return at(e.Path, err)
-		}
-		of, err := p.find(q)
-		if err == nil && of.ID == "" {
-			err = fault.Newf(fault.Precondition, "not-found", "a conditional reference leads to no %s", typ)
-		}
-		if err != nil {
-			return at(e.Path, err)
-		}
-		p.holds = append(p.holds, p.still(q, of))
-		name, ok, err := p.nameFor(of, s.Source)
-		if err != nil {
-			return err
-		}
-		if ok {
-			p.targets[text], p.plain = name, false
-		}
-	}
-	return nil
-}
 
 // nameFor is how a source calls a resource; false when it has no name of its own for it.
-func (p *plan) nameFor(of ref.Resource, source ref.Source) (string, bool, error) {
-	rec, err := p.current(of)
-	switch {
-	case err != nil:
-		return "", false, err
-	case rec.Source == source && rec.SourceID != "":
-		return of.Type + "/" + rec.SourceID, true, nil
-	}
-	return of.String(), p.config.Namer.ID(source, of.ID) == of.ID, nil
-}
 
 // conditionsIn are the conditional references in a resource, each once.
-func conditionsIn(n tree.Node) []string {
-	var out []string
-	for c := n.First(); c.Exists(); c = c.Next() {
-		if text := c.Text(); c.Key() == "reference" && whereForm.MatchString(text) && !slices.Contains(out, text) {
-			out = append(out, text)
-		}
-		for _, more := range conditionsIn(c) {
-			if !slices.Contains(out, more) {
-				out = append(out, more)
-			}
-		}
-	}
-	return out
-}
 
 // commit sends what is to be stored, all or none of it.
+
 func (p *plan) commit(s decision.Submission) (decision.Receipt, error) {
 	if p.plain && len(p.holds) == 0 {
 		for i := range p.steps {
@@ -384,6 +321,7 @@ func (p *plan) commit(s decision.Submission) (decision.Receipt, error) {
 }
 
 // append writes an entry as it is sent: with what its references lead to.
+
 func (p *plan) append(bundle []byte, n int, e fhir.Request, st *step) []byte {
 	body := st.body
 	if len(p.targets) > 0 {
@@ -407,6 +345,7 @@ func (p *plan) append(bundle []byte, n int, e fhir.Request, st *step) []byte {
 }
 
 // answers are those of all entries, those that read come last.
+
 func (p *plan) answers(receipt decision.Receipt) ([]fhir.Answer, error) {
 	if receipt.Outcome == record.Rejected {
 		return nil, p.rejected(receipt)
@@ -446,6 +385,7 @@ func (p *plan) answers(receipt decision.Receipt) ([]fhir.Answer, error) {
 }
 
 // rejected names the entries at fault by their places in what the client sent.
+
 func (p *plan) rejected(receipt decision.Receipt) error {
 	for i := range receipt.Issues {
 		receipt.Issues[i] = p.located(receipt.Issues[i])

@@ -27,11 +27,15 @@ func supported(t *testing.T) []*example {
 	t.Helper()
 	_, single := examples(t, filepath.Join(testbed.Examples(t, "hl7.fhir.r4.examples"), "*.json"))
 	single = slices.DeleteFunc(single, func(e *example) bool { return !slices.Contains(sentTypes, e.typ) })
-	if len(single) < 150 {
+	if len(single) < 155 {
 		t.Fatalf("%d examples", len(single))
 	}
 	return single
 }
+
+// refusedExamples are refused: one names no patient, one has the identifier of another example, and one has items without
+// the linkId that R4 demands.
+var refusedExamples = map[string]int{"Observation-decimal.json": 422, "Patient-mom.json": 422, "Questionnaire-qs1.json": 400}
 
 func TestTheOfficialExamplesSurviveARoundTripOverRESTWithoutLoss(t *testing.T) {
 	c := start(t, nil)
@@ -44,8 +48,7 @@ func TestTheOfficialExamplesSurviveARoundTripOverRESTWithoutLoss(t *testing.T) {
 		path := "/" + e.typ + "/" + head.ID
 		got := c.ask("PUT", path, string(e.body))
 		if got.status != 201 && got.status != 200 {
-			t.Logf("%s is refused: %d %.300s", e.file, got.status, got.body)
-			if got.status != 422 && got.status != 400 || !bytes.Contains(got.body, []byte("OperationOutcome")) {
+			if got.status != refusedExamples[e.file] || !bytes.Contains(got.body, []byte(`"expression"`)) {
 				t.Errorf("%s: %d %s", e.file, got.status, got.body)
 			}
 			continue
@@ -63,7 +66,7 @@ func TestTheOfficialExamplesSurviveARoundTripOverRESTWithoutLoss(t *testing.T) {
 			t.Errorf("%s, patched:\n%s", e.file, cmp.Diff(sent, served))
 		}
 	}
-	if taken < 180 {
+	if taken < 150 {
 		t.Errorf("only %d were taken", taken)
 	}
 }
