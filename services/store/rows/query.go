@@ -91,6 +91,9 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	}
 	for _, d := range s.Dates {
 		q.date(d)
+		if byCode || byMark {
+			q.before(d)
+		}
 	}
 	table := "r"
 	if byCode || byMark {
@@ -198,7 +201,7 @@ func (q *query) codes(tokens []string) {
 
 // date adds one condition by the FHIR R4 rules for ranges: eq and ne ask for containment, gt lt ge le for overlap
 // beyond the bound, sa and eb for no overlap. A record without any date never matches.
-// Where an end of from_us follows from that, it is said too, for the sake of the index.
+// Where an end of from_us or to_us follows from that, it is said too, for the sake of the index.
 func (q *query) date(d record.DateBound) {
 	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ")
 	from := func() string { return q.arg(lower(d.From)) }
@@ -212,7 +215,7 @@ func (q *query) date(d record.DateBound) {
 	case "lt":
 		q.add("r.from_us < ", from())
 	case "ge":
-		q.add("(r.to_us > ", to(), " OR ", within(), ")")
+		q.add("(r.to_us > ", to(), " OR ", within(), ") AND r.to_us > ", from())
 	case "le":
 		q.add("(r.from_us < ", from(), " OR ", within(), ") AND r.from_us < ", to())
 	case "sa":
@@ -221,6 +224,17 @@ func (q *query) date(d record.DateBound) {
 		q.add("r.to_us <= ", from(), " AND r.from_us < ", from())
 	default:
 		q.add(within(), " AND r.from_us < ", to())
+	}
+}
+
+// before says of the table whose order is that of the search what an end of the date means for it: its from_us is that of
+// the record.
+func (q *query) before(d record.DateBound) {
+	switch d.Op {
+	case "lt", "eb":
+		q.add(" AND c.from_us < ", q.arg(lower(d.From)))
+	case "eq", "le":
+		q.add(" AND c.from_us < ", q.arg(upper(d.To)))
 	}
 }
 
