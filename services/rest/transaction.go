@@ -135,6 +135,9 @@ func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 		p.plain = false
 		return nil
 	case http.MethodPost:
+		if strings.Contains(e.URL, "$") {
+			return fault.New(fault.Unprocessable, fault.Errorf("not-supported", "request.url", "an operation cannot stand in a transaction; send a batch"))
+		}
 		st.body = e.Resource.Raw()
 		if e.IfNoneExist == "" {
 			return nil

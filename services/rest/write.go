@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -37,6 +38,9 @@ import (
 
 func (c *call) placed(s *decision.Submission, of ref.Resource, head record.Head, there bool) {
 	s.Place = decision.Place{ID: of.ID, Source: s.Source, SourceID: of.ID}
+	if own, ok := strings.CutPrefix(of.ID, string(s.Source)+"."); ok && c.config.Namer.ID(s.Source, own) == of.ID {
+		s.Place.SourceID = own
+	}
 	if !there || head.Stub {
 		return
 	}
@@ -110,7 +114,27 @@ func (c *call) update() error {
 	if err := sameID(s.Body, of.ID); err != nil {
 		return err
 	}
+	if of, err = c.meant(of, s.Source); err != nil {
+		return err
+	}
 	return c.put(of, s)
+}
+
+// meant is the resource that a client means by an id. One that speaks for another source than the home one means its own
+// id, as on gRPC, unless it is the id that a resource of that source has here.
+func (c *call) meant(of ref.Resource, source ref.Source) (ref.Resource, error) {
+	named := ref.Resource{Type: of.Type, ID: c.config.Namer.ID(source, of.ID)}
+	if named == of {
+		return of, nil
+	}
+	err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
+		head, there, err := headOf(r, of)
+		if err == nil && there && head.Source == source {
+			named = of
+		}
+		return err
+	})
+	return named, err
 }
 
 // sameID checks that a body bears the id that the path names. What is wrong with the body otherwise is told later.

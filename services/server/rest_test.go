@@ -532,6 +532,31 @@ func TestHistoriesTellOfAllVersionsByPages(t *testing.T) {
 	c.must(400, "GET", "/_history?_count=none", "")
 }
 
+func TestAnotherSourceMeansItsOwnIds(t *testing.T) {
+	c := start(t, nil)
+	lab := []string{"X-Rapport-Source", "lab"}
+	got := c.must(201, "PUT", "/Observation/hr", heartRate, lab...)
+	if location := got.header.Get("Location"); !strings.HasSuffix(location, "/Observation/lab.hr/_history/1") {
+		t.Fatalf("%s", location)
+	}
+	resp, err := c.ingest.Ingest(t.Context(), &rapportv1.IngestRequest{Source: "lab", Items: []*rapportv1.Item{{Body: []byte(heartRate)}}})
+	if err != nil || resp.GetResults()[0].GetOutcome() != rapportv1.Outcome_OUTCOME_UNCHANGED || resp.GetResults()[0].GetReference() != "Observation/lab.hr/_history/1" {
+		t.Fatalf("the other door: %v %v", resp, err)
+	}
+	served := string(c.must(200, "GET", "/Observation/lab.hr", "").body)
+	edited := served
+	for n, headers := range [][]string{lab, nil} {
+		edited = strings.Replace(served, "72.0", fmt.Sprint(80+n), 1)
+		if got := c.must(200, "PUT", "/Observation/lab.hr", edited, headers...).header.Get("ETag"); got != fmt.Sprintf(`W/"%d"`, n+2) {
+			t.Errorf("%s", got)
+		}
+	}
+	c.must(201, "PUT", "/Observation/lab.hr", edited, "X-Rapport-Source", "other.x") // its own of that name
+	if l := c.leaf("/Observation?patient=lab.p1"); len(l) != 1 {
+		t.Errorf("%v", l)
+	}
+}
+
 func TestAProxyThatIsTrustedTellsTheBase(t *testing.T) {
 	for _, test := range []struct {
 		trusted []string
