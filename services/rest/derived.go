@@ -10,11 +10,11 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/fhir/tree"
 	"github.com/rapport-health/rapport/services/store"
 )
 
 // sight is one state of a tenant's store, and what was read from it already.
+
 type sight struct {
 	store.Reader
 	*call
@@ -22,9 +22,14 @@ type sight struct {
 	born    map[ref.Patient][2]time.Time
 	// wanted are definitions that are not at hand.
 	wanted []defined
+	// upto is the event up to which forms are told of; nil for all.
+	upto *int64
+	// changed holds, by type, what changedSince found.
+	changed map[string]map[string]int64
 }
 
 // look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
+
 func (c *call) look(read func(v *sight) error) error {
 	for {
 		v := &sight{call: c, records: map[ref.Resource]record.Record{}, born: map[ref.Patient][2]time.Time{}}
@@ -44,9 +49,11 @@ func (c *call) look(read func(v *sight) error) error {
 }
 
 // defined names a definition.
+
 type defined struct{ id, version string }
 
 // definition by which something was scored; nil when it is not known, or wanted first.
+
 func (v *sight) definition(of defined) *instrument.Definition {
 	if d := v.config.Definitions.Definition(v.tenant, of.id, of.version); d != nil {
 		return d
@@ -59,6 +66,7 @@ func (v *sight) definition(of defined) *instrument.Definition {
 }
 
 // once reads a record unless it was read before.
+
 func (v *sight) once(of ref.Resource) (record.Record, error) {
 	if rec, ok := v.records[of]; ok {
 		return rec, nil
@@ -70,46 +78,32 @@ func (v *sight) once(of ref.Resource) (record.Record, error) {
 	return rec, err
 }
 
-// findDerived looks among the Observations derived from answered forms. Without a patient or an id it finds none, which
-// the search says.
-func findDerived(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
-	switch {
-	case len(c.ids) > 0:
-		return listed(func() ([]hit, error) { return v.derivedByID(c, patient) })
-	case patient != "":
-		return listed(func() ([]hit, error) { return v.derivedOf(c, patient) })
-	default:
-		return nil
-	}
-}
+// findDerived looks among the Observations derived from answered forms.
 
-func (v *sight) derivedByID(c *criteria, patient ref.Patient) ([]hit, error) {
-	var out []hit
-	for _, id := range c.ids[0] {
-		o, ok, err := v.derived(ref.Resource{Type: "Observation", ID: id})
-		if err != nil {
-			return nil, err
-		}
-		if !ok || patient != "" && o.Sheet.Patient != patient {
-			continue
-		}
-		h, err := v.derivedHit(c, o)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, h)
-	}
-	return out, nil
-}
+// scoredBy are the instruments by which what is asked for may have been scored; one that is empty stands for all.
 
-// derivedOf are all of a patient. A form may have moved from or to another patient: then its history lies in both
-// episodes.
-func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
+// instrumentOf is the one whose own scores bear a code; ok is false when there is none or more than one.
+
+// derivedMarked leafs through the forms scored by an instrument, or by any, newest first.
+
+// lowest comes before every id.
+
+// derivedAt are those derived from a form that stand at the moment of its mark.
+
+// derivedFromForm are all derived from a form.
+
+// derivedFrom are those of the forms, and of the forms of the Observations, that are named.
+
+// formsOf are the histories of the forms of a patient. A form may have moved from or to another patient: then its history
+
+// lies in both episodes.
+
+func (v *sight) formsOf(patient ref.Patient) ([]fhir.History, error) {
 	taken, err := v.TakenIn(ref.EpisodeOf(patient), fact.KindScores)
 	if err != nil {
 		return nil, err
 	}
-	var out []hit
+	var out []fhir.History
 	for _, of := range bySource(taken) {
 		if last := of[len(of)-1]; last.Superseded || of[0].Source.Version > 1 {
 			if of, err = v.takenFrom(last.Source); err != nil {
@@ -120,21 +114,15 @@ func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range history.Current() {
-			if o.Sheet.Patient != patient {
-				continue
-			}
-			h, err := v.derivedHit(c, o)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, h)
-		}
+		out = append(out, history)
 	}
 	return out, nil
 }
 
+// derivedOf are all of a patient.
+
 // bySource parts facts that lie in the order of their sources.
+
 func bySource(taken []fact.Taken) [][]fact.Taken {
 	var out [][]fact.Taken
 	for len(taken) > 0 {
@@ -148,6 +136,7 @@ func bySource(taken []fact.Taken) [][]fact.Taken {
 }
 
 // takenFrom are the scores ever taken from one resource.
+
 func (v *sight) takenFrom(source ref.Resource) ([]fact.Taken, error) {
 	name := source.Unversioned()
 	taken, err := v.TakenFrom(ref.SourceKey(v.tenant, name.String()))
@@ -155,6 +144,7 @@ func (v *sight) takenFrom(source ref.Resource) ([]fact.Taken, error) {
 }
 
 // derived is the derived Observation of an id, in one version or the newest. ok is false when there is none.
+
 func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	key, stem, part, ok := ref.SplitDerived(of.ID)
 	if !ok {
@@ -164,7 +154,7 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	if err != nil {
 		return o, false, err
 	}
-	taken = slices.DeleteFunc(taken, func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(v.tenant, f.Source) != stem })
+	taken = slices.DeleteFunc(taken, notOf(v.tenant, stem))
 	history, err := v.history(taken)
 	if err != nil {
 		return o, false, err
@@ -173,9 +163,20 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	return o, ok, nil
 }
 
+// notOf says whether a fact is none of the scores from which the ids with a stem are derived.
+
+func notOf(t ref.Tenant, stem string) func(fact.Taken) bool {
+	return func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(t, f.Source) != stem }
+}
+
 // history puts the scores ever taken from one form together.
+
 func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	var sheets []fhir.Past
+	taken, err := v.stood(taken)
+	if err != nil {
+		return fhir.History{}, err
+	}
 	for _, f := range taken {
 		if f.Scores.CriticalOnly() && slices.ContainsFunc(taken, func(of fact.Taken) bool { return of.Source == f.Source && !of.Scores.CriticalOnly() }) {
 			continue // the form has a sheet of its own, and these would stand under the same ids
@@ -193,7 +194,31 @@ func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	return fhir.NewHistory(sheets), nil
 }
 
+// stood are the facts as they stood at the event up to which is told.
+
+func (v *sight) stood(taken []fact.Taken) ([]fact.Taken, error) {
+	if v.upto == nil || len(taken) == 0 {
+		return taken, nil
+	}
+	changed, err := v.changedSince("QuestionnaireResponse", *v.upto)
+	if err != nil {
+		return nil, err
+	}
+	var out []fact.Taken
+	for _, f := range taken {
+		if then, ok := changed[f.Source.ID]; ok {
+			if f.Source.Version > then {
+				continue
+			}
+			f.Superseded = then > f.Source.Version
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
 // birth of a patient, as far as it is known.
+
 func (v *sight) birth(p ref.Patient) (from, to time.Time, err error) {
 	if known, ok := v.born[p]; ok {
 		return known[0], known[1], nil
@@ -210,6 +235,7 @@ func (v *sight) birth(p ref.Patient) (from, to time.Time, err error) {
 }
 
 // answered fills in what the form itself says.
+
 func (v *sight) answered(s *fhir.Sheet) error {
 	if s.Answered.Status != "" {
 		return nil
@@ -224,42 +250,17 @@ func (v *sight) answered(s *fhir.Sheet) error {
 }
 
 // derivedSize is about how large a derived Observation is, in bytes.
-const derivedSize = 3 << 10
 
-// derivedHit reads the form only where the criteria ask for what it alone says.
-func (v *sight) derivedHit(c *criteria, o fhir.Observed) (hit, error) {
-	h := hit{place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
-	if len(c.dates) > 0 || len(c.tokens["status"]) > 0 {
-		if err := v.answered(o.Sheet); err != nil {
-			return h, err
-		}
-	}
-	h.from, h.to = o.Sheet.Answered.From, o.Sheet.Answered.To
-	if h.from.IsZero() {
-		h.from, h.to = o.Sheet.Fact.At, o.Sheet.Fact.At.Add(time.Millisecond)
-	}
-	h.coded = func(param string) []string {
-		switch param {
-		case "code":
-			return o.Codes
-		case "category":
-			return o.Categories
-		default:
-			return []string{systemObservationStatus + "|" + o.Sheet.Status(o.Part, o.Standing)}
-		}
-	}
-	h.sources = func() []ref.Resource { return o.Sheet.Sources(o.Part) }
-	h.body = func() ([]byte, error) {
-		p, err := v.observedPage(o)
-		return p.body, err
-	}
-	return h, nil
-}
+// derivedHit reads the form only where what is asked for stands there alone.
+
+// knownOf is what a derived Observation can be found by without making it.
 
 // systemObservationStatus is FHIR's own.
+
 const systemObservationStatus = "http://hl7.org/fhir/observation-status"
 
 // observedPage renders a derived Observation.
+
 func (v *sight) observedPage(o fhir.Observed) (page, error) {
 	if err := v.answered(o.Sheet); err != nil {
 		return page{}, err
@@ -275,7 +276,9 @@ func (v *sight) observedPage(o fhir.Observed) (page, error) {
 }
 
 // derivedPage reads a derived Observation; false when the id is of none. The versions of one that is are numbered as
+
 // those of its form, and not each has one.
+
 func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
 	o, ok, err := v.derived(of.Unversioned())
 	if err != nil || !ok {
@@ -291,57 +294,4 @@ func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
 	}
 	p, err := v.observedPage(o)
 	return p, true, err
-}
-
-// patientsOf are the patients of what something may be derived from.
-func (v *sight) patientsOf(sources []ref.Resource) ([]ref.Patient, error) {
-	var out []ref.Patient
-	for _, of := range sources {
-		o, ok, err := v.derived(of)
-		if err != nil {
-			return nil, err
-		}
-		if ok && of.Type == "Observation" {
-			out = append(out, o.Sheet.Patient)
-			continue
-		}
-		rec, err := v.once(of)
-		switch {
-		case err == nil && rec.Patient != "":
-			out = append(out, rec.Patient)
-		case err != nil && fault.Of(err) != fault.NotFound:
-			return nil, err
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
-// observationHit enters what an Observation that was sent can be found by beside its codes. A copy of a derived one that
-// came back is not another one.
-func (v *sight) observationHit(h *hit, rec record.Record) {
-	root := func() tree.Node {
-		doc, err := tree.Parse(rec.Raw, tree.Limits{Bytes: len(rec.Raw) + 1})
-		if err != nil {
-			return tree.Node{} // cannot be: it was read before it was stored
-		}
-		return doc.Root()
-	}
-	h.coded = func(param string) []string {
-		switch param {
-		case "category":
-			return fhir.Categories(root())
-		case "status":
-			return []string{systemObservationStatus + "|" + root().Child("status").Text()}
-		default:
-			return rec.Codes
-		}
-	}
-	h.sources = func() []ref.Resource {
-		reader := fhir.Reader{Namer: v.config.Namer}
-		return reader.Sources(root(), rec.Source)
-	}
-	if _, ok, err := v.derived(ref.Resource{Type: "Observation", ID: rec.ID}); err == nil && ok {
-		h.hidden = true
-	}
 }

@@ -267,6 +267,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
+		Proxies: s.proxies, Filled: s.filled,
 	})
 	if err != nil {
 		return err
@@ -289,8 +290,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 }
 
 func (s *Server) baseURL() string {
-	if s.config.BaseURL != "" {
-		return s.config.BaseURL
+	if s.config.BaseURL != "" || len(s.proxies) > 0 {
+		return s.config.BaseURL // the requests themselves tell, where there are proxies
 	}
 	scheme := "http"
 	if s.config.TLSCert != "" {

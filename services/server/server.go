@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -35,6 +36,7 @@ type engine interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Marking
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -60,6 +62,10 @@ type Server struct {
 	health        *health.Server
 	http          *http.Server
 	listeners     struct{ grpc, http net.Listener }
+
+	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.
+	proxies  []netip.Prefix
+	unfilled sync.Map
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -89,6 +95,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
 		s.openAuth, s.bind, s.openStore, s.openWatch, s.openRules, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
+		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openFace, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
@@ -105,6 +112,7 @@ func (s *Server) Start() {
 		return within(bound, s.running.Wait)
 	})
 	s.running.Go(func() { s.listenForCommits(ctx) })
+	s.running.Go(func() { s.fillIndex(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
 	s.running.Go(func() { s.watchRules(ctx) })

@@ -195,4 +195,5 @@ var _ interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Marking
 } = (*Store)(nil)

@@ -15,6 +15,7 @@ type Store interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Marking
 }
 
 // Engine is how the suite gets at one.
@@ -43,6 +44,7 @@ func Run(t *testing.T, e Engine) {
 		{"definitions", definitionPromises},
 		{"unions", unionPromises},
 		{"subscriptions", subscriptionPromises},
+		{"marks", markPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
