@@ -23,7 +23,7 @@ type serveCmd struct {
 	Listen     string     `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
 	HTTPListen string     `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
 	Store      string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
-	Redis      string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://… or none (${default})."`
+	Redis      string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
 	streamFlags
 	HomeSource  string   `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
 	Tenant      string   `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
