@@ -35,6 +35,7 @@ type serveCmd struct {
 	Tokens      string        `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
 	Retention   time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
 	CourseGap   int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
+	Zone        []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
 	Sweep       time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
 	Drain       time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
 	MaxConns    int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
@@ -60,7 +61,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
-	s.CourseGap = c.CourseGap
+	s.CourseGap, s.Zones = c.CourseGap, c.Zone
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
 	s.Log, s.Version = log, version

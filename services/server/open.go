@@ -184,7 +184,11 @@ func (s *Server) startRedis(address string) (err error) {
 func (s *Server) openRooms(context.Context) (err error) {
 	namer := ref.Namer{Home: s.config.Home}
 	s.library = catalogue.NewLibrary(s.catalogue, s.store, namer, s.config.Now)
-	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer}
+	zones, err := zonesOf(s.config.Zones)
+	if err != nil {
+		return err
+	}
+	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer, Zones: zones}
 	s.ingest, err = ingest.New(ingest.Config{
 		Group: s.group, Store: s.store, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
@@ -262,6 +266,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
+		Zone: s.reader.Zones.At(s.config.Now()),
 	})
 	if err != nil {
 		return err
