@@ -55,7 +55,7 @@
 // Round them:
 //
 //	simulate            synthetic clinics whose truth is known
-//	rehearse            simulated clinics played through the rules; what was found, against their truth
+//	rehearse            simulated clinics and stored history played through the rules; what was found, against the truth
 //	server              wires every room, starts and stops them; the import law is its test
 //	bench               load, floor and chaos runs
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator

@@ -42,6 +42,7 @@ type cli struct {
 	Unscored      unscoredCmd      `cmd:"" help:"List what was stored but could not be used."`
 	Rescore       rescoreCmd       `cmd:"" help:"Score again what is stored, after a definition has changed."`
 	Simulate      simulateCmd      `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`
+	Rules         rulesCmd         `cmd:"" help:"List, explain, check, test and back-test the rules."`
 	Bench         benchCmd         `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify        verifyCmd        `cmd:"" help:"Check a database's own invariants."`
 	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this binary's schema."`

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -34,6 +36,7 @@ type serveCmd struct {
 	webhookFlags
 	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
 	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
+	Zone      []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
 	Sweep     time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
 	Drain     time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
 	MaxConns  int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
@@ -59,7 +62,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
-	s.CourseGap = c.CourseGap
+	s.CourseGap, s.Zones = c.CourseGap, c.Zone
 	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
@@ -106,6 +109,7 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 		return errors.Join(err, running.Stop(context.WithoutCancel(ctx)))
 	}
 	running.Start()
+	defer reloading(running)()
 	log.Info("ready", "grpc", running.Addr(), "http", running.HTTPAddr(), "redis", running.RedisAddr(),
 		"version", version, "after", time.Since(begun).Round(time.Millisecond))
 	<-ctx.Done()
@@ -115,4 +119,24 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// reloading reads the rules again at each SIGHUP, until what it returns is called.
+func reloading(running *server.Server) (stop func()) {
+	hup, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				running.ReloadRules()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(ended)
+	}
 }

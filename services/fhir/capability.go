@@ -13,6 +13,8 @@ type Capability struct {
 	Base string
 	// Version of the software.
 	Version string
+	// Rules is the version of the rules in force; empty names none.
+	Rules string
 	// Date since when the statement holds.
 	Date time.Time
 	// Instantiates are the canonical URLs of the CapabilityStatements that it keeps.
@@ -144,6 +146,9 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	s.Date = c.Date.UTC().Format(time.RFC3339)
 	s.Software.Version = c.Version
 	s.Implementation.URL = c.Base
+	if c.Rules != "" {
+		s.Implementation.Description += "; rules " + c.Rules
+	}
 	s.Instantiates = c.Instantiates
 	s.Rest[0].Resources = c.Resources
 	return encode(s), nil

@@ -17,6 +17,9 @@ const (
 // statement is the CapabilityStatement, made from the same tables as the routes.
 func (s *Server) statement(base string) ([]byte, error) {
 	c := fhir.Capability{Base: base, Version: s.config.Version, Date: s.since}
+	if s.config.Rules != nil {
+		c.Rules = s.config.Rules()
+	}
 	for _, k := range kinds {
 		c.Resources = append(c.Resources, k.capability())
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	Rules string
 	// CourseGap is how many days without care end a course of care, 30 to 3650.
 	CourseGap int
+	// Zones are the time zones of the clinic's days, such as `Europe/Berlin`; `2026-07-01=America/Chicago` counts from a
+	// day on. None is UTC.
+	Zones []string
 	// TLSCert and TLSKey are PEM files; both or none.
 	TLSCert, TLSKey string
 	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
@@ -119,6 +122,9 @@ func (c Config) Validate() error {
 	}
 	if c.CourseGap < 30 || c.CourseGap > 3650 {
 		wrong = append(wrong, fmt.Errorf("--course-gap %d: want 30 to 3650 days", c.CourseGap))
+	}
+	if _, err := zonesOf(c.Zones); err != nil {
+		wrong = append(wrong, err)
 	}
 	if c.Now == nil || c.Log == nil || c.Metrics == nil {
 		wrong = append(wrong, errors.New("server: Now, Log and Metrics are required"))

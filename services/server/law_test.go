@@ -131,7 +131,7 @@ var law = []room{
 	{name: "board/chart", may: "domain/... plot"},
 	{name: "board", may: "domain/... store auth watch board/chart"},
 	{name: "simulate", may: "domain/... fhir fhir/tree fhir/path"},
-	{name: "rehearse", may: "domain/... fhir catalogue ingest simulate"},
+	{name: "rehearse", may: "domain/... store fhir catalogue ingest simulate"},
 	{name: "server", may: "services/... api/... protobuf grpc otelgrpc go-redis"},
 	{name: "server/servertest", may: "services/... api/... protobuf grpc go-redis cmp", testOnly: true},
 	{name: "bench", may: "domain/... simulate testbed api/rapport/v1 api/client protobuf grpc pgx modernc go-redis"},

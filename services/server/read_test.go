@@ -70,6 +70,22 @@ func TestAnEpisodeIsReadAsItWasKnownOnAnEarlierDay(t *testing.T) {
 	}
 }
 
+func TestAsOfADayBeforeItsHistoryWasRecordedAnEpisodeIsAsItHadGoneByThen(t *testing.T) {
+	c := start(t, nil)
+	c.send(patientP1, phq9("r1", "p1", monday.AddDate(0, 0, -60), 1, 1, 1, 1, 1, 0, 0, 0, 0), phq9("r2", "p1", monday.AddDate(0, 0, -20), 2, 2, 2, 2, 2, 2, 2, 2, 0))
+	for day, want := range map[int]float64{-60: 5, -30: 5, -10: 16} {
+		at := timestamppb.New(monday.AddDate(0, 0, day).Add(time.Hour))
+		resp, err := c.outcomes.GetEpisode(t.Context(), &rapportv1.GetEpisodeRequest{Patient: "p1", AsOf: at})
+		if err != nil || resp.GetEpisode().GetDistress()[0].GetValue() != want {
+			t.Errorf("day %d: %v %v", day, resp.GetEpisode().GetDistress(), err)
+		}
+	}
+	before := &rapportv1.GetEpisodeRequest{Patient: "p1", AsOf: timestamppb.New(monday.AddDate(0, 0, -90))}
+	if _, err := c.outcomes.GetEpisode(t.Context(), before); status.Code(err) != codes.NotFound {
+		t.Errorf("before anything happened: %v", err)
+	}
+}
+
 func TestPagesOfAlertsAndOfWhatWasNotUsedHoldEverythingOnce(t *testing.T) {
 	c := start(t, nil)
 	for n := range 5 {

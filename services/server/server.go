@@ -43,6 +43,7 @@ type Server struct {
 	auth      auth.Authenticator
 	store     engine
 	log       *watch.Log
+	rules     *rulebook
 	group     *commit.Group
 	ingest    *ingest.Ingest
 	catalogue *catalogue.Catalogue
@@ -87,7 +88,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
+		s.openAuth, s.bind, s.openStore, s.openWatch, s.openRules, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
@@ -106,6 +107,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	s.running.Go(func() { s.watchRules(ctx) })
 	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })

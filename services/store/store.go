@@ -94,6 +94,8 @@ type Episodes interface {
 	States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 	// Facts returns the facts that count (not superseded) of each episode, in the order of fact.Key.
 	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
+	// FactsBy returns a page of the facts that count of one episode. Facts of one microsecond are told apart by their ids.
+	FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error)
 	// TakenFrom returns every fact ever taken from the resources of a ref.SourceKey, whether it counts still or not, by
 	// source, version and id.
 	TakenFrom(key int64) ([]fact.Taken, error)
