@@ -108,7 +108,7 @@ var law = []room{
 	{name: "store/postgres", may: "domain/... store store/rows goose pgx puddle"},
 	{name: "store/sqlite", may: "domain/... store store/rows goose modernc x/sys"},
 	{name: "catalogue", may: "domain/... store fhir fhir/tree fhir/path yaml"},
-	{name: "auth", may: "domain/... store grpc go-oidc go-jose"},
+	{name: "auth", may: "domain/... store grpc go-oidc go-jose fhir"},
 	{name: "commit", may: "domain/... store"},
 	{name: "watch", may: "domain/... store"},
 	{name: "watch/watchtest", may: "domain/... store watch cmp rapid", testOnly: true},

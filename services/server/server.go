@@ -13,11 +13,9 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
-	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/ingest"
 	"github.com/rapport-health/rapport/services/relay"
@@ -33,12 +31,14 @@ type engine interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Registrations
+	store.Audit
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
 type Server struct {
 	config    Config
-	auth      auth.Authenticator
+	entrance  entrance
 	store     engine
 	log       *watch.Log
 	group     *commit.Group
@@ -83,7 +83,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
+		s.bind, s.openStore, s.openWatch, s.openAccess, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
@@ -102,6 +102,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	s.running.Go(func() { s.keepAccess(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}
@@ -287,17 +288,4 @@ func (s *Server) Trim(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (s *Server) openAuth(context.Context) error {
-	a, err := openAuth(s.config)
-	s.auth = a
-	return err
-}
-
-func openAuth(c Config) (auth.Authenticator, error) {
-	if c.Tokens == "" {
-		return auth.Loopback{As: access.Principal{Name: "loopback", Tenant: c.Tenant}}, nil
-	}
-	return readTokens(c.Tokens)
 }

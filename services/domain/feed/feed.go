@@ -18,12 +18,14 @@ const (
 	All Name = "all"
 	// Unassigned is for alerts of patients without a care team.
 	Unassigned Name = "unassigned"
+	// Privacy is for the privacy role: each breaking of the glass is told there.
+	Privacy Name = "privacy"
 )
 
 // Team is the feed of a care team.
 func Team(id string) Name { return Name("team:" + id) }
 
-var nameForm = regexp.MustCompile(`^(all|unassigned|team:[A-Za-z0-9\-.]{1,64})$`)
+var nameForm = regexp.MustCompile(`^(all|unassigned|privacy|team:[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }
@@ -59,6 +61,8 @@ const (
 	Suppressed Type = "alert.suppressed"
 	// Elapsed: a deadline passed; only in All.
 	Elapsed Type = "deadline.elapsed"
+	// BrokenGlass: somebody was shown what a consent or a label keeps from them, and gave a reason.
+	BrokenGlass Type = "access.break-glass"
 )
 
 // Event is one thing that happened, as it stands in one feed.

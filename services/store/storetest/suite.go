@@ -14,6 +14,8 @@ type Store interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Registrations
+	store.Audit
 }
 
 // Engine is how the suite gets at one.
@@ -40,6 +42,8 @@ func Run(t *testing.T, e Engine) {
 		{"leases", leasePromises},
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
+		{"clients", clientPromises},
+		{"audit", auditPromises},
 		{"unions", unionPromises},
 		{"odd input", oddPromises},
 	} {
