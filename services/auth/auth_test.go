@@ -51,7 +51,6 @@ func TestAFileOfTokensThatCannotBeReadSaysWhere(t *testing.T) {
 	}
 }
 
-
 func TestTheColumnsOfALineSayWhatItsTokenMayDo(t *testing.T) {
 	_, line := auth.NewToken("ehr", "north")
 	token, restricted := auth.NewToken("pt-1", "north")

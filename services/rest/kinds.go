@@ -67,6 +67,7 @@ var kinds = []kind{
 	{name: "ServiceRequest", created: true, doc: "Exercise prescriptions."},
 	{name: "Patient", created: true},
 	{name: "CareTeam", created: true, doc: "Decides to which feeds a patient's alerts go."},
+	{name: "Consent", created: true, doc: "Those of the scope patient-privacy decide at every door who sees what of the patient, and for what purpose."},
 	{name: "Practitioner", created: true},
 	{name: "PractitionerRole", created: true},
 	{name: "RelatedPerson", created: true},

@@ -112,6 +112,9 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 	if err := e.registry.Refresh(ctx); err != nil {
 		return err
 	}
+	if err := s.openSpread(); err != nil {
+		return err
+	}
 	if e.audit, err = auth.NewAuditor(s.store, c.Log, c.Metrics); err != nil {
 		return err
 	}
@@ -236,6 +239,9 @@ func (s *Server) doors(mux *http.ServeMux) {
 	mux.Handle("POST "+access.TokenPath, t)
 	mux.HandleFunc("GET "+access.KeysPath, t.PublicKeys)
 	mux.HandleFunc("GET "+access.Prefix+"/.well-known/smart-configuration", t.Configuration)
+	events := &auth.AuditFace{Store: s.store, Base: func(r *http.Request) string { return s.origin(r) + rest.Prefix }}
+	mux.Handle(access.Prefix+"/AuditEvent", events)
+	mux.Handle(access.Prefix+"/AuditEvent/", events)
 }
 
 // origin is where a caller reaches this server: as configured, or as the caller named it where that is this machine.

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,6 +127,11 @@ const (
 	KeysPath  = "/auth/keys"
 )
 
+// The methods of HTTP. The core names no package of the network.
+const (
+	get, head, post, put, patch, remove = "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"
+)
+
 // openPaths tell nothing of patients.
 var openPaths = []string{
 	"/healthz", Prefix + "/metadata", Prefix + "/.well-known/smart-configuration", "/cds-services", KeysPath,
@@ -135,24 +139,24 @@ var openPaths = []string{
 
 // Door is the rule of an HTTP request, by its method and path alone.
 func Door(method, path string) Rule {
-	if method == http.MethodHead {
-		method = http.MethodGet
+	if method == head {
+		method = get
 	}
 	switch {
-	case method == http.MethodGet && slices.Contains(openPaths, path), method == http.MethodPost && path == TokenPath:
+	case method == get && slices.Contains(openPaths, path), method == post && path == TokenPath:
 		return Rule{Open: true}
-	case method == http.MethodGet && path == "/metrics":
+	case method == get && path == "/metrics":
 		return Rule{Known: true, Action: "R"}
 	case path == Prefix || strings.HasPrefix(path, Prefix+"/"):
 		return rest(method, strings.Split(strings.Trim(strings.TrimPrefix(path, Prefix), "/"), "/"))
-	case method == http.MethodPost && strings.HasPrefix(path, "/cds-services/"):
+	case method == post && strings.HasPrefix(path, "/cds-services/"):
 		rule := reads("EpisodeOfCare", "Observation", "DetectedIssue")
 		rule.Action, rule.Interaction = "E", "operation"
 		return rule
-	case method == http.MethodGet:
+	case method == get:
 		rule := reads("EpisodeOfCare", "Observation", "DetectedIssue", "CareTeam") // the board
 		return rule
-	case method == http.MethodPost && strings.HasPrefix(path, "/board/"):
+	case method == post && strings.HasPrefix(path, "/board/"):
 		return changes("DetectedIssue")
 	default:
 		return Rule{}
@@ -163,33 +167,33 @@ var typeForm = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
 
 // rest is the rule of a request below Prefix; parts are those of the path, one empty one for the base itself.
 func rest(method string, parts []string) Rule {
-	head := parts[0]
+	top := parts[0]
 	switch {
-	case strings.HasPrefix(head, "$") && len(parts) == 1:
-		return operation(method, "", strings.TrimPrefix(head, "$"))
-	case head == "" || head == "_history" || head == "_search":
-		return whole(method, head)
-	case head == "$bulk" || head == "bulk":
+	case strings.HasPrefix(top, "$") && len(parts) == 1:
+		return operation(method, "", strings.TrimPrefix(top, "$"))
+	case top == "" || top == "_history" || top == "_search":
+		return whole(method, top)
+	case top == "$bulk" || top == "bulk":
 		return Rule{Needs: []Need{{Any, Read}}, Action: "R", Interaction: "operation", Patients: true}
-	case !typeForm.MatchString(head):
+	case !typeForm.MatchString(top):
 		return Rule{}
 	case len(parts) > 1 && strings.HasPrefix(parts[len(parts)-1], "$"):
-		return operation(method, head, strings.TrimPrefix(parts[len(parts)-1], "$"))
+		return operation(method, top, strings.TrimPrefix(parts[len(parts)-1], "$"))
 	case len(parts) == 1:
-		return onType(method, head)
+		return onType(method, top)
 	default:
-		return onInstance(method, head, parts[1:])
+		return onInstance(method, top, parts[1:])
 	}
 }
 
 // whole is the rule of what is asked of all types at once.
 func whole(method, part string) Rule {
 	switch {
-	case part == "" && method == http.MethodPost:
+	case part == "" && method == post:
 		return Rule{Needs: []Need{{Any, AllVerbs}}, Body: true, Action: "E", Interaction: "batch", Patients: true}
-	case part == "" && method == http.MethodGet, part == "_search" && method == http.MethodPost:
+	case part == "" && method == get, part == "_search" && method == post:
 		return Rule{Needs: []Need{{Any, Search}}, Action: "E", Interaction: "search-system", Patients: true}
-	case part == "_history" && method == http.MethodGet:
+	case part == "_history" && method == get:
 		return Rule{Needs: []Need{{Any, Search}}, Action: "R", Interaction: "history-system", Patients: true}
 	default:
 		return Rule{}
@@ -202,19 +206,19 @@ func one(typ string, verb Verbs, action, interaction string) Rule {
 
 func onType(method, typ string) Rule {
 	switch method {
-	case http.MethodGet:
+	case get:
 		return one(typ, Search, "E", "search-type")
-	case http.MethodPost:
+	case post:
 		rule := one(typ, Create, "C", "create")
 		rule.Body = true
 		return rule
-	case http.MethodPut:
+	case put:
 		rule := one(typ, Update|Search, "U", "update")
 		rule.Body = true
 		return rule
-	case http.MethodPatch:
+	case patch:
 		return one(typ, Update|Search, "U", "patch")
-	case http.MethodDelete:
+	case remove:
 		return one(typ, Delete|Search, "D", "delete")
 	default:
 		return Rule{}
@@ -223,18 +227,18 @@ func onType(method, typ string) Rule {
 
 func onInstance(method, typ string, rest []string) Rule {
 	switch {
-	case rest[0] == "_search" && len(rest) == 1 && method == http.MethodPost:
+	case rest[0] == "_search" && len(rest) == 1 && method == post:
 		return one(typ, Search, "E", "search-type")
-	case rest[0] == "_history" && len(rest) == 1 && method == http.MethodGet:
+	case rest[0] == "_history" && len(rest) == 1 && method == get:
 		return one(typ, Search, "R", "history-type")
 	case len(rest) == 1:
 		return onOne(method, typ)
-	case rest[1] == "_history" && len(rest) == 2 && method == http.MethodGet:
+	case rest[1] == "_history" && len(rest) == 2 && method == get:
 		return one(typ, Read, "R", "history-instance")
-	case rest[1] == "_history" && len(rest) == 3 && method == http.MethodGet:
+	case rest[1] == "_history" && len(rest) == 3 && method == get:
 		return one(typ, Read, "R", "vread")
-	case typ == "Patient" && len(rest) == 2 && typeForm.MatchString(rest[1]) && method == http.MethodGet,
-		typ == "Patient" && len(rest) == 3 && typeForm.MatchString(rest[1]) && rest[2] == "_search" && method == http.MethodPost:
+	case typ == "Patient" && len(rest) == 2 && typeForm.MatchString(rest[1]) && method == get,
+		typ == "Patient" && len(rest) == 3 && typeForm.MatchString(rest[1]) && rest[2] == "_search" && method == post:
 		return one(rest[1], Search, "E", "search-type") // the compartment
 	default:
 		return Rule{}
@@ -243,15 +247,15 @@ func onInstance(method, typ string, rest []string) Rule {
 
 func onOne(method, typ string) Rule {
 	switch method {
-	case http.MethodGet:
+	case get:
 		return one(typ, Read, "R", "read")
-	case http.MethodPut:
+	case put:
 		rule := one(typ, Update, "U", "update")
 		rule.Body = true
 		return rule
-	case http.MethodPatch:
+	case patch:
 		return one(typ, Update, "U", "patch")
-	case http.MethodDelete:
+	case remove:
 		return one(typ, Delete, "D", "delete")
 	default:
 		return Rule{}
@@ -268,7 +272,7 @@ var operations = map[string]Verbs{
 
 // operation is the rule of a FHIR operation. One on every type is decided for each type as it is met.
 func operation(method, typ, name string) Rule {
-	if method != http.MethodGet && method != http.MethodPost && !(method == http.MethodDelete && name == "export") {
+	if method != get && method != post && !(method == remove && name == "export") {
 		return Rule{}
 	}
 	verb, ok := operations[typ+"/"+name]

@@ -1,9 +1,9 @@
 package access
 
 import (
-	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -137,8 +137,8 @@ func parseWhere(query string) ([]Param, error) {
 	var where []Param
 	for part := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(part, "=")
-		value, err := url.QueryUnescape(value)
-		if err != nil || value == "" || !slices.Contains(checkable, name) {
+		value, ok := unescape(value)
+		if !ok || value == "" || !slices.Contains(checkable, name) {
 			return nil, fault.Newf(fault.Invalid, "not-supported", "a scope restricts what cannot be checked; what can be is %s",
 				strings.Join(checkable, ", "))
 		}
@@ -160,6 +160,27 @@ func (s Scope) String() string {
 		b.WriteString(p.Name + "=" + escaped(strings.Join(p.Values, ",")))
 	}
 	return b.String()
+}
+
+// unescape undoes percent encoding.
+func unescape(text string) (string, bool) {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' {
+			b.WriteByte(text[i])
+			continue
+		}
+		if i+2 >= len(text) {
+			return "", false
+		}
+		n, err := strconv.ParseUint(text[i+1:i+3], 16, 8)
+		if err != nil {
+			return "", false
+		}
+		b.WriteByte(byte(n))
+		i += 2
+	}
+	return b.String(), true
 }
 
 // escaped keeps what may stand in a scope as it is: people read them.
@@ -226,8 +247,12 @@ func meet(a, b Scope) (Scope, bool) {
 	return Scope{Context: a.Context, Type: typ, Verbs: verbs, Where: where}, true
 }
 
-// covers says whether the scope is about a type and holds a verb, whatever it restricts.
+// covers says whether the scope is about a type and holds a verb, whatever it restricts. Who saw what is not among the
+// data that a scope of all types is meant for: the audit wants a scope of its own, or one that allows everything.
 func (s Scope) covers(typ string, verb Verbs) bool {
+	if typ == "AuditEvent" && s.Type == Any && s.Verbs != AllVerbs {
+		return false
+	}
 	return (s.Type == Any || s.Type == typ) && s.Verbs&verb == verb
 }
 
