@@ -11,8 +11,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 TESTFLAGS ?= -p 2 -timeout 15m
 # One package and its fuzz targets, or all; how long for each target.
 FUZZ_TIME ?= 30s
-# What `make chaos` kills, how often, and on which stores.
+# How often `make chaos` kills, over how many events at least, and on which stores.
 CHAOS_KILLS ?= 20
+CHAOS_EVENTS ?= 200000
 CHAOS_STORE ?= both
 # Further flags for `make bench` and `make demo`.
 BENCH_FLAGS ?=
@@ -56,8 +57,8 @@ speed: ## Time scoring on one core: a bound PHQ-9 (1 µs), a response from bytes
 		./services/domain/score ./services/fhir ./services/domain/instrument
 
 .PHONY: chaos
-chaos: build ## Kill the server CHAOS_KILLS times under load and count what is lost (nothing)
-	bin/rapport bench chaos --kills $(CHAOS_KILLS) --store $(CHAOS_STORE)
+chaos: build ## Kill servers CHAOS_KILLS times over CHAOS_EVENTS events and count what is lost (nothing)
+	bin/rapport bench chaos --kills $(CHAOS_KILLS) --events $(CHAOS_EVENTS) --store $(CHAOS_STORE)
 
 .PHONY: lint
 lint: ## Check form and habits: format, linters, contract, deployment files, content

@@ -15,8 +15,9 @@ import (
 
 // benchCmd measures a server, or kills one.
 type benchCmd struct {
-	Run   benchRunCmd   `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
-	Chaos benchChaosCmd `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
+	Run    benchRunCmd    `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
+	Alerts benchAlertsCmd `cmd:"" help:"Time alerts from their commit to many watchers, and a long replay."`
+	Chaos  benchChaosCmd  `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
 }
 
 // benchRunCmd measures.
@@ -72,11 +73,58 @@ func (c benchRunCmd) Run(ctx context.Context, s streams) error {
 	return report.Text(s.out)
 }
 
+// benchAlertsCmd times alerts.
+type benchAlertsCmd struct {
+	outputFlag
+	Store    string  `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	Watchers int     `default:"1000" env:"-" help:"Watchers over gRPC, each with a connection (${default})."`
+	Teams    int     `default:"100" env:"-" help:"Care teams that the watchers belong to (${default})."`
+	Rate     float64 `default:"200" env:"-" help:"Alerts per second (${default})."`
+	Seconds  float64 `default:"10" env:"-" help:"How long each load lasts (${default})."`
+	Replay   int     `default:"1000000" env:"-" help:"Events that one follower reads from the beginning; 0 leaves that out (${default})."`
+}
+
+// Help shows examples.
+func (benchAlertsCmd) Help() string {
+	return `Examples:
+  rapport bench alerts
+  rapport bench alerts --store sqlite --watchers 200 --teams 20 --replay 0
+
+Watchers follow the feeds of their own teams, and then all the same feed, while submissions raise alerts at a constant
+rate. The time is that from the server's stamp, just before the alert's transaction is flushed, to every single watcher.
+Watchers, senders, server and databases share this machine.`
+}
+
+// Run measures and prints.
+func (c benchAlertsCmd) Run(ctx context.Context, s streams) error {
+	binary, err := thisBinary()
+	if err != nil {
+		return err
+	}
+	config := bench.AlertsConfig{
+		Binary: binary, Stores: stores(c.Store), Watchers: c.Watchers, Teams: c.Teams, Rate: c.Rate,
+		Lasting: time.Duration(c.Seconds * float64(time.Second)), Replay: c.Replay, Progress: s.err,
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	report, err := bench.Alerts(ctx, config)
+	if err != nil {
+		return err
+	}
+	if c.json() {
+		return writeJSON(s.out, report)
+	}
+	return report.Text(s.out)
+}
+
 // benchChaosCmd kills.
 type benchChaosCmd struct {
 	outputFlag
 	Store    string `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
-	Kills    int    `default:"20" env:"-" help:"How often the server is killed on each store (${default})."`
+	Kills    int    `default:"20" env:"-" help:"How often a server is killed on each store (${default})."`
+	Servers  int    `default:"2" env:"-" help:"Servers on one PostgreSQL, 1 or 2 (${default}); on SQLite there is one."`
+	Events   int    `default:"0" env:"-" help:"Events that there must be at the end, at least; the kills are spread over them (${default})."`
 	Seed     uint64 `env:"-" help:"Seed of every choice; 0 takes one from the clock."`
 	Patients int    `default:"600" env:"-" help:"Synthetic patients (${default})."`
 }
@@ -86,10 +134,11 @@ func (benchChaosCmd) Help() string {
 	return `Examples:
   rapport bench chaos
   rapport bench chaos --kills 4 --store sqlite --seed 7
+  rapport bench chaos --kills 25 --events 200000 --store postgres
 
-It starts this binary's server under load and ends it by kill -9 at random moments, on private PostgreSQL and Redis
-servers. Redis is emptied once and killed once; from 10 kills on PostgreSQL is killed once, too. Clients send again what
-was not acknowledged. At the end it holds what was acknowledged against what the database, the streams and the
+It puts this binary's servers under load and ends one of them by kill -9 at random moments, again and again, on private
+PostgreSQL and Redis servers. Redis is emptied once and killed once; from 10 kills on both happen five times, and
+PostgreSQL is killed twice. Subscribers end and come back at random. Clients send again what was not acknowledged. At the end it holds what was acknowledged against what the database, the streams and the
 subscribers have, and verifies the database. The exit code is 0 when nothing is lost, doubled or left out.`
 }
 
@@ -106,7 +155,7 @@ func (c benchChaosCmd) Run(ctx context.Context, s streams) error {
 	_, missing := exec.LookPath("redis-server")
 	config := bench.ChaosConfig{
 		Binary: binary, Verify: func(store string) *exec.Cmd { return binary("verify", "--store", store) },
-		Stores: stores(c.Store), Kills: c.Kills, Seed: c.Seed, Patients: c.Patients,
+		Stores: stores(c.Store), Kills: c.Kills, Servers: c.Servers, Events: c.Events, Seed: c.Seed, Patients: c.Patients,
 		Redis: missing == nil || c.Store != bench.SQLite, Progress: s.err,
 	}
 	if err := config.Validate(); err != nil {

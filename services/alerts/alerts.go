@@ -185,27 +185,33 @@ func (s *Server) follow(
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(response); err != nil {
+		if err := stream.SendMsg(response); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
 
-func (s *Server) response(m watch.Message) (*rapportv1.SubscribeResponse, error) {
+// response is a message to a subscriber: an event is encoded once for all of them.
+func (s *Server) response(m watch.Message) (any, error) {
 	if m.Entry != nil {
-		shared, err := m.Entry.Form(func(e feed.Event) (any, error) {
-			event, err := wire.Event(e)
-			return &rapportv1.SubscribeResponse{Message: &rapportv1.SubscribeResponse_Event{Event: event}}, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		return shared.(*rapportv1.SubscribeResponse), nil
+		return m.Entry.Form(frozen)
 	}
 	beat := &rapportv1.Heartbeat{Time: timestamppb.New(s.Now())}
 	for _, c := range m.HighWater {
 		beat.HighWater = append(beat.HighWater, &rapportv1.Cursor{Feed: string(c.Feed), After: c.After})
 	}
 	return &rapportv1.SubscribeResponse{Message: &rapportv1.SubscribeResponse_Heartbeat{Heartbeat: beat}}, nil
+}
+
+// Ahead encodes an event before it is its turn; see watch.Config.
+func Ahead(e *watch.Entry) { _, _ = e.Form(frozen) } // an error is kept in the entry, for those who send it
+
+// frozen is an event as every subscriber gets it.
+func frozen(e feed.Event) (any, error) {
+	event, err := wire.Event(e)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Freeze(&rapportv1.SubscribeResponse{Message: &rapportv1.SubscribeResponse_Event{Event: event}})
 }

@@ -204,16 +204,16 @@ func (l *ledger) misnumbered(want, got int64) {
 }
 
 // nurse acknowledges the alerts that it is told of, each until it is answered, and ends when there are none left after ended.
-func nurse(ctx context.Context, conn *grpc.ClientConn, alerts <-chan string, ended <-chan struct{}, l *ledger) {
+func nurse(ctx context.Context, conn *grpc.ClientConn, alerts <-chan raised, ended <-chan struct{}, l *ledger) {
 	service := rapportv1.NewAlertServiceClient(conn)
 	for {
-		id, ok := nextAlert(ctx, alerts, ended)
+		a, ok := nextAlert(ctx, alerts, ended)
 		if !ok {
 			return
 		}
-		command := Acknowledgement{Alert: id, Key: "nurse-" + id}
+		command := Acknowledgement{Alert: a.id, Key: "nurse-" + a.id}
 		for ctx.Err() == nil {
-			took, answered := acknowledge(ctx, service, command)
+			took, answered := acknowledge(ctx, service, command, a.version)
 			if answered {
 				l.commanded(command, took)
 				break
@@ -224,27 +224,27 @@ func nurse(ctx context.Context, conn *grpc.ClientConn, alerts <-chan string, end
 }
 
 // nextAlert waits for an alert; after ended it waits no longer.
-func nextAlert(ctx context.Context, alerts <-chan string, ended <-chan struct{}) (string, bool) {
+func nextAlert(ctx context.Context, alerts <-chan raised, ended <-chan struct{}) (raised, bool) {
 	select {
-	case id := <-alerts:
-		return id, true
+	case a := <-alerts:
+		return a, true
 	case <-ctx.Done():
-		return "", false
+		return raised{}, false
 	case <-ended:
 	}
 	select {
-	case id := <-alerts:
-		return id, true
+	case a := <-alerts:
+		return a, true
 	default:
-		return "", false
+		return raised{}, false
 	}
 }
 
 // acknowledge sends one command and says whether it was answered, and whether it was taken.
-func acknowledge(ctx context.Context, service rapportv1.AlertServiceClient, c Acknowledgement) (took, answered bool) {
+func acknowledge(ctx context.Context, service rapportv1.AlertServiceClient, c Acknowledgement, version int64) (took, answered bool) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	_, err := service.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.Alert, Version: 1, Actor: "Practitioner/nurse", Key: c.Key})
+	_, err := service.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.Alert, Version: version, Actor: "Practitioner/nurse", Key: c.Key})
 	switch status.Code(err) {
 	case codes.OK:
 		return true, true

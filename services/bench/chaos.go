@@ -21,8 +21,12 @@ type ChaosConfig struct {
 	Verify func(store string) *exec.Cmd
 	// Stores to run on, Postgres and SQLite, one after the other.
 	Stores []string
-	// Kills is how often the server is killed on each store, at least 1.
+	// Kills is how often a server is killed on each store, at least 1.
 	Kills int
+	// Servers on one database, 1 or 2; on SQLite, whose file belongs to one process, there is always one.
+	Servers int
+	// Events that there must be at the end, at least; the kills are spread over them. 0 asks for no number.
+	Events int
 	// Seed of every choice: what is sent, when the server is killed. What the machine does in between is its own.
 	Seed uint64
 	// Patients answer, at least 16.
@@ -47,6 +51,12 @@ func (c ChaosConfig) Validate() error {
 	if c.Kills < 1 {
 		wrong = append(wrong, errors.New("the server must be killed at least once"))
 	}
+	if c.Servers < 1 || c.Servers > 2 {
+		wrong = append(wrong, errors.New("one server or two can be put under load"))
+	}
+	if c.Events < 0 {
+		wrong = append(wrong, errors.New("there cannot be fewer than no events"))
+	}
 	if c.Patients < 16 {
 		wrong = append(wrong, errors.New("16 patients are needed at least"))
 	}
@@ -60,7 +70,9 @@ type Ordeal struct {
 	Seed  uint64 `json:"seed"`
 	// Seconds under load.
 	Seconds float64 `json:"seconds"`
-	// Kills of the server; InStart of them before it was ready.
+	// Servers on the database.
+	Servers int `json:"servers"`
+	// Kills of a server; InStart of them before it was ready.
 	Kills   int `json:"kills"`
 	InStart int `json:"kills_in_start"`
 	// What else was done, in order.
@@ -107,7 +119,8 @@ func Chaos(ctx context.Context, c ChaosConfig) ([]Ordeal, error) {
 
 // bound is how long one ordeal may take at most.
 func (c ChaosConfig) bound() time.Duration {
-	return 4*time.Minute + time.Duration(c.Kills)*15*time.Second
+	const slowest = 150 // events a second, on a machine that does much else
+	return 4*time.Minute + time.Duration(c.Kills)*15*time.Second + time.Duration(c.Events/slowest)*time.Second
 }
 
 func (c ChaosConfig) say(format string, args ...any) { fmt.Fprintf(c.Progress, format+"\n", args...) }
@@ -116,6 +129,8 @@ func (c ChaosConfig) say(format string, args ...any) { fmt.Fprintf(c.Progress, f
 type trial struct {
 	ChaosConfig
 	*site
+	// servers on the database, that of the site first.
+	servers []*child
 	dice    *rand.Rand
 	ordeal  *Ordeal
 	ledger  *ledger
@@ -134,7 +149,7 @@ func (c ChaosConfig) ordeal(ctx context.Context, store string, dice *rand.Rand) 
 	}
 	defer s.close()
 	t := &trial{
-		ChaosConfig: c, site: s, dice: dice, ordeal: &Ordeal{Store: store, Seed: c.Seed}, ledger: newLedger(),
+		ChaosConfig: c, site: s, servers: []*child{s.server}, dice: dice, ordeal: &Ordeal{Store: store, Seed: c.Seed}, ledger: newLedger(),
 		steady: newListener("a gRPC subscriber", false), restive: newListener("a gRPC subscriber that is restarted", false),
 		group: newListener("a Redis consumer group", true), feeds: []string{all, "unassigned", "team:" + clinicTeam},
 	}
@@ -145,6 +160,11 @@ func (c ChaosConfig) ordeal(ctx context.Context, store string, dice *rand.Rand) 
 	if err := t.enrol(ctx); err != nil {
 		return nil, err
 	}
+	defer t.closeSecond()
+	if err := t.openSecond(ctx); err != nil {
+		return nil, err
+	}
+	t.ordeal.Servers = len(t.servers)
 	if err := t.endure(ctx); err != nil {
 		return nil, err
 	}
@@ -153,6 +173,31 @@ func (c ChaosConfig) ordeal(ctx context.Context, store string, dice *rand.Rand) 
 
 // enrol gives half of the patients a care team; alerts of the others go to the feed of those without one.
 func (t *trial) enrol(ctx context.Context) error { return t.sendTeams(ctx, len(t.panel.patients)/2) }
+
+// openSecond starts a second server on the same database, when one is wanted.
+func (t *trial) openSecond(ctx context.Context) error {
+	if t.Servers < 2 || t.engine == SQLite {
+		return nil
+	}
+	second, err := newChild(t.Binary, t.server.flags...)
+	if err != nil {
+		return err
+	}
+	t.servers = append(t.servers, second)
+	if err := second.start(); err != nil {
+		return err
+	}
+	return second.ready(ctx)
+}
+
+func (t *trial) closeSecond() {
+	for _, s := range t.servers[1:] {
+		s.close()
+	}
+}
+
+// by is the server that the nth client calls.
+func (t *trial) by(n int) *child { return t.servers[n%len(t.servers)] }
 
 // The clients of an ordeal.
 const (
@@ -172,11 +217,11 @@ func (t *trial) endure(ctx context.Context) error {
 	load, endLoad := context.WithCancel(follow)
 	defer endLoad()
 
-	stop, ended, alerts := make(chan struct{}), make(chan struct{}), make(chan string, 1024)
+	stop, ended, alerts := make(chan struct{}), make(chan struct{}), make(chan raised, 1024)
 	t.startFollowers(follow, endFollow, &following, alerts)
 	t.startLoad(load, &loading, stop)
-	for range nurses {
-		nursing.Go(func() { nurse(load, t.server.conn, alerts, ended, t.ledger) })
+	for n := range nurses {
+		nursing.Go(func() { nurse(load, t.by(n).conn, alerts, ended, t.ledger) })
 	}
 	begun := time.Now()
 	if err := t.torment(follow); err != nil {
@@ -216,7 +261,7 @@ func (t *trial) listeners() []*listener {
 }
 
 // startFollowers lets everybody follow who does. One of them ends when its feed cannot be followed any further, which ends the run.
-func (t *trial) startFollowers(ctx context.Context, fail context.CancelCauseFunc, following *sync.WaitGroup, alerts chan<- string) {
+func (t *trial) startFollowers(ctx context.Context, fail context.CancelCauseFunc, following *sync.WaitGroup, alerts chan<- raised) {
 	run := func(follow func() error) {
 		following.Go(func() {
 			if err := follow(); err != nil && ctx.Err() == nil {
@@ -224,15 +269,15 @@ func (t *trial) startFollowers(ctx context.Context, fail context.CancelCauseFunc
 			}
 		})
 	}
-	opened := func(id string) {
+	opened := func(a raised) {
 		select {
-		case alerts <- id:
+		case alerts <- a:
 		default: // the nurses are busy: this one stays open
 		}
 	}
-	run(func() error { return t.follow(ctx, t.steady, t.feeds, opened) })
+	run(func() error { return follow(ctx, t.by(0), t.steady, t.feeds, opened) })
 	restless := rand.New(rand.NewPCG(t.Seed, 7))
-	run(func() error { return t.followRestlessly(ctx, t.restive, t.feeds, restless) })
+	run(func() error { return followRestlessly(ctx, t.servers, t.restive, t.feeds, restless) })
 	if t.redis == nil {
 		return
 	}
@@ -250,7 +295,7 @@ func (t *trial) startLoad(ctx context.Context, loading *sync.WaitGroup, stop <-c
 			ledger: t.ledger, keyed: n%2 == 1,
 		}
 		loading.Go(func() {
-			conn, err := dial(t.server.grpc)
+			conn, err := dial(t.by(n).grpc)
 			if err != nil {
 				t.say("%s: a client cannot be made: %v", t.engine, err)
 				return
@@ -294,8 +339,10 @@ func (t *trial) count(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.server.stop(); err != nil {
-		return err
+	for _, s := range t.servers {
+		if err := s.stop(); err != nil {
+			return err
+		}
 	}
 	if err := t.db.gather(ctx, &e); err != nil {
 		return err

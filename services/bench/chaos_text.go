@@ -22,7 +22,10 @@ func ChaosText(w io.Writer, ordeals []Ordeal) error {
 func (o *Ordeal) text(b *strings.Builder) {
 	fmt.Fprintf(b, "%s (seed %d)\n", titles[o.Store], o.Seed)
 	fmt.Fprintf(b, "  killed %s (%d while starting) in %.0f s of load\n", plural(o.Kills, "time"), o.InStart, o.Seconds)
-	for _, deed := range o.Deeds {
+	if o.Servers > 1 {
+		fmt.Fprintf(b, "  %d servers on one database, killed at random\n", o.Servers)
+	}
+	for _, deed := range tally(o.Deeds) {
 		fmt.Fprintf(b, "  %s\n", deed)
 	}
 	fmt.Fprintf(b, "  %s submissions acknowledged, %s of them after they were sent again\n", grouped(float64(o.Acknowledged)), grouped(float64(o.Resent)))
@@ -44,4 +47,22 @@ func (o *Ordeal) text(b *strings.Builder) {
 	} else if o.Verified != "" {
 		fmt.Fprintf(b, "  verify: %s\n", o.Verified[strings.LastIndexByte(o.Verified, '\n')+1:])
 	}
+}
+
+// tally counts equal lines and keeps their first order.
+func tally(lines []string) []string {
+	var kinds []string
+	often := map[string]int{}
+	for _, line := range lines {
+		if often[line] == 0 {
+			kinds = append(kinds, line)
+		}
+		often[line]++
+	}
+	for i, kind := range kinds {
+		if often[kind] > 1 {
+			kinds[i] = fmt.Sprintf("%s %s", kind, plural(often[kind], "time"))
+		}
+	}
+	return kinds
 }

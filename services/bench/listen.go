@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"google.golang.org/grpc"
 
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
@@ -61,9 +62,15 @@ func entryOf(e *rapportv1.Event) Entry {
 	return Entry{Seq: e.GetSeq(), TenantSeq: e.GetTenantSeq(), ID: e.GetId(), Type: e.GetType()}
 }
 
+// raised is an alert as it was told of when it was opened.
+type raised struct {
+	id      string
+	version int64
+}
+
 // follow follows feeds over gRPC, however often the server goes away. Opened is told of every new alert of the feed all.
-func (s *site) follow(ctx context.Context, l *listener, feeds []string, opened func(id string)) error {
-	conn, err := dial(s.server.grpc)
+func follow(ctx context.Context, s *child, l *listener, feeds []string, opened func(raised)) error {
+	conn, err := dial(s.grpc)
 	if err != nil {
 		return err
 	}
@@ -71,7 +78,7 @@ func (s *site) follow(ctx context.Context, l *listener, feeds []string, opened f
 	return client.Follow(ctx, conn, beginnings(feeds), func(e *rapportv1.Event) error {
 		l.heard(e.GetFeed(), entryOf(e))
 		if e.GetFeed() == all && e.GetType() == "alert.opened" {
-			opened(e.GetAlert().GetId())
+			opened(raised{e.GetAlert().GetId(), e.GetAlert().GetVersion()})
 		}
 		return nil
 	})
@@ -86,15 +93,20 @@ func beginnings(feeds []string) []*rapportv1.Cursor {
 }
 
 // followRestlessly follows like a reader that itself keeps being restarted: again and again it ends, and goes on from
-// the cursors that it kept.
-func (s *site) followRestlessly(ctx context.Context, l *listener, feeds []string, dice *rand.Rand) error {
-	conn, err := dial(s.server.grpc)
-	if err != nil {
-		return err
+// the cursors that it kept, with the next of the servers.
+func followRestlessly(ctx context.Context, servers []*child, l *listener, feeds []string, dice *rand.Rand) error {
+	conns := make([]*grpc.ClientConn, 0, len(servers))
+	for _, s := range servers {
+		conn, err := dial(s.grpc)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
 	}
-	defer conn.Close()
 	cursors := beginnings(feeds)
-	for ctx.Err() == nil {
+	for n := 0; ctx.Err() == nil; n++ {
+		conn := conns[n%len(conns)]
 		life, cancel := context.WithTimeout(ctx, time.Duration(100+dice.IntN(1500))*time.Millisecond)
 		err := client.Follow(life, conn, cursors, func(e *rapportv1.Event) error {
 			l.heard(e.GetFeed(), entryOf(e))

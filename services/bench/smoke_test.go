@@ -97,7 +97,7 @@ func TestAShortRunOnSQLiteMeasuresEverything(t *testing.T) {
 
 func TestOneKillOnSQLiteLosesNothing(t *testing.T) {
 	ordeals, err := Chaos(t.Context(), ChaosConfig{
-		Binary: thisTest, Stores: []string{SQLite}, Kills: 1, Seed: 5, Patients: 64, Progress: t.Output(),
+		Binary: thisTest, Stores: []string{SQLite}, Servers: 1, Kills: 1, Seed: 5, Patients: 64, Progress: t.Output(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func TestARunThatIsInterruptedLeavesNothingBehind(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	progress := &trigger{when: "kill 1", do: cancel}
 	_, err := Chaos(ctx, ChaosConfig{
-		Binary: thisTest, Stores: []string{SQLite}, Kills: 1000, Seed: 9, Patients: 64, Progress: progress,
+		Binary: thisTest, Stores: []string{SQLite}, Servers: 1, Kills: 1000, Seed: 9, Patients: 64, Progress: progress,
 	})
 	if err == nil {
 		t.Error("an interrupted run ended without an error")
@@ -187,4 +187,27 @@ func (g *trigger) Write(p []byte) (int, error) {
 		g.do()
 	}
 	return len(p), nil
+}
+
+func TestAlertsReachManyWatchersAndAreReplayed(t *testing.T) {
+	report, err := Alerts(t.Context(), AlertsConfig{
+		Binary: thisTest, Stores: []string{SQLite}, Watchers: 20, Teams: 5, Rate: 40, Lasting: 300 * time.Millisecond,
+		Replay: 2000, Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &report.Stores[0]
+	for i, feeds := range []int{5, 1} {
+		f := s.Fans[i]
+		if f.Feeds != feeds || f.Commit.Samples == 0 || f.Commit.Samples != 20/feeds*f.Acknowledged.Samples || f.Commit.P50 <= 0 {
+			t.Errorf("to watchers of %d feeds: %+v", feeds, f)
+		}
+	}
+	if len(s.Replays) != 2 || s.Replays[0].Events != 2000 || s.Replays[1].Bytes <= s.Replays[0].Bytes {
+		t.Errorf("replays: %+v", s.Replays)
+	}
+	if err := report.Text(t.Output()); err != nil {
+		t.Error(err)
+	}
 }

@@ -112,6 +112,7 @@ func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) 
 func (s *Server) openWatch(context.Context) error {
 	config := watch.Default()
 	config.Log = s.config.Log
+	config.Ahead = alerts.Ahead
 	s.log = watch.New(s.store, config)
 	return nil
 }
@@ -210,7 +211,7 @@ const maxMessage = ingest.MaxBundle + 1<<20
 
 func (s *Server) openGRPC(context.Context) (err error) {
 	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(wire.Codec()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.recoverUnary, s.entrance.gate.Unary),
 		grpc.ChainStreamInterceptor(s.recoverStream, s.entrance.gate.Stream),

@@ -37,6 +37,9 @@ func (l *Log) Follow(ctx context.Context, cursors []feed.Cursor, heartbeat time.
 		}
 		f := l.join(cursors)
 		defer l.leave(f)
+		ctx, cancel := context.WithCancel(ctx)
+		defer f.reading.Wait()
+		defer cancel()
 		if err := f.run(ctx, heartbeat, yield); err != nil {
 			yield(Message{}, err)
 		}
@@ -70,6 +73,10 @@ type follower struct {
 	log   *Log
 	lines []line
 	wake  chan struct{}
+	// ahead is the page that is read while the one before it is delivered; nil when none is. One is enough for a
+	// follower: it bounds what a slow one holds in memory.
+	ahead   *page
+	reading sync.WaitGroup
 
 	mu     sync.Mutex
 	ready  []int
@@ -183,10 +190,11 @@ func (f *follower) run(ctx context.Context, heartbeat time.Duration, yield func(
 // deliver yields the next page of a line. more is false when the caller has enough.
 func (f *follower) deliver(ctx context.Context, at int, yield func(Message, error) bool) (more bool, err error) {
 	line := &f.lines[at]
-	entries, err := f.log.read(ctx, line.tail, line.After, f.log.config.Page)
+	entries, err := f.page(ctx, at)
 	if err != nil {
 		return false, err
 	}
+	f.readAhead(ctx, at, entries)
 	for _, e := range entries {
 		if e.Seq != line.After+1 {
 			return false, fault.Newf(fault.Internal, "exception", "feed %s has a hole: %d follows %d", line.Feed, e.Seq, line.After)
@@ -203,6 +211,51 @@ func (f *follower) deliver(ctx context.Context, at int, yield func(Message, erro
 		f.call(at)
 	}
 	return true, nil
+}
+
+// page is what is read of one line.
+type page struct {
+	line    int
+	done    chan struct{}
+	entries []*Entry
+	err     error
+}
+
+// page is the next one of a line: that which was read ahead, or read now.
+func (f *follower) page(ctx context.Context, at int) ([]*Entry, error) {
+	line := &f.lines[at]
+	if f.ahead == nil || f.ahead.line != at {
+		return f.log.read(ctx, line.tail, line.After, f.log.config.Page)
+	}
+	p := f.ahead
+	f.ahead = nil
+	select {
+	case <-p.done:
+		return p.entries, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// readAhead reads the page behind a full one while that is delivered, when there is more.
+func (f *follower) readAhead(ctx context.Context, at int, entries []*Entry) {
+	line := &f.lines[at]
+	n := len(entries)
+	if f.ahead != nil || n < f.log.config.Page || entries[n-1].Seq >= line.tail.end() {
+		return
+	}
+	p := &page{line: at, done: make(chan struct{})}
+	f.ahead = p
+	f.reading.Go(func() {
+		defer close(p.done)
+		p.entries, p.err = f.log.read(ctx, line.tail, entries[n-1].Seq, f.log.config.Page)
+		if f.log.config.Ahead == nil {
+			return
+		}
+		for _, e := range p.entries {
+			f.log.config.Ahead(e)
+		}
+	})
 }
 
 // look asks the store how far the feeds are: it finds the moves that nobody told of and the cursors that cannot be.

@@ -34,6 +34,9 @@ type Config struct {
 	Calm time.Duration
 	// Retry is the pause before a broken doorbell is tried again.
 	Retry time.Duration
+	// Ahead, where it is not nil, is called with every entry that is read before it is its turn, such as to make its Form
+	// while others are sent. It is called from several goroutines.
+	Ahead func(*Entry)
 	// Log receives what an operator may want to know.
 	Log *slog.Logger
 }
