@@ -33,6 +33,7 @@ type engine interface {
 	store.Definitions
 	store.Registrations
 	store.Audit
+	store.Marking
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.

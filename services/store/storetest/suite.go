@@ -16,6 +16,7 @@ type Store interface {
 	store.Definitions
 	store.Registrations
 	store.Audit
+	store.Marking
 }
 
 // Engine is how the suite gets at one.
