@@ -13,6 +13,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/audit"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -318,4 +319,31 @@ func (q *inquiry) date(value string) error {
 		return wrongParam("date")
 	}
 	return nil
+}
+
+// AuditCapability is what AuditFace offers, for the CapabilityStatement.
+func AuditCapability() fhir.ResourceCapability {
+	c := fhir.ResourceCapability{
+		Type: "AuditEvent", Versioning: "no-version",
+		Documentation: "Who saw what, as IHE BALP tells it; written by the server alone. It wants a scope that names AuditEvent, or one that allows everything.",
+		Interactions:  []fhir.InteractionCapability{{Code: "read"}, {Code: "search-type"}},
+	}
+	for _, p := range [][2]string{
+		{"_id", "token"},
+		{"action", "token"},
+		{"agent", "reference"},
+		{"agent-name", "string"},
+		{"date", "date"},
+		{"entity", "reference"},
+		{"outcome", "token"},
+		{"patient", "reference"},
+		{"subtype", "token"},
+	} {
+		definition := "http://hl7.org/fhir/SearchParameter/AuditEvent-" + p[0]
+		if p[0] == "_id" {
+			definition = "http://hl7.org/fhir/SearchParameter/Resource-id"
+		}
+		c.SearchParams = append(c.SearchParams, fhir.SearchParamCapability{Name: p[0], Type: p[1], Definition: definition})
+	}
+	return c
 }

@@ -24,6 +24,9 @@ type Sent struct {
 	Feeds []feed.Name
 	// Patients whom the resources name.
 	Patients []ref.Patient
+	// Alerts are those that something is done to, and Actor who is said to do it.
+	Alerts []string
+	Actor  string
 	// Size in bytes.
 	Size int
 }
@@ -38,6 +41,8 @@ type Config struct {
 	Audit *Auditor
 	// Members of a care team; nil knows none.
 	Members func(ctx context.Context, t ref.Tenant, team string) ([]access.Member, error)
+	// Alert says whether the caller in ctx may see an alert; nil lets nobody.
+	Alert func(ctx context.Context, t ref.Tenant, id string) error
 	// Broke tells the privacy role that the glass was broken.
 	Broke func(ctx context.Context, p access.Principal, request string) error
 	// Read says what a gRPC message that came in holds.

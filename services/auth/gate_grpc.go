@@ -188,6 +188,17 @@ func (g *Gate) inspect(ctx context.Context, a *asked, sent Sent) error {
 			return err
 		}
 	}
+	if sent.Actor != "" && a.who.Person != "" && sent.Actor != a.who.Person {
+		return fault.Newf(fault.Forbidden, "forbidden", "the actor is not the person for whom the client acts")
+	}
+	for _, id := range sent.Alerts {
+		if g.config.Alert == nil {
+			return forbidden()
+		}
+		if err := g.config.Alert(With(ctx, a.who), a.who.Tenant, id); err != nil {
+			return err
+		}
+	}
 	return g.follows(ctx, a.who, sent.Feeds)
 }
 

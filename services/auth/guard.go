@@ -410,6 +410,42 @@ func (s *sight) ListAlerts(q alert.Query) ([]alert.Alert, error) {
 	}
 }
 
+// Versions returns a page of versions that the caller may see. A deletion is told to whoever may see the whole type.
+func (s *sight) Versions(p record.Past) ([]record.Kept, error) {
+	var kept []record.Kept
+	wanted := p.Max
+	for {
+		found, err := s.Reader.Versions(p)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range found {
+			ok, err := s.seesVersion(one.Resource)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				kept = append(kept, one)
+			}
+		}
+		if len(kept) >= wanted || len(found) < p.Max {
+			return kept, s.ctx.Err()
+		}
+		p.After, p.Max = found[len(found)-1], wanted-len(kept)
+	}
+}
+
+func (s *sight) seesVersion(of ref.Resource) (bool, error) {
+	r, err := s.Reader.Record(of)
+	if fault.Of(err) == fault.NotFound {
+		return s.who.AllowFreely(of.Type, access.Read) && !s.who.Scopes.ByPatient(), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return s.sees(r)
+}
+
 // PatientsAfter gives the patients whom the caller's scopes and their consents reach.
 func (s *sight) PatientsAfter(after ref.Patient, types []string, max int) ([]ref.Patient, error) {
 	var kept []ref.Patient

@@ -133,7 +133,7 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 		rate, guests = auth.Rate{}, auth.Rate{} // nobody but this machine is there
 	}
 	e.gate, err = auth.NewGate(auth.Config{
-		Known: known, Clients: e.registry, Audit: e.audit, Members: s.members, Broke: s.broke, Read: sentIn, Shown: shownIn,
+		Known: known, Clients: e.registry, Audit: e.audit, Members: s.members, Alert: s.seesAlert, Broke: s.broke, Read: sentIn, Shown: shownIn,
 		Status: func(err error) string { return status.Code(wire.Error(err)).String() }, Refuse: wire.Error,
 		Rate: rate, Guests: guests, Reads: c.Access.Reads, Writes: c.Access.Writes, Queue: c.Access.Queue, Patience: patience,
 		Memory: c.Access.Memory, MaxBody: rest.MaxBundle, Now: c.Now, Log: c.Log, Metrics: c.Metrics,
@@ -226,6 +226,9 @@ func (s *Server) tls() (*tls.Config, error) {
 	return e.certificates.TLS(), nil
 }
 
+// RefreshClients reads the registry of clients at once.
+func (s *Server) RefreshClients(ctx context.Context) error { return s.entrance.registry.Refresh(ctx) }
+
 // Reload looks at once whether the certificates or the token file have changed.
 func (s *Server) Reload() {
 	for _, f := range s.entrance.files {
@@ -288,6 +291,14 @@ func (s *Server) members(ctx context.Context, t ref.Tenant, team string) (member
 	return members, err
 }
 
+// seesAlert says whether the caller in ctx may see an alert: nobody does anything to one that they may not see.
+func (s *Server) seesAlert(ctx context.Context, t ref.Tenant, id string) error {
+	return s.entrance.guard.View(ctx, t, func(r store.Reader) error {
+		_, err := r.Alert(id)
+		return err
+	})
+}
+
 // broke tells the privacy role that the glass was broken, before anything is shown.
 func (s *Server) broke(ctx context.Context, p access.Principal, request string) error {
 	data, err := protojson.Marshal(&rapportv1.Alert{
@@ -324,6 +335,12 @@ func (a audited) Accept(ctx context.Context, sub decision.Submission) (decision.
 	return receipt, err
 }
 
+// command is what somebody does to an alert.
+type command interface {
+	GetId() string
+	GetActor() string
+}
+
 // sentIn is what a gate must know of a message that came in.
 func sentIn(msg any) auth.Sent {
 	var sent auth.Sent
@@ -344,6 +361,9 @@ func sentIn(msg any) auth.Sent {
 		for _, c := range m.GetCursors() {
 			sent.Feeds = append(sent.Feeds, feed.Name(c.GetFeed()))
 		}
+	}
+	if m, ok := msg.(command); ok {
+		sent.Alerts, sent.Actor = []string{m.GetId()}, m.GetActor()
 	}
 	if m, ok := msg.(proto.Message); ok {
 		sent.Size = proto.Size(m)

@@ -67,9 +67,11 @@ func (g *gated) records() server.Records {
 	return records
 }
 
-func publicKeys(t *testing.T, key *ecdsa.PrivateKey) []byte {
+func publicKeys(t *testing.T, key *ecdsa.PrivateKey) []byte { return publicKeysNamed(t, key, "k1") }
+
+func publicKeysNamed(t *testing.T, key *ecdsa.PrivateKey, id string) []byte {
 	t.Helper()
-	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k1", Algorithm: "ES384", Use: "sig"}}})
+	keys, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: id, Algorithm: "ES384", Use: "sig"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,7 @@ import (
 	"github.com/rapport-health/rapport/services/store/postgres"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 	"github.com/rapport-health/rapport/services/watch"
+	"github.com/rapport-health/rapport/services/wire"
 )
 
 func readTokens(path string) (*auth.Tokens, error) {
@@ -263,7 +264,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.entrance.guard, Accept: audited{s.ingest}, Score: s.scoring(), Definitions: s,
+		Store: s.entrance.guard, Accept: audited{s.ingest}, Elsewhere: []fhir.ResourceCapability{auth.AuditCapability()}, Score: s.scoring(), Definitions: s,
 		Tenant: auth.TenantOf, Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})

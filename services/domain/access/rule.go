@@ -80,7 +80,7 @@ func lists(types ...string) Rule {
 }
 
 func changes(typ string) Rule {
-	return Rule{Needs: []Need{{typ, Update}}, Free: true, Action: "U", Interaction: "update", Patients: true}
+	return Rule{Needs: []Need{{typ, Update}}, Free: true, Body: true, Action: "U", Interaction: "update", Patients: true}
 }
 
 // Methods is the rule of every gRPC method, by its full name. A method that is not here wants everything.
@@ -109,6 +109,7 @@ var Methods = map[string]Rule{
 
 	"/rapport.v1.AlertService/Subscribe":   {Needs: []Need{{"DetectedIssue", Read}}, Free: true, Body: true, Action: "R", Interaction: "read", Patients: true},
 	"/rapport.v1.AlertService/ListAlerts":  lists("DetectedIssue"),
+	"/rapport.v1.AlertService/CountAlerts": lists("DetectedIssue"),
 	"/rapport.v1.AlertService/GetAlert":    reads("DetectedIssue"),
 	"/rapport.v1.AlertService/Acknowledge": changes("DetectedIssue"),
 	"/rapport.v1.AlertService/Snooze":      changes("DetectedIssue"),
@@ -116,6 +117,12 @@ var Methods = map[string]Rule{
 	"/rapport.v1.AlertService/Reassign":    changes("DetectedIssue"),
 	"/rapport.v1.AlertService/Comment":     changes("DetectedIssue"),
 	"/rapport.v1.AlertService/Feedback":    changes("DetectedIssue"),
+
+	"/rapport.v1.SubscriptionService/ListSubscriptions": lists("Subscription"),
+	"/rapport.v1.SubscriptionService/GetSubscription":   reads("Subscription"),
+	"/rapport.v1.SubscriptionService/ListDeadLetters":   lists("Subscription"),
+	"/rapport.v1.SubscriptionService/Redrive":           changes("Subscription"),
+	"/rapport.v1.SubscriptionService/RotateSecret":      changes("Subscription"),
 }
 
 // Prefix of FHIR REST.
