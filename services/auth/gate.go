@@ -227,7 +227,12 @@ func (a *asked) entries(outcome audit.Outcome, status string, patients []ref.Pat
 	e := audit.Entry{
 		Tenant: a.who.Tenant, At: a.begun, Request: a.request, Door: a.door, Method: a.method, Action: a.rule.Action,
 		Interaction: a.rule.Interaction, Outcome: outcome, Status: status, Client: a.who.Name, Person: a.who.Person, Role: a.who.Role,
-		Token: a.who.Token, Broken: a.who.Broken, Address: a.address, Type: a.typ, Patients: patients, Things: append(a.things, things...),
+		Token: a.who.Token, Broken: a.who.Broken, Address: a.address, Type: a.typ, Patients: patients, Things: things,
+	}
+	if outcome == audit.Done {
+		e.Things = append(a.things, things...)
+	} else {
+		e.Query = a.query // what was asked for and is not there, or not for them: only the database keeps it
 	}
 	if e.Action == "" {
 		e.Action = "E"

@@ -116,24 +116,26 @@ func (t *Turnstile) leaving(l *line) func() {
 	}
 }
 
-// admit lets in who waits, one of each tenant in turn.
+// admit lets in who waits, one of each tenant in turn, until nobody more may come in.
 func (t *Turnstile) admit() {
 	share := t.share()
-	for n := len(t.turn); n > 0 && t.inside < t.places; n-- {
+	for passed := 0; passed < len(t.turn) && t.inside < t.places; {
 		l := t.turn[0]
 		t.turn = t.turn[1:]
+		passed++
 		if len(l.waiting) > 0 && l.inside < share {
 			close(l.waiting[0])
 			l.waiting = l.waiting[1:]
 			t.inside++
 			l.inside++
-			n = len(t.turn) + 2 // somebody moved: look at everybody again
+			passed = 0 // look at everybody again
 		}
 		if len(l.waiting) > 0 {
 			t.turn = append(t.turn, l)
-		} else {
-			l.queued = false
+			continue
 		}
+		l.queued = false
+		passed = 0
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -246,6 +247,21 @@ func (s *Server) doors(mux *http.ServeMux) {
 	mux.Handle(access.Prefix+"/AuditEvent", events)
 	mux.Handle(access.Prefix+"/AuditEvent/", events)
 }
+
+// httpRoutes are what is answered over HTTP outside of FHIR REST.
+var httpRoutes = []string{
+	"GET /metrics", "GET /healthz", "POST " + access.TokenPath, "GET " + access.KeysPath, "GET " + access.Prefix + "/.well-known/smart-configuration",
+	"GET " + access.Prefix + "/AuditEvent", "GET " + access.Prefix + "/AuditEvent/{id}", "POST " + access.Prefix + "/AuditEvent/_search",
+}
+
+// HTTPRoutes are the patterns that are answered outside of FHIR REST, and RESTRoutes those of FHIR REST.
+func (s *Server) HTTPRoutes() []string { return httpRoutes }
+
+// RESTRoutes are the patterns of FHIR REST.
+func (s *Server) RESTRoutes() []string { return s.face.Routes() }
+
+// Services are the gRPC services with their methods.
+func (s *Server) Services() map[string]grpc.ServiceInfo { return s.grpc.GetServiceInfo() }
 
 // origin is where a caller reaches this server: as configured, or as the caller named it where that is this machine.
 func (s *Server) origin(r *http.Request) string {

@@ -271,6 +271,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.face = face
 	mux := http.NewServeMux()
 	mux.Handle("/fhir", face)
 	mux.Handle("/fhir/", face)

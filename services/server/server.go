@@ -20,6 +20,7 @@ import (
 	"github.com/rapport-health/rapport/services/ingest"
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
+	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/watch"
 )
@@ -55,6 +56,7 @@ type Server struct {
 	grpc      *grpc.Server
 	health    *health.Server
 	http      *http.Server
+	face      *rest.Server
 	listeners struct{ grpc, http net.Listener }
 
 	stopping chan struct{}

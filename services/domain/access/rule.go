@@ -244,8 +244,8 @@ func onInstance(method, typ string, rest []string) Rule {
 		return one(typ, Read, "R", "history-instance")
 	case rest[1] == "_history" && len(rest) == 3 && method == get:
 		return one(typ, Read, "R", "vread")
-	case typ == "Patient" && len(rest) == 2 && typeForm.MatchString(rest[1]) && method == get,
-		typ == "Patient" && len(rest) == 3 && typeForm.MatchString(rest[1]) && rest[2] == "_search" && method == post:
+	case len(rest) == 2 && typeForm.MatchString(rest[1]) && method == get,
+		len(rest) == 3 && typeForm.MatchString(rest[1]) && rest[2] == "_search" && method == post:
 		return one(rest[1], Search, "E", "search-type") // the compartment
 	default:
 		return Rule{}
@@ -290,7 +290,7 @@ func operation(method, typ, name string) Rule {
 		return Rule{}
 	}
 	on := typ
-	if on == "" || name == "export" || name == "everything" {
+	if on == "" || name == "export" {
 		on = Any
 	}
 	return Rule{Needs: []Need{{on, verb}}, Action: "E", Interaction: "operation", Patients: true}
