@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,6 +77,9 @@ func askedOver(r *http.Request) *asked {
 	return a
 }
 
+// outside are the first parts of paths beside those of FHIR REST.
+var outside = []string{"", "metrics", "healthz", "auth", "cds-services", "board"}
+
 // shape is a request without what its caller chose freely: the audit names the route, the type and the resource.
 func shape(r *http.Request) (method, typ string, things []string) {
 	verb := "OTHER"
@@ -86,8 +90,8 @@ func shape(r *http.Request) (method, typ string, things []string) {
 	below, fhirPath := strings.CutPrefix(path.Clean(r.URL.Path), access.Prefix+"/")
 	if !fhirPath {
 		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-		if !ref.ValidID(first) {
-			first = ""
+		if !slices.Contains(outside, first) {
+			first = "{}"
 		}
 		return verb + " /" + first, "", nil
 	}
@@ -98,7 +102,7 @@ func shape(r *http.Request) (method, typ string, things []string) {
 		case i == 0 && fhir.ResourceType(part):
 			typ = part
 			out += "/" + part
-		case strings.HasPrefix(part, "$") && ref.ValidID(part[1:]) || part == "_search" || part == "_history":
+		case access.KnownOperation(part) || part == "_search" || part == "_history":
 			out += "/" + part
 		case i == 1 && typ != "" && ref.ValidID(part):
 			things = []string{typ + "/" + part}

@@ -277,6 +277,17 @@ var operations = map[string]Verbs{
 	"Subscription/get-ws-binding-token": Read, "Subscription/resend": Update, "Questionnaire/populate": Read,
 }
 
+// KnownOperation says whether a part of a path, such as `$everything`, is an operation that has a rule.
+func KnownOperation(part string) bool {
+	name, ok := strings.CutPrefix(part, "$")
+	for known := range operations {
+		if ok && strings.HasSuffix(known, "/"+name) {
+			return true
+		}
+	}
+	return false
+}
+
 // operation is the rule of a FHIR operation. One on every type is decided for each type as it is met.
 func operation(method, typ, name string) Rule {
 	if method != get && method != post && !(method == remove && name == "export") {
