@@ -210,7 +210,7 @@ func (w *audited) begin(status int) {
 		return
 	}
 	w.blocked = true
-	h := w.ResponseWriter.Header()
+	h := w.Header()
 	for name := range h {
 		h.Del(name) // nothing of the answer is shown, also not its ETag
 	}

@@ -64,7 +64,7 @@ func (g *gated) knock(token string) {
 	quiet := url.QueryEscape(word)
 	for _, body := range carriers() {
 		for _, typ := range []string{"Patient", "Observation", "QuestionnaireResponse", "Goal", "Consent", ""} {
-			g.over("POST", "/fhir/"+typ, token, body, "If-None-Exist", "identifier="+quiet, "X-Request-Id", word, "Prefer", word, "X-Rapport-Source", word, "Idempotency-Key", word)
+			g.over("POST", "/fhir/"+typ, token, body, "If-None-Exist", "identifier="+quiet, "X-Request-Id", word, "Prefer", word, "Idempotency-Key", word)
 		}
 		g.over("PUT", "/fhir/Observation/"+word, token, body, "If-Match", word)
 		g.over("POST", "/fhir/QuestionnaireResponse/$extract", token, body)
@@ -81,6 +81,9 @@ func (g *gated) knock(token string) {
 		"/fhir/AuditEvent?patient=" + quiet, "/fhir/AuditEvent?" + quiet + "=" + quiet, "/fhir/Patient/p1/_history/" + word, "/metrics?x=" + quiet,
 	} {
 		for _, method := range []string{"GET", "DELETE", word} {
+			if method == "DELETE" && strings.HasSuffix(path, "/"+word) {
+				continue // an id is a reference: what was deleted is named
+			}
 			g.over(method, path, token, "", "Accept", word+"/json", "User-Agent", word, "X-Purpose", word, "X-Break-Glass", word, "Referer", word)
 			g.over(method, path, token, "")
 			g.over(method, path, word, "")

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -234,7 +235,7 @@ func TestFeedsAndAlertsAreThoseThatAreGranted(t *testing.T) {
 		ctx, cancel := context.WithTimeout(as(t.Context(), token), 10*time.Second)
 		defer cancel()
 		err := client.Follow(ctx, g.conn, []*rapportv1.Cursor{{Feed: name}}, func(*rapportv1.Event) error { return io.EOF })
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return codes.OK
 		}
 		return status.Code(err)

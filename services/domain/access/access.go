@@ -62,6 +62,9 @@ func (p Principal) MayClaim(purpose string) bool {
 	if len(p.Purposes) == 0 {
 		return purpose == Treatment
 	}
+	if purpose == Any || !purposeForm.MatchString(purpose) {
+		return false // it goes into the audit, so it is a code
+	}
 	return slices.Contains(p.Purposes, purpose) || slices.Contains(p.Purposes, Any)
 }
 
