@@ -114,7 +114,8 @@ func (g *Gate) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, h
 	leave()
 	g.shown(inside, resp)
 	patients, things := trailOf(inside).take()
-	if noted := g.record(ctx, a, outcomeOf(err), g.config.Status(err), patients, things); noted != nil && err == nil && !a.writes() {
+	code := g.config.Status(err)
+	if noted := g.record(ctx, a, outcomeOf(code), code, patients, things); noted != nil && err == nil && !a.writes() {
 		return nil, g.config.Refuse(noted)
 	}
 	return resp, err
@@ -167,11 +168,12 @@ func (g *Gate) shown(ctx context.Context, msg any) {
 	}
 }
 
-func outcomeOf(err error) audit.Outcome {
-	switch {
-	case err == nil:
+// outcomeOf the name of a gRPC code.
+func outcomeOf(code string) audit.Outcome {
+	switch code {
+	case "OK", "Canceled": // a stream ends when its caller goes away
 		return audit.Done
-	case fault.Of(err) == fault.Internal || fault.Of(err) == fault.Unavailable:
+	case "Internal", "Unknown", "Unavailable", "DataLoss", "DeadlineExceeded":
 		return audit.Failed
 	default:
 		return audit.Refused
@@ -292,12 +294,13 @@ func (s *passing) close(err error) {
 	s.mu.Lock()
 	begun := s.begun
 	s.mu.Unlock()
+	code := s.gate.config.Status(err)
 	if begun {
-		s.gate.rest(s.ctx, s.asked, trailOf(s.ctx), outcomeOf(err), s.gate.config.Status(err))
+		s.gate.rest(s.ctx, s.asked, trailOf(s.ctx), outcomeOf(code), code)
 		return
 	}
 	patients, things := trailOf(s.ctx).take()
-	entries := s.asked.entries(outcomeOf(err), s.gate.config.Status(err), patients, things)
+	entries := s.asked.entries(outcomeOf(code), code, patients, things)
 	if noted := s.gate.config.Audit.Note(context.WithoutCancel(s.ctx), entries...); noted != nil {
 		s.gate.config.Log.Error("a stream could not be audited", "error", noted)
 	}

@@ -227,16 +227,20 @@ func (s *sight) patientData(p ref.Patient) (bool, error) {
 	return true, nil
 }
 
-// derived decides what is made of one patient's data, and notes it.
+// derived decides what is made of one patient's data.
 func (s *sight) derived(p ref.Patient, types ...string) (bool, error) {
 	if !slices.ContainsFunc(types, func(typ string) bool { return s.reaches(typ, p) }) {
 		return false, nil
 	}
-	ok, err := s.patientData(p)
-	if ok {
-		s.note(p, "")
+	return s.patientData(p)
+}
+
+// seen notes the patients of the episodes of which something was found.
+func seen[T any](s *sight, found map[ref.Episode]T, err error) (map[ref.Episode]T, error) {
+	for e := range found {
+		s.note(ref.Patient(e), "")
 	}
-	return ok, err
+	return found, err
 }
 
 // episodeTypes are the types of which an episode's facts and state tell.
@@ -263,7 +267,8 @@ func (s *sight) States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 	if err != nil || len(kept) == 0 {
 		return map[ref.Episode]*episode.State{}, err
 	}
-	return s.Reader.States(kept)
+	found, err := s.Reader.States(kept)
+	return seen(s, found, err)
 }
 
 // Facts of the episodes that the caller may see.
@@ -272,7 +277,8 @@ func (s *sight) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 	if err != nil || len(kept) == 0 {
 		return map[ref.Episode][]fact.Fact{}, err
 	}
-	return s.Reader.Facts(kept)
+	found, err := s.Reader.Facts(kept)
+	return seen(s, found, err)
 }
 
 // FactsAt of the episodes that the caller may see.
@@ -281,7 +287,8 @@ func (s *sight) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.
 	if err != nil || len(kept) == 0 {
 		return map[ref.Episode][]fact.Fact{}, err
 	}
-	return s.Reader.FactsAt(kept, at)
+	found, err := s.Reader.FactsAt(kept, at)
+	return seen(s, found, err)
 }
 
 // TakenIn of an episode that the caller may see.
@@ -290,7 +297,11 @@ func (s *sight) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
 	if err != nil || len(kept) == 0 {
 		return nil, err
 	}
-	return s.Reader.TakenIn(of, kind)
+	found, err := s.Reader.TakenIn(of, kind)
+	if len(found) > 0 {
+		s.note(ref.Patient(of), "")
+	}
+	return found, err
 }
 
 // TakenFrom gives the facts of a source whose patient the caller may see.
@@ -306,6 +317,7 @@ func (s *sight) TakenFrom(key int64) ([]fact.Taken, error) {
 			return nil, err
 		}
 		if ok {
+			s.note(ref.Patient(f.Episode), "")
 			kept = append(kept, f)
 		}
 	}
@@ -330,7 +342,11 @@ func (s *sight) seesAlert(a alert.Alert) (bool, error) {
 	if !s.who.Feeds.All() && len(a.Feeds) == 0 {
 		return false, nil
 	}
-	return s.derived(a.Patient, "DetectedIssue", "Task")
+	ok, err := s.derived(a.Patient, "DetectedIssue", "Task")
+	if ok {
+		s.note(a.Patient, "DetectedIssue/"+a.ID)
+	}
+	return ok, err
 }
 
 func (s *sight) membersOf(name feed.Name) ([]access.Member, error) {

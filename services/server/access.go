@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -135,11 +136,20 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 	}
 	e.gate, err = auth.NewGate(auth.Config{
 		Known: known, Clients: e.registry, Audit: e.audit, Members: s.members, Alert: s.seesAlert, Broke: s.broke, Read: sentIn, Shown: shownIn,
-		Status: func(err error) string { return status.Code(wire.Error(err)).String() }, Refuse: wire.Error,
+		Status: codeName, Refuse: wire.Error,
 		Rate: rate, Guests: guests, Reads: c.Access.Reads, Writes: c.Access.Writes, Queue: c.Access.Queue, Patience: patience,
 		Memory: c.Access.Memory, MaxBody: rest.MaxBundle, Now: c.Now, Log: c.Log, Metrics: c.Metrics,
 	})
 	return err
+}
+
+// codeName is the gRPC code of an error, of a room's own or of a fault.
+func codeName(err error) string {
+	code := status.Code(err)
+	if code == codes.Unknown {
+		code = status.Code(wire.Error(err))
+	}
+	return code.String()
 }
 
 // callers are those of the token file, of our own tokens and of the issuer. Where none of them is configured everybody on
