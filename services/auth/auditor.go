@@ -20,6 +20,8 @@ const (
 	// auditPatients is how many patients one entry names; an access to more makes several.
 	auditPatients = 500
 	auditPause    = 200 * time.Millisecond
+	// auditLinger is how long an entry that nobody waits for is held back for company.
+	auditLinger = 50 * time.Millisecond
 )
 
 // Auditor writes the audit in groups: everything that comes while one group is being written makes the next.
@@ -137,16 +139,7 @@ func (a *Auditor) run() {
 // group writes one entry and all that wait behind it, within bounds. What nobody waits for is tried until it is written;
 // who waits is told of a failure, and what they asked for is not shown.
 func (a *Auditor) group(first noted) {
-	calls, size := []noted{first}, len(first.entries)
-	for size < auditGroup {
-		select {
-		case next := <-a.queue:
-			calls, size = append(calls, next), size+len(next.entries)
-			continue
-		default:
-		}
-		break
-	}
+	calls := a.gather(first)
 	for {
 		err := a.append(calls)
 		if err == nil || len(calls) == 0 {
@@ -167,6 +160,34 @@ func (a *Auditor) group(first noted) {
 			return
 		}
 	}
+}
+
+// gather takes what waits behind the first call. While nobody waits to be answered it lingers for company: a write has left
+// its own trace in the database already, and each transaction of the audit takes its turn among those of the clinic.
+func (a *Auditor) gather(first noted) []noted {
+	calls, size, awaited := []noted{first}, len(first.entries), first.done != nil
+	enough := time.NewTimer(auditLinger)
+	defer enough.Stop()
+	for size < auditGroup {
+		select {
+		case next := <-a.queue:
+			calls, size, awaited = append(calls, next), size+len(next.entries), awaited || next.done != nil
+			continue
+		default:
+		}
+		if awaited {
+			break
+		}
+		select {
+		case next := <-a.queue:
+			calls, size, awaited = append(calls, next), size+len(next.entries), next.done != nil
+			continue
+		case <-enough.C:
+		case <-a.stop:
+		}
+		break
+	}
+	return calls
 }
 
 func (a *Auditor) append(calls []noted) error {

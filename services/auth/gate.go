@@ -255,11 +255,12 @@ func (g *Gate) refused(ctx context.Context, a *asked, status string) {
 }
 
 // record writes what became of a call that was let in. Where patient data is about to be shown it returns once the record
-// is durable, and its error means that nothing may be shown.
+// is durable, and its error means that nothing may be shown. A write is durable itself, with its source and time, so its
+// record follows within a moment.
 func (g *Gate) record(ctx context.Context, a *asked, outcome audit.Outcome, status string, patients []ref.Patient, things []string) error {
 	g.calls.WithLabelValues(a.door, "let in").Inc()
 	entries := a.entries(outcome, status, patients, things)
-	if a.rule.Patients || a.who.Broken != "" {
+	if a.rule.Patients && !a.writes() || a.who.Broken != "" {
 		return g.config.Audit.Write(ctx, entries...)
 	}
 	return g.config.Audit.Note(ctx, entries...)
