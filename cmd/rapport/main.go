@@ -34,6 +34,7 @@ type cli struct {
 	Score       scoreCmd       `cmd:"" help:"Score responses without storing them."`
 	Instruments instrumentsCmd `cmd:"" help:"List the instruments, or show one as its scoring sheet."`
 	Watch       watchCmd       `cmd:"" help:"Follow feeds."`
+	Deadletter  deadletterCmd  `cmd:"" help:"List, show and give back entries that a Redis consumer group gave up."`
 	Alerts      alertsCmd      `cmd:"" help:"List, show, acknowledge and resolve alerts."`
 	Explain     explainCmd     `cmd:"" help:"Show how a patient is going, and why."`
 	Timeline    timelineCmd    `cmd:"" help:"Tell what happened to a patient, in order, and what became of it."`

@@ -17,19 +17,20 @@ import (
 
 // serveCmd runs the server.
 type serveCmd struct {
-	Config      configPath `placeholder:"FILE" help:"YAML file with these flags as keys, such as 'listen: 127.0.0.1:7401'. Flags and RAPPORT_* variables win over it."`
-	Listen      string     `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
-	HTTPListen  string     `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
-	Store       string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
-	Redis       string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://… or none (${default})."`
-	HomeSource  string     `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
-	Tenant      string     `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
-	BaseURL     string     `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
-	Rules       string     `placeholder:"FILE" help:"YAML file that extends the default rules."`
-	Instruments string     `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
-	TLSCert     string     `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
-	TLSKey      string     `name:"tls-key" placeholder:"FILE" help:"PEM key."`
-	Tokens      string     `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
+	Config     configPath `placeholder:"FILE" help:"YAML file with these flags as keys, such as 'listen: 127.0.0.1:7401'. Flags and RAPPORT_* variables win over it."`
+	Listen     string     `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
+	HTTPListen string     `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
+	Store      string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
+	Redis      string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
+	streamFlags
+	HomeSource  string `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
+	Tenant      string `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
+	BaseURL     string `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
+	Rules       string `placeholder:"FILE" help:"YAML file that extends the default rules."`
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
+	TLSCert     string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
+	TLSKey      string `name:"tls-key" placeholder:"FILE" help:"PEM key."`
+	Tokens      string `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
 	accessFlags
 	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
 	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
@@ -54,7 +55,7 @@ Without --tokens, --clients or --issuer everybody who reaches the address is let
 
 func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
-	s.Listen, s.HTTPListen, s.Store, s.Redis = c.Listen, c.HTTPListen, c.Store, c.Redis
+	s.Listen, s.HTTPListen, s.Store, s.Redis, s.Streams = c.Listen, c.HTTPListen, c.Store, c.Redis, c.streams()
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens

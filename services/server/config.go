@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rapport-health/rapport/api/client"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -25,8 +26,10 @@ type Config struct {
 	HTTPListen string
 	// Store is `sqlite:path` or a `postgres://` URL.
 	Store string
-	// Redis is `embedded`, `embedded:port`, `redis://…`, `rediss://…`, or `none`.
+	// Redis is `embedded`, `embedded:port`, `none`, or an address as client.Dial takes it.
 	Redis string
+	// Streams is what Redis keeps.
+	Streams Streams
 	// Home is the source whose logical ids are kept.
 	Home ref.Source
 	// Tenant of callers without tokens, on loopback.
@@ -73,7 +76,7 @@ type Config struct {
 // Default is the embedded form: SQLite beside the caller, Redis in the process, loopback only.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded",
+		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
 		Access: DefaultAccess(), CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
@@ -102,6 +105,9 @@ func (c Config) Validate() error {
 		wrong = append(wrong, err)
 	}
 	if err := checkRedis(c.Redis); err != nil {
+		wrong = append(wrong, err)
+	}
+	if err := c.Streams.validate(); err != nil {
 		wrong = append(wrong, err)
 	}
 	if !ref.ValidSource(string(c.Home)) {
@@ -145,13 +151,12 @@ func storeOf(s string) (engine, place string, err error) {
 }
 
 func checkRedis(s string) error {
-	switch {
-	case s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:"):
+	if s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:") {
 		return nil
-	case strings.HasPrefix(s, "redis://") || strings.HasPrefix(s, "rediss://"):
-		if _, err := url.Parse(s); err == nil {
-			return nil
-		}
 	}
-	return errors.New("--redis: want embedded, embedded:PORT, redis://host:6379/0, rediss://host:6379/0 or none")
+	c, err := client.Dial(s)
+	if err != nil {
+		return fmt.Errorf("--redis: want embedded, embedded:PORT, none or an address: %w", err)
+	}
+	return c.Close()
 }

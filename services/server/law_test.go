@@ -116,7 +116,7 @@ var law = []room{
 	{name: "watch", may: "domain/... store"},
 	{name: "watch/watchtest", may: "domain/... store watch cmp rapid", testOnly: true},
 	{name: "relay/embedded", may: "miniredis"},
-	{name: "relay", may: "domain/... store watch go-redis", tests: "miniredis"},
+	{name: "relay", may: "domain/... store watch api/client go-redis", tests: "miniredis"},
 	{name: "deadlines", may: "domain/... store commit"},
 	{name: "ingest", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path fhir/search catalogue commit"},
 	{name: "scoring", may: "domain/... store auth wire api/rapport/v1 protobuf grpc fhir fhir/tree fhir/path catalogue"},

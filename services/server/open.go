@@ -127,7 +127,11 @@ func (s *Server) openCommit(context.Context) (err error) {
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
 	config.Rules = func() []judge.Rule { return set }
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
-	config.Committed = s.log.Moved
+	counted, err := alerts.NewMetrics(s.config.Metrics)
+	if err != nil {
+		return err
+	}
+	config.Committed = counted.After(s.log.Moved)
 	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
 	s.group, err = commit.New(config)
@@ -166,14 +170,15 @@ func (s *Server) openRedis(context.Context) error {
 	if address == "none" {
 		return nil
 	}
-	config := relay.Default()
-	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
+	streams := s.config.Streams
 	if strings.HasPrefix(address, "embedded") {
 		if err := s.startRedis(address); err != nil {
 			return err
 		}
-		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+		address, streams = s.embedded.URL(), streams.embedded()
 	}
+	config := streams.relay()
+	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
 	client, err := relay.Dial(address)
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
