@@ -46,6 +46,8 @@ type cli struct {
 	Bench         benchCmd         `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify        verifyCmd        `cmd:"" help:"Check a database's own invariants."`
 	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this binary's schema."`
+	Clients       clientsCmd       `cmd:"" help:"Keep the registry of systems that may ask for tokens."`
+	Audit         auditCmd         `cmd:"" help:"List who saw what, and check that nobody has changed the record of it."`
 	Token         tokenCmd         `cmd:"" help:"Make a bearer token and the line that lets it in."`
 	Health        healthCmd        `cmd:"" help:"Ask a server whether it serves; for container health checks."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`

@@ -34,6 +34,7 @@ type serveCmd struct {
 	TLSCert     string   `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
 	TLSKey      string   `name:"tls-key" placeholder:"FILE" help:"PEM key."`
 	Tokens      string   `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
+	accessFlags
 	webhookFlags
 	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
 	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
@@ -54,7 +55,7 @@ func (serveCmd) Help() string {
   rapport serve --store postgres://rapport@localhost/rapport --redis redis://localhost:6379/0
   RAPPORT_STORE=sqlite:/var/lib/rapport/rapport.db rapport serve --config rapport.yaml
 
-Without --tokens everybody who reaches the address is let in, so only loopback addresses are taken.`
+Without --tokens, --clients or --issuer everybody who reaches the address is let in, so only loopback addresses are taken.`
 }
 
 func (c serveCmd) config(log *slog.Logger) server.Config {
@@ -66,6 +67,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap, s.Zones = c.CourseGap, c.Zone
 	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts
+	s.Access = c.access(s.Access)
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
 	s.Log, s.Version = log, version

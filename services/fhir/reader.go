@@ -102,6 +102,7 @@ type Link struct {
 var readers = map[string]func(*work){
 	"Appointment":           (*work).appointment,
 	"CareTeam":              (*work).careTeam,
+	"Consent":               (*work).consent,
 	"Encounter":             (*work).encounter,
 	"EpisodeOfCare":         (*work).episodeOfCare,
 	"Goal":                  (*work).goal,

@@ -42,6 +42,10 @@ var kinds = []kind{
 	{name: "ServiceRequest", sent: true, find: []finder{findRecords}, doc: "Exercise prescriptions."},
 	{name: "Patient", sent: true, find: []finder{findRecords}},
 	{name: "CareTeam", sent: true, find: []finder{findRecords}, doc: "Decides to which feeds a patient's alerts go."},
+	{
+		name: "Consent", sent: true, find: []finder{findRecords},
+		doc: "Those of the scope patient-privacy decide at every door who sees what of the patient, and for what purpose.",
+	},
 	{name: "Practitioner", sent: true, find: []finder{findRecords}},
 	{name: "PractitionerRole", sent: true, find: []finder{findRecords}},
 	{name: "RelatedPerson", sent: true, find: []finder{findRecords}},

@@ -82,14 +82,19 @@ func (s *Server) offer(path, typ string, o operation, handle func(*call) error) 
 
 // open routes are for everybody.
 func (s *Server) open(pattern string, handle func(*call) error) {
+	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		c.finish(c.negotiated(handle))
 	})
 }
 
+// Routes are the patterns of what is answered, as http.ServeMux reads them.
+func (s *Server) Routes() []string { return s.patterns }
+
 // closed routes are for those who have a tenant.
 func (s *Server) closed(pattern string, handle func(*call) error) {
+	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		tenant, err := s.config.Tenant(r)

@@ -128,6 +128,7 @@ func (c Config) Validate() error {
 type Server struct {
 	config    Config
 	mux       *http.ServeMux
+	patterns  []string
 	artefacts map[string][]byte // what Rapport defines, by Type/id
 	fixed     []byte            // part of the CapabilityStatement
 	since     time.Time

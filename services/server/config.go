@@ -53,12 +53,15 @@ type Config struct {
 	Zones []string
 	// TLSCert and TLSKey are PEM files; both or none.
 	TLSCert, TLSKey string
-	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
+	// Tokens is a file of `name tenant sha256-hex` lines; without it, Access.Registered and Access.Issuer everybody is let
+	// in, on loopback only.
 	Tokens string
 	// AllowPrivateWebhooks lets the endpoints of FHIR subscriptions lie on private and loopback addresses, without TLS too.
 	AllowPrivateWebhooks bool
 	// WebhookHosts are the only hosts on which they may lie, as `host` or `*.domain`; none means any.
 	WebhookHosts []string
+	// Access says who else is let in, and how much at once.
+	Access Access
 	// Retention is how long feed events are kept for replay; 0 keeps them for ever.
 	Retention time.Duration
 	// Sweep is how long the scheduler waits between two looks at passed deadlines.
@@ -85,7 +88,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
-		CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
+		Access: DefaultAccess(), CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
 }
 
@@ -98,12 +101,15 @@ func (c Config) Validate() error {
 			wrong = append(wrong, fmt.Errorf("--%s %q: want host:port, such as 127.0.0.1:7401", a.flag, a.address))
 			continue
 		}
-		if !loopback(host) && (c.TLSCert == "" || c.Tokens == "") {
-			wrong = append(wrong, fmt.Errorf("--%s %q is reachable from other machines: that needs --tls-cert, --tls-key and --tokens", a.flag, a.address))
+		if !loopback(host) && (c.TLSCert == "" || !c.knowsCallers()) {
+			wrong = append(wrong, fmt.Errorf("--%s %q is reachable from other machines: that needs --tls-cert, --tls-key and --tokens, --clients or --issuer", a.flag, a.address))
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		wrong = append(wrong, errors.New("--tls-cert and --tls-key go together"))
+	}
+	if err := c.validateAccess(); err != nil {
+		wrong = append(wrong, err)
 	}
 	if _, _, err := storeOf(c.Store); err != nil {
 		wrong = append(wrong, err)

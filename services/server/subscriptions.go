@@ -13,7 +13,7 @@ import (
 func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.Resources) (err error) {
 	config := subscriptions.Default()
 	config.Store, config.Log, config.Resources = s.store, s.log, resources
-	config.Principal = principal(s.auth)
+	config.Principal = func(r *http.Request) (access.Principal, error) { return auth.From(r.Context()) }
 	config.BaseURL, config.AllowPrivate, config.Hosts = s.baseURL(), s.config.AllowPrivateWebhooks, s.config.WebhookHosts
 	config.Now, config.Logger, config.Metrics = s.config.Now, s.config.Log, s.config.Metrics
 	if s.subscriptions, err = subscriptions.New(config); err != nil {
@@ -24,9 +24,4 @@ func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.R
 	}
 	rapportv1.RegisterSubscriptionServiceServer(s.grpc, &subscriptions.Service{Room: s.subscriptions})
 	return nil
-}
-
-// principal is who sent an HTTP request.
-func principal(a auth.Authenticator) func(*http.Request) (access.Principal, error) {
-	return func(r *http.Request) (access.Principal, error) { return a.Principal(r.Header.Get("Authorization")) }
 }

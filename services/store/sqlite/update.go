@@ -15,7 +15,7 @@ import (
 
 // Update writes under the file's one write lock, so writers of all tenants come one after another.
 func (s *Store) Update(ctx context.Context, t ref.Tenant, write func(store.Tx) error) ([]feed.Cursor, error) {
-	if s.writer == nil {
+	if s.writer == nil || s.wal == nil {
 		return nil, errReadOnly()
 	}
 	if !rows.Storable(string(t)) {

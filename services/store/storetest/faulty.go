@@ -45,6 +45,8 @@ const (
 
 // Faulty is a store that fails as told.
 type Faulty struct {
+	store.Registrations
+	store.Audit
 	inner Store
 	// plan is asked before each call, with how many calls of the same verb came before.
 	plan func(c Call, before int) Verdict
@@ -56,7 +58,7 @@ type Faulty struct {
 
 // NewFaulty wraps a store. The plan is asked before each call, with the number of calls of that verb before it.
 func NewFaulty(inner Store, plan func(c Call, before int) Verdict) *Faulty {
-	return &Faulty{inner: inner, plan: plan, counts: map[Call]int{}}
+	return &Faulty{Registrations: inner, Audit: inner, inner: inner, plan: plan, counts: map[Call]int{}}
 }
 
 // Once is a plan by which a verb meets the verdict at its n-th call, counted from 0, and all else works.

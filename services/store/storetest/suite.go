@@ -15,6 +15,8 @@ type Store interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Registrations
+	store.Audit
 	store.Marking
 }
 
@@ -42,6 +44,8 @@ func Run(t *testing.T, e Engine) {
 		{"leases", leasePromises},
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
+		{"clients", clientPromises},
+		{"audit", auditPromises},
 		{"unions", unionPromises},
 		{"subscriptions", subscriptionPromises},
 		{"marks", markPromises},
