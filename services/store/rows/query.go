@@ -60,17 +60,12 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q.add("SELECT ", Columns, " FROM ")
 	switch {
 	case byMark:
-		// The order of the two is said, and fenced, for a planner without statistics would begin with the resources.
-		match := "r.tenant = " + tenant + " AND r.type = " + q.arg(s.Type) + " AND r.id = c.id AND " + IsCurrent
-		if m == Postgres {
-			q.add("search_mark c CROSS JOIN LATERAL (SELECT * FROM resource r WHERE ", match, " OFFSET 0) r WHERE")
-		} else {
-			q.add("search_mark c CROSS JOIN resource r ON ", match, " WHERE")
-		}
-		q.add(" r.from_us = c.from_us AND c.key = ", q.arg(MarkKey(t, s.Key)))
+		q.led(m, "search_mark", "r.tenant = "+tenant+" AND r.type = "+q.arg(s.Type))
+		q.add(" AND c.key = ", q.arg(MarkKey(t, s.Key)))
 	case byCode:
-		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
-		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))
+		typ := q.arg(s.Type)
+		q.led(m, "resource_code", "r.tenant = "+tenant+" AND r.type = "+typ)
+		q.add(" AND c.tenant = ", tenant, " AND c.type = ", typ, " AND ", q.code(s.Codes[0], true))
 	default:
 		q.add("resource r WHERE r.tenant = ", tenant, " AND r.current")
 		if s.Type != "" {
@@ -226,6 +221,18 @@ func (q *query) date(d record.DateBound) {
 	default:
 		q.add(within(), " AND r.from_us < ", to())
 	}
+}
+
+// led reads from a table in whose order a search comes, and the current record of each row. The order of the two is said,
+// and fenced, for a planner without statistics might begin with the records.
+func (q *query) led(m Mark, table, which string) {
+	match := which + " AND r.id = c.id AND " + IsCurrent
+	if m == Postgres {
+		q.add(table, " c CROSS JOIN LATERAL (SELECT * FROM resource r WHERE ", match, " OFFSET 0) r")
+	} else {
+		q.add(table, " c CROSS JOIN resource r ON ", match)
+	}
+	q.add(" WHERE r.from_us = c.from_us")
 }
 
 // before says of the table whose order is that of the search what an end of the date means for it: its from_us is that of

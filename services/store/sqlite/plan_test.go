@@ -46,6 +46,7 @@ func TestNoStatementWalksThroughAWholeTable(t *testing.T) {
 		{Type: "Goal", Codes: []string{"a|b", "c|d"}},
 		{Type: "Goal", Patient: "p", Codes: []string{"|b"}},
 		{Unused: true},
+		{Type: "Goal", Codes: []string{"a|b"}, Dates: []record.DateBound{{Op: "lt", From: time.Unix(0, 0), To: time.Unix(1, 0)}}},
 		{Type: "Goal", Key: 7},
 		{Type: "Goal", Key: 7, Until: new(int64(7)), After: record.Place{Resource: ref.Resource{Type: "Goal", ID: "g"}}},
 		{Type: "Goal", Dates: []record.DateBound{{Op: "ge", From: time.Unix(0, 0), To: time.Unix(1, 0)}}},
