@@ -28,6 +28,7 @@
 //	fhir/tree           lossless strict JSON with paths
 //	fhir/path           FHIRPath behind checks; the formulas of questionnaires
 //	fhir                FHIR R4 to the domain and back; OperationOutcome
+//	fhir/search         what a resource is found by, and whether it meets a search
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status
 //	store               the port to durable memory; storetest holds its answers to it

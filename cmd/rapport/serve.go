@@ -25,6 +25,7 @@ type serveCmd struct {
 	streamFlags
 	HomeSource  string        `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
 	Tenant      string        `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
+	Proxies     []string      `name:"trusted-proxies" placeholder:"CIDR" help:"Networks of proxies whose Forwarded and X-Forwarded headers say where FHIR clients reach this server; they count while --base-url is not set."`
 	BaseURL     string        `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
 	Rules       string        `placeholder:"FILE" help:"YAML file that extends the default rules."`
 	Instruments string        `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
@@ -56,6 +57,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
 	s.Listen, s.HTTPListen, s.Store, s.Redis, s.Streams = c.Listen, c.HTTPListen, c.Store, c.Redis, c.streams()
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
+	s.TrustedProxies = c.Proxies
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap = c.CourseGap

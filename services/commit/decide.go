@@ -16,6 +16,10 @@ import (
 // It may run more than once, so every job's answer is set anew.
 func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 	desk := decision.NewDesk(config.Rules(), config.Now()).Under(config.Terms)
+	jobs, err := allowed(tx, jobs)
+	if err != nil {
+		return nil, err
+	}
 	if err := lay(tx, desk, jobs); err != nil {
 		return nil, err
 	}
@@ -47,6 +51,23 @@ func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 		events = append(events, made.Events...)
 	}
 	return events, tx.Commit(decisions...)
+}
+
+// allowed leaves out the jobs that the state before the group does not allow, with the reason as their answer.
+func allowed(tx store.Tx, jobs []*job) ([]*job, error) {
+	kept := make([]*job, 0, len(jobs))
+	for _, j := range jobs {
+		if j.holds != nil {
+			if err := j.holds(tx); err != nil && unavailable(err) {
+				return nil, err
+			} else if err != nil {
+				j.receipts = refuse(j.inputs, err)
+				continue
+			}
+		}
+		kept = append(kept, j)
+	}
+	return kept, nil
 }
 
 // lay puts on the desk what all the inputs need, with few reads.

@@ -37,8 +37,17 @@ type ResourceCapability struct {
 	UpdateCreate bool `json:"updateCreate"`
 	// ConditionalCreate says that If-None-Exist is honoured.
 	ConditionalCreate bool `json:"conditionalCreate"`
+	// ConditionalRead is full-support where If-None-Match and If-Modified-Since are honoured.
+	ConditionalRead string `json:"conditionalRead,omitempty"`
+	// ConditionalUpdate says that a PUT may name a resource by a search.
+	ConditionalUpdate bool `json:"conditionalUpdate"`
+	// ConditionalDelete is single where a DELETE may name one resource by a search.
+	ConditionalDelete string `json:"conditionalDelete,omitempty"`
 	// ReferencePolicy such as resolves.
 	ReferencePolicy []string `json:"referencePolicy,omitempty"`
+	// SearchInclude and SearchRevInclude are what _include and _revinclude may name.
+	SearchInclude    []string `json:"searchInclude,omitempty"`
+	SearchRevInclude []string `json:"searchRevInclude,omitempty"`
 	// SearchParams by which it can be found.
 	SearchParams []SearchParamCapability `json:"searchParam,omitempty"`
 	// Operations that it offers.
@@ -89,6 +98,7 @@ type statement struct {
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
 	Format         []string       `json:"format"`
+	PatchFormat    []string       `json:"patchFormat,omitempty"`
 	Rest           []rest         `json:"rest"`
 }
 

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -10,7 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/fhir/tree"
+	"github.com/rapport-health/rapport/services/fhir/search"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -22,6 +23,10 @@ type sight struct {
 	born    map[ref.Patient][2]time.Time
 	// wanted are definitions that are not at hand.
 	wanted []defined
+	// upto is the event up to which forms are told of; nil for all.
+	upto *int64
+	// changed holds, by type, what changedSince found.
+	changed map[string]map[string]int64
 }
 
 // look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
@@ -70,30 +75,127 @@ func (v *sight) once(of ref.Resource) (record.Record, error) {
 	return rec, err
 }
 
-// findDerived looks among the Observations derived from answered forms. Without a patient or an id it finds none, which
-// the search says.
-func findDerived(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
+// findDerived looks among the Observations derived from answered forms.
+func findDerived(v *sight, q *inquiry) ([]lookup, error) {
+	v.upto = q.cursor.upto
+	sources := q.asksFor("derived-from")
 	switch {
-	case len(c.ids) > 0:
-		return listed(func() ([]hit, error) { return v.derivedByID(c, patient) })
-	case patient != "":
-		return listed(func() ([]hit, error) { return v.derivedOf(c, patient) })
-	default:
-		return nil
+	case len(q.ids) > 0:
+		return []lookup{listed(func() ([]hit, error) { return v.derivedByID(q) })}, nil
+	case q.narrowed:
+		var out []lookup
+		for _, p := range q.patients {
+			out = append(out, listed(func() ([]hit, error) { return v.derivedOf(q, p) }))
+		}
+		return out, nil
+	case sources != nil:
+		return []lookup{listed(func() ([]hit, error) { return v.derivedFrom(q, sources) })}, nil
+	}
+	var out []lookup
+	for _, instrument := range v.scoredBy(q) {
+		out = append(out, v.derivedMarked(q, instrument))
+	}
+	return out, nil
+}
+
+// scoredBy are the instruments by which what is asked for may have been scored; one that is empty stands for all.
+func (v *sight) scoredBy(q *inquiry) []string {
+	c := q.asksFor("code")
+	if c == nil {
+		return []string{""}
+	}
+	var out []string
+	for _, a := range c.Any {
+		instrument, ok := v.instrumentOf(a.System, a.Code)
+		if !ok || a.NoCode || a.AnySystem {
+			return []string{""}
+		}
+		if !slices.Contains(out, instrument) {
+			out = append(out, instrument)
+		}
+	}
+	return out
+}
+
+// instrumentOf is the one whose own scores bear a code; ok is false when there is none or more than one.
+func (v *sight) instrumentOf(system, code string) (instrument string, ok bool) {
+	for _, d := range v.config.Definitions.Definitions(v.tenant) {
+		if !fhir.Bears(d, system+"|"+code) {
+			continue
+		}
+		if ok && d.ID != instrument {
+			return "", false
+		}
+		instrument, ok = d.ID, true
+	}
+	return instrument, ok
+}
+
+// derivedMarked leafs through the forms scored by an instrument, or by any, newest first.
+func (v *sight) derivedMarked(q *inquiry, instrument string) lookup {
+	const marksAtOnce = 64
+	return func(after place, most int) ([]hit, error) {
+		var out []hit
+		from := record.Marked{}
+		if after.id != "" {
+			from = record.Marked{At: after.at, ID: lowest}
+		}
+		for {
+			marks, err := v.Marked(search.DerivedKey(instrument), from, marksAtOnce)
+			if err != nil {
+				return nil, err
+			}
+			ended := len(marks) < marksAtOnce
+			for i, m := range marks {
+				// What stands at one moment stands in the order of its own ids, so all of it is looked at together.
+				if i > 0 && len(out) >= most && !m.At.Equal(marks[i-1].At) {
+					return inPlace(out), nil
+				}
+				hits, err := v.derivedAt(q, m)
+				if err != nil {
+					return nil, err
+				}
+				for _, h := range hits {
+					if h.compare(after) > 0 || after.id == "" {
+						out = append(out, h)
+					}
+				}
+				from = m
+			}
+			if ended {
+				return inPlace(out), nil
+			}
+		}
 	}
 }
 
-func (v *sight) derivedByID(c *criteria, patient ref.Patient) ([]hit, error) {
+// lowest comes before every id.
+const lowest = "!"
+
+func inPlace(hits []hit) []hit {
+	slices.SortFunc(hits, func(a, b hit) int { return a.compare(b.place) })
+	return hits
+}
+
+// derivedAt are those derived from a form that stand at the moment of its mark.
+func (v *sight) derivedAt(q *inquiry, m record.Marked) ([]hit, error) {
+	hits, err := v.derivedFromForm(q, ref.Resource{Type: "QuestionnaireResponse", ID: m.ID})
+	return slices.DeleteFunc(hits, func(h hit) bool { return !h.at.Equal(m.At) }), err
+}
+
+// derivedFromForm are all derived from a form.
+func (v *sight) derivedFromForm(q *inquiry, form ref.Resource) ([]hit, error) {
+	taken, err := v.takenFrom(form)
+	if err != nil || len(taken) == 0 {
+		return nil, err
+	}
+	history, err := v.history(taken)
+	if err != nil {
+		return nil, err
+	}
 	var out []hit
-	for _, id := range c.ids[0] {
-		o, ok, err := v.derived(ref.Resource{Type: "Observation", ID: id})
-		if err != nil {
-			return nil, err
-		}
-		if !ok || patient != "" && o.Sheet.Patient != patient {
-			continue
-		}
-		h, err := v.derivedHit(c, o)
+	for _, o := range history.Current() {
+		h, err := v.derivedHit(q, o)
 		if err != nil {
 			return nil, err
 		}
@@ -102,14 +204,53 @@ func (v *sight) derivedByID(c *criteria, patient ref.Patient) ([]hit, error) {
 	return out, nil
 }
 
-// derivedOf are all of a patient. A form may have moved from or to another patient: then its history lies in both
-// episodes.
-func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
+// derivedFrom are those of the forms, and of the forms of the Observations, that are named.
+func (v *sight) derivedFrom(q *inquiry, sources *search.Condition) ([]hit, error) {
+	var out []hit
+	for _, a := range sources.Any {
+		of := a.Ref
+		if o, ok, err := v.derived(ref.Resource{Type: "Observation", ID: of.ID}); err != nil {
+			return nil, err
+		} else if ok && of.Type != "QuestionnaireResponse" {
+			of = o.Sheet.Fact.Source.Unversioned()
+		}
+		of.Type = "QuestionnaireResponse"
+		hits, err := v.derivedFromForm(q, of)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, hits...)
+	}
+	return out, nil
+}
+
+func (v *sight) derivedByID(q *inquiry) ([]hit, error) {
+	var out []hit
+	for _, id := range q.ids[0] {
+		o, ok, err := v.derived(ref.Resource{Type: "Observation", ID: id})
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		h, err := v.derivedHit(q, o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// formsOf are the histories of the forms of a patient. A form may have moved from or to another patient: then its history
+// lies in both episodes.
+func (v *sight) formsOf(patient ref.Patient) ([]fhir.History, error) {
 	taken, err := v.TakenIn(ref.EpisodeOf(patient), fact.KindScores)
 	if err != nil {
 		return nil, err
 	}
-	var out []hit
+	var out []fhir.History
 	for _, of := range bySource(taken) {
 		if last := of[len(of)-1]; last.Superseded || of[0].Source.Version > 1 {
 			if of, err = v.takenFrom(last.Source); err != nil {
@@ -120,11 +261,24 @@ func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
 		if err != nil {
 			return nil, err
 		}
+		out = append(out, history)
+	}
+	return out, nil
+}
+
+// derivedOf are all of a patient.
+func (v *sight) derivedOf(q *inquiry, patient ref.Patient) ([]hit, error) {
+	forms, err := v.formsOf(patient)
+	if err != nil {
+		return nil, err
+	}
+	var out []hit
+	for _, history := range forms {
 		for _, o := range history.Current() {
 			if o.Sheet.Patient != patient {
 				continue
 			}
-			h, err := v.derivedHit(c, o)
+			h, err := v.derivedHit(q, o)
 			if err != nil {
 				return nil, err
 			}
@@ -164,7 +318,7 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	if err != nil {
 		return o, false, err
 	}
-	taken = slices.DeleteFunc(taken, func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(v.tenant, f.Source) != stem })
+	taken = slices.DeleteFunc(taken, notOf(v.tenant, stem))
 	history, err := v.history(taken)
 	if err != nil {
 		return o, false, err
@@ -173,9 +327,18 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	return o, ok, nil
 }
 
+// notOf says whether a fact is none of the scores from which the ids with a stem are derived.
+func notOf(t ref.Tenant, stem string) func(fact.Taken) bool {
+	return func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(t, f.Source) != stem }
+}
+
 // history puts the scores ever taken from one form together.
 func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	var sheets []fhir.Past
+	taken, err := v.stood(taken)
+	if err != nil {
+		return fhir.History{}, err
+	}
 	for _, f := range taken {
 		if f.Scores.CriticalOnly() && slices.ContainsFunc(taken, func(of fact.Taken) bool { return of.Source == f.Source && !of.Scores.CriticalOnly() }) {
 			continue // the form has a sheet of its own, and these would stand under the same ids
@@ -191,6 +354,28 @@ func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 		sheets = append(sheets, fhir.Past{Sheet: s, Superseded: f.Superseded})
 	}
 	return fhir.NewHistory(sheets), nil
+}
+
+// stood are the facts as they stood at the event up to which is told.
+func (v *sight) stood(taken []fact.Taken) ([]fact.Taken, error) {
+	if v.upto == nil || len(taken) == 0 {
+		return taken, nil
+	}
+	changed, err := v.changedSince("QuestionnaireResponse", *v.upto)
+	if err != nil {
+		return nil, err
+	}
+	var out []fact.Taken
+	for _, f := range taken {
+		if then, ok := changed[f.Source.ID]; ok {
+			if f.Source.Version > then {
+				continue
+			}
+			f.Superseded = then > f.Source.Version
+		}
+		out = append(out, f)
+	}
+	return out, nil
 }
 
 // birth of a patient, as far as it is known.
@@ -226,34 +411,76 @@ func (v *sight) answered(s *fhir.Sheet) error {
 // derivedSize is about how large a derived Observation is, in bytes.
 const derivedSize = 3 << 10
 
-// derivedHit reads the form only where the criteria ask for what it alone says.
-func (v *sight) derivedHit(c *criteria, o fhir.Observed) (hit, error) {
-	h := hit{place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
-	if len(c.dates) > 0 || len(c.tokens["status"]) > 0 {
+// derivedHit reads the form only where what is asked for stands there alone.
+func (v *sight) derivedHit(q *inquiry, o fhir.Observed) (hit, error) {
+	h := hit{typ: "Observation", place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
+	if q.asks("date", "status") {
 		if err := v.answered(o.Sheet); err != nil {
 			return h, err
 		}
 	}
-	h.from, h.to = o.Sheet.Answered.From, o.Sheet.Answered.To
-	if h.from.IsZero() {
-		h.from, h.to = o.Sheet.Fact.At, o.Sheet.Fact.At.Add(time.Millisecond)
-	}
-	h.coded = func(param string) []string {
-		switch param {
-		case "code":
-			return o.Codes
-		case "category":
-			return o.Categories
-		default:
-			return []string{systemObservationStatus + "|" + o.Sheet.Status(o.Part, o.Standing)}
-		}
-	}
-	h.sources = func() []ref.Resource { return o.Sheet.Sources(o.Part) }
 	h.body = func() ([]byte, error) {
 		p, err := v.observedPage(o)
 		return p.body, err
 	}
+	h.updated = func() time.Time {
+		source := o.Sheet.Fact.Source
+		source.Version = o.Version
+		rec, err := v.once(source)
+		if err != nil {
+			return time.Time{} // the page cannot be made either, and says so
+		}
+		return rec.Received
+	}
+	h.doc = v.rendered("Observation", o.Sheet.Patient, func() []byte {
+		body, err := h.body()
+		if err != nil {
+			return []byte(`{}`) // as above
+		}
+		return body
+	})
+	h.doc.Known = func(p *search.Param) ([]search.Value, bool) { return knownOf(&o, p) }
 	return h, nil
+}
+
+// knownOf is what a derived Observation can be found by without making it.
+func knownOf(o *fhir.Observed, p *search.Param) ([]search.Value, bool) {
+	var out []search.Value
+	coded := func(codes []string) {
+		for _, c := range codes {
+			system, code, _ := strings.Cut(c, "|")
+			out = append(out, search.Value{System: system, Code: code})
+		}
+	}
+	switch p.Name {
+	case "code":
+		coded(o.Codes)
+	case "category":
+		coded(o.Categories)
+	case "patient", "subject":
+		out = append(out, search.Value{Ref: ref.Resource{Type: "Patient", ID: string(o.Sheet.Patient)}})
+	case "derived-from":
+		for _, of := range o.Sheet.Sources(o.Part) {
+			out = append(out, search.Value{Ref: of})
+		}
+	case "status":
+		if o.Sheet.Answered.Status == "" {
+			return nil, false
+		}
+		coded([]string{systemObservationStatus + "|" + o.Sheet.Status(o.Part, o.Standing)})
+	case "date":
+		from, to := o.Sheet.Answered.From, o.Sheet.Answered.To
+		if o.Sheet.Answered.Status == "" {
+			return nil, false
+		}
+		if from.IsZero() {
+			from, to = o.Sheet.Fact.At, o.Sheet.Fact.At.Add(time.Millisecond)
+		}
+		out = append(out, search.Value{From: from, To: to})
+	default:
+		return nil, false
+	}
+	return out, true
 }
 
 // systemObservationStatus is FHIR's own.
@@ -291,57 +518,4 @@ func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
 	}
 	p, err := v.observedPage(o)
 	return p, true, err
-}
-
-// patientsOf are the patients of what something may be derived from.
-func (v *sight) patientsOf(sources []ref.Resource) ([]ref.Patient, error) {
-	var out []ref.Patient
-	for _, of := range sources {
-		o, ok, err := v.derived(of)
-		if err != nil {
-			return nil, err
-		}
-		if ok && of.Type == "Observation" {
-			out = append(out, o.Sheet.Patient)
-			continue
-		}
-		rec, err := v.once(of)
-		switch {
-		case err == nil && rec.Patient != "":
-			out = append(out, rec.Patient)
-		case err != nil && fault.Of(err) != fault.NotFound:
-			return nil, err
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
-// observationHit enters what an Observation that was sent can be found by beside its codes. A copy of a derived one that
-// came back is not another one.
-func (v *sight) observationHit(h *hit, rec record.Record) {
-	root := func() tree.Node {
-		doc, err := tree.Parse(rec.Raw, tree.Limits{Bytes: len(rec.Raw) + 1})
-		if err != nil {
-			return tree.Node{} // cannot be: it was read before it was stored
-		}
-		return doc.Root()
-	}
-	h.coded = func(param string) []string {
-		switch param {
-		case "category":
-			return fhir.Categories(root())
-		case "status":
-			return []string{systemObservationStatus + "|" + root().Child("status").Text()}
-		default:
-			return rec.Codes
-		}
-	}
-	h.sources = func() []ref.Resource {
-		reader := fhir.Reader{Namer: v.config.Namer}
-		return reader.Sources(root(), rec.Source)
-	}
-	if _, ok, err := v.derived(ref.Resource{Type: "Observation", ID: rec.ID}); err == nil && ok {
-		h.hidden = true
-	}
 }

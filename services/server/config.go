@@ -36,6 +36,9 @@ type Config struct {
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
 	BaseURL string
+	// TrustedProxies are the networks, as CIDRs, of proxies whose Forwarded and X-Forwarded-* headers say where clients
+	// reach FHIR REST; they count only while BaseURL is empty.
+	TrustedProxies []string
 	// Instruments is a folder of packs, FHIR Questionnaires, overlays and source maps that are added to what ships; empty
 	// for that alone. It is read at the start.
 	Instruments string
@@ -109,6 +112,9 @@ func (c Config) Validate() error {
 	}
 	if !ref.ValidID(string(c.Tenant)) {
 		wrong = append(wrong, fmt.Errorf("--tenant %q: want 1 to 64 letters, digits, dots or hyphens", c.Tenant))
+	}
+	if _, err := proxies(c.TrustedProxies); err != nil {
+		wrong = append(wrong, err)
 	}
 	if c.Retention < 0 || c.Sweep <= 0 || c.Drain <= 0 || c.GroupSize < 1 || c.Linger < 0 {
 		wrong = append(wrong, errors.New("--retention must not be negative; --sweep, --drain and --group-size must be above zero"))

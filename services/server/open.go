@@ -279,6 +279,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	face, err := rest.New(rest.Config{
 		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
+		Proxies: s.proxies, Filled: s.filled,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})
 	if err != nil {
@@ -299,8 +300,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 }
 
 func (s *Server) baseURL() string {
-	if s.config.BaseURL != "" {
-		return s.config.BaseURL
+	if s.config.BaseURL != "" || len(s.proxies) > 0 {
+		return s.config.BaseURL // the requests themselves tell, where there are proxies
 	}
 	scheme := "http"
 	if s.config.TLSCert != "" {

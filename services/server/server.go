@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type engine interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Marking
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -55,6 +57,10 @@ type Server struct {
 	health    *health.Server
 	http      *http.Server
 	listeners struct{ grpc, http net.Listener }
+
+	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.
+	proxies  []netip.Prefix
+	unfilled sync.Map
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -83,7 +89,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
+		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openFace, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
@@ -100,6 +106,7 @@ func (s *Server) Start() {
 		return within(bound, s.running.Wait)
 	})
 	s.running.Go(func() { s.listenForCommits(ctx) })
+	s.running.Go(func() { s.fillIndex(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
 	if s.embedded != nil {

@@ -66,6 +66,22 @@ type Submission struct {
 	Body []byte
 	// Type, when not empty, is the resourceType that the door demands.
 	Type string
+	// Place is where a single resource is to be kept; the zero one leaves that to what it says itself.
+	Place Place
+	// Places are those of the entries of a Bundle, by entry; nil leaves all to what they say themselves.
+	Places []Place
+	// Gone are resources to delete, in the same commit as all else. With none else Body is empty.
+	Gone []ref.Resource
+}
+
+// Place is where a resource is kept, for who addresses it as Rapport does and not as its source does. What it says of its
+// own version does not count then.
+type Place struct {
+	// ID in Rapport; empty for no place.
+	ID string
+	// Source that it is of, and its logical id there.
+	Source   ref.Source
+	SourceID string
 }
 
 // Receipt is the answer to one submission.

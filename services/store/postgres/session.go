@@ -192,4 +192,5 @@ var _ interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Marking
 } = (*Store)(nil)

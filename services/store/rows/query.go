@@ -11,7 +11,7 @@ import (
 
 // Columns of a record, in the order in which both engines scan them.
 const Columns = `r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient,
-	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw`
+	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw, r.seq`
 
 // IsCurrent picks the newest version of a resource that is sought by its id. Said as plain "current" it would tempt
 // planners to the indexes of current versions, which do not begin with the id, instead of the primary key.
@@ -54,12 +54,17 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q := &query{mark: m}
 	// A single code of no single patient is read in the order of its own index; everything else is filtered by it.
 	byCode := len(s.Codes) == 1 && s.Patient == ""
+	byMark := s.Key != 0 && s.Patient == "" && len(s.Codes) == 0
 	tenant := q.arg(string(t))
 	q.add("SELECT ", Columns, " FROM ")
-	if byCode {
+	switch {
+	case byMark:
+		q.add("search_mark c JOIN resource r ON r.tenant = ", tenant, " AND r.type = ", q.arg(s.Type),
+			" AND r.id = c.id AND ", IsCurrent, " AND r.from_us = c.from_us WHERE c.key = ", q.arg(MarkKey(t, s.Key)))
+	case byCode:
 		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
 		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))
-	} else {
+	default:
 		q.add("resource r WHERE r.tenant = ", tenant, " AND r.current")
 		if s.Type != "" {
 			q.add(" AND r.type = ", q.arg(s.Type))
@@ -71,6 +76,10 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	if s.Unused {
 		q.add(" AND r.outcome = ", strconv.Itoa(int(record.Stored)), " AND r.issues IS NOT NULL")
 	}
+	q.add(" AND r.outcome <> ", strconv.Itoa(int(record.Gone)))
+	if s.Until != nil {
+		q.add(" AND r.seq <= ", q.arg(*s.Until))
+	}
 	if len(s.Codes) > 0 && !byCode {
 		q.codes(s.Codes)
 	}
@@ -78,8 +87,13 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 		q.date(d)
 	}
 	table := "r"
-	if byCode {
+	if byCode || byMark {
 		table = "c"
+	}
+	if byMark {
+		q.place("c", s.After)
+		q.add(" ORDER BY c.from_us DESC, c.id LIMIT ", strconv.Itoa(max(s.Max, 1)))
+		return q.sql.String(), q.args
 	}
 	if (s.After != record.Place{}) {
 		from, typ, id := q.arg(lower(s.After.From)), q.arg(s.After.Resource.Type), q.arg(s.After.Resource.ID)
@@ -89,6 +103,68 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q.add(" ORDER BY ", table, ".from_us DESC, ", table, ".type, ", table, ".id LIMIT ", strconv.Itoa(max(s.Max, 1)))
 	return q.sql.String(), q.args
 }
+
+// place bounds marks by the last record of the previous page.
+func (q *query) place(table string, after record.Place) {
+	if (after == record.Place{}) {
+		return
+	}
+	from, id := q.arg(lower(after.From)), q.arg(after.Resource.ID)
+	q.add(" AND ", table, ".from_us <= ", from, " AND (", table, ".from_us < ", from, " OR ", table, ".id > ", id, ")")
+}
+
+// Marked is the statement for a page of what bears a mark, newest first, with its arguments.
+func Marked(m Mark, t ref.Tenant, key int64, after record.Marked, max int) (string, []any) {
+	q := &query{mark: m}
+	q.add("SELECT c.from_us, c.id FROM search_mark c WHERE c.key = ", q.arg(MarkKey(t, key)))
+	if after.ID != "" {
+		q.place("c", record.Place{From: after.At, Resource: ref.Resource{ID: after.ID}})
+	}
+	q.add(" ORDER BY c.from_us DESC, c.id LIMIT ", strconv.Itoa(atLeastOne(max)))
+	return q.sql.String(), q.args
+}
+
+// Versions is the statement for a page of versions, newest first, with its arguments.
+func Versions(m Mark, t ref.Tenant, p record.Past) (string, []any) {
+	q := &query{mark: m}
+	q.add("SELECT r.id, r.version, r.seq, r.current FROM resource r WHERE ")
+	if p.ID == "" && m == Postgres {
+		q.add("r.tenant || '' = ", q.arg(string(t))) // as its index of versions has it
+	} else {
+		q.add("r.tenant = ", q.arg(string(t)))
+	}
+	q.add(" AND r.type = ", q.arg(p.Type))
+	if p.ID != "" {
+		q.add(" AND r.id = ", q.arg(p.ID))
+	}
+	if p.Above != nil {
+		q.add(" AND r.seq > ", q.arg(*p.Above))
+	}
+	if p.Upto != nil {
+		q.add(" AND r.seq <= ", q.arg(*p.Upto))
+	}
+	if !p.Since.IsZero() {
+		q.add(" AND r.received_us >= ", q.arg(p.Since.UnixMicro()))
+	}
+	after := p.After
+	switch {
+	case after.ID == "":
+	case p.ID != "":
+		q.add(" AND r.version < ", q.arg(after.Version))
+	default:
+		seq, id := q.arg(after.Seq), q.arg(after.ID)
+		q.add(" AND r.seq <= ", seq, " AND (r.seq < ", seq, " OR r.id > ", id, " OR (r.id = ", id, " AND r.version < ", q.arg(after.Version), "))")
+	}
+	if p.ID != "" {
+		q.add(" ORDER BY r.version DESC")
+	} else {
+		q.add(" ORDER BY r.seq DESC, r.id, r.version DESC")
+	}
+	q.add(" LIMIT ", strconv.Itoa(atLeastOne(p.Max)))
+	return q.sql.String(), q.args
+}
+
+func atLeastOne(n int) int { return max(n, 1) }
 
 // code is the condition that row c of resource_code bears the token. A resource that bears the code in several
 // systems counts once.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
@@ -189,3 +190,13 @@ func (f *Faulty) KeptDefinition(ctx context.Context, t ref.Tenant, id, version s
 func (f *Faulty) Close() error { return f.inner.Close() }
 
 var _ Store = (*Faulty)(nil)
+
+// Unmarked is passed on.
+func (f *Faulty) Unmarked(ctx context.Context, t ref.Tenant, max int) ([]record.Record, error) {
+	return f.inner.Unmarked(ctx, t, max)
+}
+
+// Mark is passed on.
+func (f *Faulty) Mark(ctx context.Context, t ref.Tenant, of []record.Record) error {
+	return f.inner.Mark(ctx, t, of)
+}

@@ -14,6 +14,7 @@ type Store interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Marking
 }
 
 // Engine is how the suite gets at one.
