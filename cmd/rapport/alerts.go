@@ -6,26 +6,26 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
-	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
 
 // alertsCmd groups what can be done with alerts.
 type alertsCmd struct {
-	List    alertsListCmd    `cmd:"" default:"withargs" help:"List alerts, most urgent and newest first."`
-	Show    alertsShowCmd    `cmd:"" help:"Show one alert with its numbers and its history."`
-	Ack     alertsAckCmd     `cmd:"" help:"Take an alert."`
-	Resolve alertsResolveCmd `cmd:"" help:"Close an alert with a reason."`
+	List     alertsListCmd     `cmd:"" default:"withargs" help:"List alerts, most urgent and newest first."`
+	Show     alertsShowCmd     `cmd:"" help:"Show one alert with its numbers and its history."`
+	Count    alertsCountCmd    `cmd:"" help:"Count alerts by rule: raised, suppressed and why, taken, and what readers said of them."`
+	Ack      alertsAckCmd      `cmd:"" help:"Take an alert."`
+	Snooze   alertsSnoozeCmd   `cmd:"" help:"Put an alert off for a while."`
+	Resolve  alertsResolveCmd  `cmd:"" help:"Close an alert with a reason."`
+	Reassign alertsReassignCmd `cmd:"" help:"Give an alert to somebody else."`
+	Comment  alertsCommentCmd  `cmd:"" help:"Remark on an alert."`
+	Feedback alertsFeedbackCmd `cmd:"" help:"Say what an alert was worth."`
 }
 
 // Help shows examples.
 func (alertsCmd) Help() string {
-	return "Examples:\n  rapport alerts\n  rapport alerts ack 5k7… --actor Practitioner/p1"
+	return "Examples:\n  rapport alerts\n  rapport alerts ack 5k7… --actor Practitioner/p1\n  rapport alerts --suppressed"
 }
 
 // alertsListCmd lists alerts.
@@ -34,41 +34,70 @@ type alertsListCmd struct {
 	outputFlag
 	Patient    string `help:"Only of this patient." placeholder:"ID" env:"-"`
 	Rule       string `help:"Only of this rule." placeholder:"ID" env:"-"`
-	All        bool   `help:"Resolved and retracted ones too." env:"-"`
-	Suppressed bool   `help:"Only those that were found but not raised, with the reason." env:"-"`
+	Severity   string `help:"Only those at least as urgent: critical, high, moderate or info." enum:",critical,high,moderate,info" default:"" env:"-"`
+	Role       string `help:"Only those meant for this role, such as nurse." placeholder:"ROLE" env:"-"`
+	For        string `help:"Only those this person is told of, such as Practitioner/p1." placeholder:"PERSON" env:"-"`
+	Assignee   string `help:"Only those this person has in hand." placeholder:"PERSON" env:"-"`
+	From       string `help:"Only about what happened on this day (2026-03-31) or at this moment (RFC 3339), or later." placeholder:"DATE" env:"-"`
+	Until      string `help:"Only about what happened up to the end of this day, or before this moment." placeholder:"DATE" env:"-"`
+	Language   string `help:"Wording in this language, such as de, where the rules have it." placeholder:"TAG" env:"-"`
+	All        bool   `help:"Resolved, retracted and waiting ones too." xor:"which" env:"-"`
+	Suppressed bool   `help:"Only those that were found but not raised, with the reason, counted by reason." xor:"which" env:"-"`
+	Because    string `help:"Only those suppressed for this reason, such as cool-down." placeholder:"REASON" env:"-"`
 	maxFlag
 }
 
 // Help shows examples.
 func (alertsListCmd) Help() string {
-	return "Examples:\n  rapport alerts list\n  rapport alerts list --patient p1 -o json\n  rapport alerts list --suppressed"
+	return "Examples:\n  rapport alerts list\n  rapport alerts list --for Practitioner/p1 --severity high\n" +
+		"  rapport alerts list --patient p1 -o json\n  rapport alerts list --suppressed --because cool-down"
 }
 
 // Run lists.
 func (c alertsListCmd) Run(ctx context.Context, s streams) error {
+	req, err := c.request()
+	if err != nil {
+		return usageError{err}
+	}
 	conn, err := c.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	client := rapportv1.NewAlertServiceClient(conn)
-	req := &rapportv1.ListAlertsRequest{Patient: c.Patient, Rule: c.Rule, Statuses: c.statuses()}
-	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	more, err := pages(c.Max, func(size int32, token string) (int, string, error) {
 		req.PageSize, req.PageToken = size, token
 		resp, err := client.ListAlerts(ctx, req)
 		if err != nil {
 			return 0, "", err
 		}
-		return len(resp.GetAlerts()), resp.GetNextPageToken(), c.print(s, table, resp.GetAlerts(), token == "")
+		return len(resp.GetAlerts()), resp.GetNextPageToken(), c.print(s, resp.GetAlerts(), token == "")
 	})
 	if err != nil {
 		return err
 	}
-	return errors.Join(table.Flush(), sayMore(s, more))
+	if c.Suppressed && !c.json() {
+		err = c.reasons(ctx, s, client, req)
+	}
+	return errors.Join(err, sayMore(s, more))
 }
 
-func (c alertsListCmd) print(s streams, table io.Writer, alerts []*rapportv1.Alert, first bool) error {
+// request is what the flags ask for.
+func (c alertsListCmd) request() (*rapportv1.ListAlertsRequest, error) {
+	req := &rapportv1.ListAlertsRequest{
+		Patient: c.Patient, Rule: c.Rule, Role: c.Role, Recipient: c.For, Assignee: c.Assignee, Language: c.Language,
+		Statuses: c.statuses(), SuppressedBecause: c.Because,
+		MinSeverity: rapportv1.Severity(rapportv1.Severity_value["SEVERITY_"+strings.ToUpper(c.Severity)]),
+	}
+	var err error
+	if req.From, err = bound("--from", c.From, false); err != nil {
+		return nil, err
+	}
+	req.To, err = bound("--until", c.Until, true)
+	return req, err
+}
+
+func (c alertsListCmd) print(s streams, alerts []*rapportv1.Alert, first bool) error {
 	if c.json() {
 		for _, a := range alerts {
 			if err := printProto(s.out, a); err != nil {
@@ -81,27 +110,70 @@ func (c alertsListCmd) print(s streams, table io.Writer, alerts []*rapportv1.Ale
 		_, err := fmt.Fprintln(s.out, "No alerts.")
 		return err
 	}
-	if first {
-		fmt.Fprintln(table, "ID\tSEVERITY\tSTATUS\tPATIENT\tWHEN\tWHAT")
-	}
 	for _, a := range alerts {
-		what := a.GetTitle()
-		if because := a.GetSuppressedBecause(); because != "" {
-			what += " (" + because + ")"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()),
-			strings.TrimPrefix(a.GetPatient(), "Patient/"), a.GetEffective().AsTime().Format(time.DateOnly), what)
+		alertLines(s.out, a)
 	}
 	return nil
 }
 
+// alertLines are an alert in a few lines of no more than width.
+func alertLines(w io.Writer, a *rapportv1.Alert) {
+	fmt.Fprintf(w, "%-8s  %s  %-12s  %s\n", severityWord(a.GetSeverity()), day(a.GetEffective()), statusWord(a.GetStatus()), a.GetId())
+	what := a.GetTitle()
+	if what == "" { // a care partner reads what was written for them, which has no title
+		what = a.GetSeen()
+	}
+	for _, line := range wrap(strings.TrimPrefix(a.GetPatient(), "Patient/")+": "+what, width-indent) {
+		fmt.Fprintf(w, "%*s%s\n", indent, "", line)
+	}
+	if state := stateWords(a); state != "" {
+		for _, line := range wrap(state, width-indent) {
+			fmt.Fprintf(w, "%*s%s\n", indent, "", line)
+		}
+	}
+}
+
+// indent is where the words of an alert begin, below its severity.
+const indent = 10
+
+// stateWords say why an alert is where it is, who has it, and what comes next.
+func stateWords(a *rapportv1.Alert) string {
+	var words []string
+	for _, one := range []struct{ before, text string }{
+		{"because ", a.GetSuppressedBecause()}, {"waits because of ", a.GetWaitingBecause()}, {"in hand: ", a.GetAssignee()}, {"", next(a)},
+	} {
+		if one.text != "" {
+			words = append(words, one.before+one.text)
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// next is what time alone will do to an alert.
+func next(a *rapportv1.Alert) string {
+	if a.GetDue() == nil {
+		return ""
+	}
+	does := map[rapportv1.AlertStatus]string{
+		rapportv1.AlertStatus_ALERT_STATUS_OPEN:         "escalates ",
+		rapportv1.AlertStatus_ALERT_STATUS_ACKNOWLEDGED: "told again ",
+		rapportv1.AlertStatus_ALERT_STATUS_SNOOZED:      "put off until ",
+		rapportv1.AlertStatus_ALERT_STATUS_WAITING:      "raised ",
+	}[a.GetStatus()]
+	return does + a.GetDue().AsTime().Format(minute)
+}
+
+// minute is how moments are written in lists.
+const minute = "2006-01-02 15:04"
+
 func (c alertsListCmd) statuses() []rapportv1.AlertStatus {
 	switch {
-	case c.Suppressed:
+	case c.Suppressed || c.Because != "":
 		return []rapportv1.AlertStatus{rapportv1.AlertStatus_ALERT_STATUS_SUPPRESSED}
 	case c.All:
 		return []rapportv1.AlertStatus{
 			rapportv1.AlertStatus_ALERT_STATUS_OPEN, rapportv1.AlertStatus_ALERT_STATUS_ACKNOWLEDGED,
+			rapportv1.AlertStatus_ALERT_STATUS_SNOOZED, rapportv1.AlertStatus_ALERT_STATUS_WAITING,
 			rapportv1.AlertStatus_ALERT_STATUS_RESOLVED, rapportv1.AlertStatus_ALERT_STATUS_RETRACTED,
 		}
 	default:
@@ -115,174 +187,4 @@ func severityWord(s rapportv1.Severity) string {
 
 func statusWord(s rapportv1.AlertStatus) string {
 	return strings.ToLower(strings.TrimPrefix(s.String(), "ALERT_STATUS_"))
-}
-
-// alertsShowCmd shows one alert.
-type alertsShowCmd struct {
-	connection
-	outputFlag
-	ID string `arg:"" help:"Alert id."`
-}
-
-// Help shows an example.
-func (alertsShowCmd) Help() string {
-	return "Example:\n  rapport alerts show 5k7… -o json"
-}
-
-// Run shows.
-func (c alertsShowCmd) Run(ctx context.Context, s streams) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	resp, err := rapportv1.NewAlertServiceClient(conn).GetAlert(ctx, &rapportv1.GetAlertRequest{Id: c.ID})
-	if err != nil {
-		return err
-	}
-	return showAlert(s, c.outputFlag, resp.GetAlert())
-}
-
-func showAlert(s streams, o outputFlag, a *rapportv1.Alert) error {
-	if o.json() {
-		return printProto(s.out, a)
-	}
-	fmt.Fprintf(s.out, "%s  %s, %s, version %d\n", a.GetId(), severityWord(a.GetSeverity()), statusWord(a.GetStatus()), a.GetVersion())
-	fmt.Fprintf(s.out, "%s, %s\n\n", a.GetPatient(), a.GetEffective().AsTime().Format(time.DateTime))
-	fmt.Fprintln(s.out, a.GetTitle())
-	for _, line := range wrap(a.GetSeen(), width-2) {
-		fmt.Fprintf(s.out, "  %s\n", line)
-	}
-	for _, line := range []struct{ label, text string }{
-		{"Ask", a.GetQuestion()},
-		{"Say", a.GetPhrase()},
-		{"Why not raised", a.GetSuppressedBecause()},
-		{"For", strings.Join(a.GetRoles(), ", ")},
-		{"Sent to", strings.Join(a.GetFeeds(), ", ")},
-		{"Rule", a.GetRule() + " " + a.GetRuleVersion()},
-		{"Evidence", a.GetEvidence()},
-		{"From", strings.Join(a.GetSources(), ", ")},
-	} {
-		if strings.TrimSpace(line.text) == "" {
-			continue
-		}
-		for n, text := range wrap(line.text, width-margin) {
-			label := line.label
-			if n > 0 {
-				label = ""
-			}
-			fmt.Fprintf(s.out, "  %-15s %s\n", label, text)
-		}
-	}
-	for _, n := range a.GetNumbers() {
-		fmt.Fprintf(s.out, "  %-15s %s\n", "Number", numberWords(n))
-	}
-	for _, step := range a.GetHistory() {
-		fmt.Fprintf(s.out, "  %-15s %s by %s%s\n", statusWord(step.GetStatus()), step.GetTime().AsTime().Format(time.DateTime),
-			step.GetActor(), prefixed(": ", step.GetReason()))
-	}
-	return nil
-}
-
-func numberWords(n *rapportv1.Number) string {
-	text := fmt.Sprintf("%s %s%s", n.GetName(), decimal(n.GetValue()), unitWords(n.GetUnit()))
-	if n.Reference != nil {
-		text += fmt.Sprintf(" (against %s%s)", decimal(n.GetReference()), unitWords(n.GetUnit()))
-	}
-	return text + doubted(n.GetUnconfirmed())
-}
-
-// unitWords is a UCUM unit behind its number; an annotation such as {sessions} is its own word.
-func unitWords(unit string) string { return prefixed(" ", strings.Trim(unit, "{}")) }
-
-// change is how a command names an alert and who gives it.
-type change struct {
-	connection
-	outputFlag
-	ID      string `arg:"" help:"Alert id."`
-	Version int64  `help:"Version that was seen; the current one when not given." env:"-"`
-	Actor   string `required:"" help:"Who: a reference such as Practitioner/p1."`
-	Key     string `help:"Idempotency key: the same command again is answered, not repeated." env:"-"`
-}
-
-// step gives one command on the version that was seen, and shows the alert as it is then.
-func (c change) step(
-	ctx context.Context, s streams, give func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error),
-) error {
-	conn, err := c.dial()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	client := rapportv1.NewAlertServiceClient(conn)
-	version, err := c.seen(ctx, client)
-	if err != nil {
-		return err
-	}
-	after, err := give(client, version)
-	if err != nil {
-		return c.because(ctx, client, err)
-	}
-	return showAlert(s, c.outputFlag, after)
-}
-
-// seen is the version to compare with.
-func (c change) seen(ctx context.Context, client rapportv1.AlertServiceClient) (int64, error) {
-	if c.Version != 0 {
-		return c.Version, nil
-	}
-	resp, err := client.GetAlert(ctx, &rapportv1.GetAlertRequest{Id: c.ID})
-	return resp.GetAlert().GetVersion(), err
-}
-
-// because says who was there before, where that is why a command is refused.
-func (c change) because(ctx context.Context, client rapportv1.AlertServiceClient, refused error) error {
-	if code := status.Code(refused); code != codes.FailedPrecondition && code != codes.Aborted {
-		return refused
-	}
-	resp, err := client.GetAlert(ctx, &rapportv1.GetAlertRequest{Id: c.ID})
-	if err != nil {
-		return refused
-	}
-	history := resp.GetAlert().GetHistory()
-	last := history[len(history)-1]
-	return fmt.Errorf("%s\n  it is %s since %s, by %s", describe(refused), statusWord(last.GetStatus()),
-		last.GetTime().AsTime().Format(time.DateTime), last.GetActor())
-}
-
-// alertsAckCmd takes an alert.
-type alertsAckCmd struct{ change }
-
-// Help shows an example.
-func (alertsAckCmd) Help() string {
-	return "Example:\n  rapport alerts ack 5k7… --actor Practitioner/p1"
-}
-
-// Run acknowledges.
-func (c alertsAckCmd) Run(ctx context.Context, s streams) error {
-	return c.step(ctx, s, func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error) {
-		resp, err := client.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: c.ID, Version: version, Actor: c.Actor, Key: c.Key})
-		return resp.GetAlert(), err
-	})
-}
-
-// alertsResolveCmd closes an alert.
-type alertsResolveCmd struct {
-	change
-	Reason string `required:"" help:"Reason code, such as contacted, already-known or not-relevant." env:"-"`
-}
-
-// Help shows an example.
-func (alertsResolveCmd) Help() string {
-	return "Example:\n  rapport alerts resolve 5k7… --actor Practitioner/p1 --reason contacted"
-}
-
-// Run resolves.
-func (c alertsResolveCmd) Run(ctx context.Context, s streams) error {
-	return c.step(ctx, s, func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error) {
-		resp, err := client.Resolve(ctx, &rapportv1.ResolveRequest{
-			Id: c.ID, Version: version, Actor: c.Actor, Reason: c.Reason, Key: c.Key,
-		})
-		return resp.GetAlert(), err
-	})
 }

@@ -64,8 +64,14 @@ func writeWhyAlert(w io.Writer, x *rapportv1.ExplainedAlert) {
 		writeEntry(w, "  ", f)
 	}
 	for _, step := range a.GetHistory() {
-		fmt.Fprintf(w, "  %s  %s by %s%s\n", step.GetTime().AsTime().Format("2006-01-02 15:04"), statusWord(step.GetStatus()), step.GetActor(),
-			prefixed(", ", step.GetReason()))
+		label, rest := stepWords(step)
+		at := step.GetTime().AsTime().Format(minute)
+		for n, line := range wrap(label+" by "+step.GetActor()+rest, width-len(minute)-4) {
+			if n > 0 {
+				at = ""
+			}
+			fmt.Fprintf(w, "  %*s  %s\n", len(minute), at, line)
+		}
 	}
 }
 

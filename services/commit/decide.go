@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -15,7 +16,7 @@ import (
 // decide reads what the jobs need, judges them in order, commits all that was decided, and returns its events.
 // It may run more than once, so every job's answer is set anew.
 func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
-	desk := decision.NewDesk(config.Rules(), config.Now()).Under(config.Terms)
+	desk := decision.NewDesk(config.Rules(), config.Now()).Under(config.Terms).Telling(config.Policy())
 	jobs, err := allowed(tx, jobs)
 	if err != nil {
 		return nil, err
@@ -85,6 +86,9 @@ func lay(tx store.Tx, desk *decision.Desk, jobs []*job) error {
 	}
 	for _, j := range jobs {
 		episodes = append(episodes, j.ticks...)
+		for _, one := range j.due {
+			episodes = append(episodes, one.Episode)
+		}
 	}
 	if err := layEpisodes(tx, desk, episodes); err != nil {
 		return err
@@ -159,7 +163,26 @@ func settle(tx store.Tx, desk *decision.Desk) error {
 	if err := layAlerts(tx, desk, desk.Unalerted()); err != nil {
 		return err
 	}
+	if err := layHistory(tx, desk, desk.Unread()); err != nil {
+		return err
+	}
+	if err := layTold(tx, desk, desk.Rations()); err != nil {
+		return err
+	}
 	desk.Settle()
+	return nil
+}
+
+// layTold reads what roles were told today.
+func layTold(tx store.Tx, desk *decision.Desk, of []alert.Ration) error {
+	if len(of) == 0 {
+		return nil
+	}
+	told, err := tx.Told(of)
+	if err != nil {
+		return err
+	}
+	desk.PutTold(of, told)
 	return nil
 }
 
@@ -195,6 +218,8 @@ func (j *job) decide(tx store.Tx, desk *decision.Desk, most int) ([]*decision.De
 	switch {
 	case j.command != nil:
 		return j.decideCommand(tx, desk)
+	case j.due != nil:
+		return j.decideDue(tx, desk)
 	case j.ticks != nil:
 		return j.decideTicks(tx, desk, most)
 	case j.atomic:
@@ -289,6 +314,52 @@ func soonest(desk *decision.Desk, of []ref.Episode, until time.Time) (first ref.
 		first, at, found = e, next, true
 	}
 	return first, found
+}
+
+// decideDue does to alerts what time alone does.
+func (j *job) decideDue(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {
+	if err := j.layDue(tx, desk); err != nil {
+		return nil, err
+	}
+	var decisions []*decision.Decision
+	j.moved = 0
+	for _, one := range j.due {
+		if made := desk.Rouse(one.Episode, one.Alert); made != nil {
+			decisions = append(decisions, made)
+			j.moved++
+		}
+	}
+	return decisions, nil
+}
+
+// layDue reads what rousing alerts needs, all at once, after what was found before is settled.
+func (j *job) layDue(tx store.Tx, desk *decision.Desk) error {
+	if err := settle(tx, desk); err != nil {
+		return err
+	}
+	seen := make(map[ref.Episode]bool, len(j.due))
+	var episodes, unalerted, unread []ref.Episode
+	for _, one := range j.due {
+		if !seen[one.Episode] {
+			seen[one.Episode] = true
+			episodes = append(episodes, one.Episode)
+			if !desk.Alerted(one.Episode) {
+				unalerted = append(unalerted, one.Episode)
+			}
+		}
+	}
+	if err := layAlerts(tx, desk, unalerted); err != nil {
+		return err
+	}
+	for _, one := range j.due {
+		if desk.DueHistory(one.Episode, one.Alert) && !slices.Contains(unread, one.Episode) {
+			unread = append(unread, one.Episode)
+		}
+	}
+	if err := layHistory(tx, desk, unread); err != nil {
+		return err
+	}
+	return layTold(tx, desk, desk.Rations(episodes...))
 }
 
 func (j *job) decideCommand(tx store.Tx, desk *decision.Desk) ([]*decision.Decision, error) {

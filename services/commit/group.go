@@ -30,6 +30,8 @@ type Config struct {
 	Store store.Store
 	// Rules in force; asked once per transaction, so that a reload takes effect between two.
 	Rules func() []judge.Rule
+	// Policy of telling in force, asked likewise.
+	Policy func() alert.Policy
 	// Terms of all episodes.
 	Terms episode.Terms
 	// Now is the clock.
@@ -55,15 +57,15 @@ type Config struct {
 // Default is what serves well on small machines.
 func Default() Config {
 	return Config{
-		Committed: func(ref.Tenant, []feed.Cursor, ...feed.Draft) {}, Log: slog.New(slog.DiscardHandler),
+		Committed: func(ref.Tenant, []feed.Cursor, ...feed.Draft) {}, Policy: func() alert.Policy { return alert.Policy{} }, Log: slog.New(slog.DiscardHandler),
 		MaxInputs: 256, MaxBytes: 16 << 20, Linger: 0, Timeout: 30 * time.Second, Queue: 1024,
 	}
 }
 
 // Validate names what is missing or out of range.
 func (c Config) Validate() error {
-	if c.Store == nil || c.Rules == nil || c.Now == nil || c.Committed == nil || c.Log == nil {
-		return fmt.Errorf("commit: Store, Rules, Now, Committed and Log are required")
+	if c.Store == nil || c.Rules == nil || c.Now == nil || c.Committed == nil || c.Policy == nil || c.Log == nil {
+		return fmt.Errorf("commit: Store, Rules, Policy, Now, Committed and Log are required")
 	}
 	if c.MaxInputs < 1 || c.MaxBytes < 1 || c.Queue < 1 || c.Timeout <= 0 || c.Linger < 0 {
 		return fmt.Errorf("commit: MaxInputs, MaxBytes, Queue and Timeout must be above zero, Linger not below")
@@ -188,6 +190,18 @@ func (g *Group) Command(ctx context.Context, t ref.Tenant, c alert.Command) (ale
 func (g *Group) Tick(ctx context.Context, t ref.Tenant, episodes []ref.Episode, others bool) (int, error) {
 	j := newJob(ctx, nil, false)
 	j.ticks, j.others = episodes, others
+	if err := g.enqueue(ctx, t, j); err != nil {
+		return 0, err
+	}
+	err := j.wait()
+	return j.moved, err
+}
+
+// Rouse does to alerts what time alone does to them, in their order, and returns how many it changed. Alerts that are no
+// longer due, because somebody was faster, are left as they are. What cannot be changed fails alone, and is the error.
+func (g *Group) Rouse(ctx context.Context, t ref.Tenant, due []alert.Due) (int, error) {
+	j := newJob(ctx, nil, false)
+	j.due = due
 	if err := g.enqueue(ctx, t, j); err != nil {
 		return 0, err
 	}

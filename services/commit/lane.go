@@ -23,6 +23,7 @@ type job struct {
 	ticks   []ref.Episode
 	// others says that further episodes wait whose deadlines passed after those of ticks.
 	others bool
+	due    []alert.Due
 	bytes  int
 	// holds says whether the state that the job is committed to allows it; nil when any does.
 	holds func(store.Reader) error
@@ -60,7 +61,7 @@ func (j *job) wait() error {
 	}
 }
 
-func (j *job) weight() int { return max(1, len(j.inputs)+len(j.ticks)) }
+func (j *job) weight() int { return max(1, len(j.inputs)+len(j.ticks)+len(j.due)) }
 
 // divisible says whether the job can be run in two parts.
 func (j *job) divisible() bool { return !j.atomic && j.weight() > 1 }
@@ -306,8 +307,13 @@ func (j *job) divide() [2]*job {
 		middle := len(j.inputs) / 2
 		return [2]*job{newJob(ctx, j.inputs[:middle], false), newJob(ctx, j.inputs[middle:], false)}
 	}
-	middle := len(j.ticks) / 2
 	left, right := newJob(ctx, nil, false), newJob(ctx, nil, false)
+	if len(j.due) > 0 {
+		middle := len(j.due) / 2
+		left.due, right.due = j.due[:middle], j.due[middle:]
+		return [2]*job{left, right}
+	}
+	middle := len(j.ticks) / 2
 	left.ticks, right.ticks = j.ticks[:middle], j.ticks[middle:]
 	left.others, right.others = j.others, j.others
 	return [2]*job{left, right}

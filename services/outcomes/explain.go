@@ -7,6 +7,7 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -27,7 +28,7 @@ func (s *Server) Explain(ctx context.Context, req *rapportv1.ExplainRequest) (*r
 	}
 	var resp *rapportv1.ExplainResponse
 	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
-		x := explainer{r, p.Tenant}
+		x := explainer{r, p}
 		switch of := req.GetOf().(type) {
 		case *rapportv1.ExplainRequest_Patient:
 			resp, err = x.patient(of.Patient)
@@ -44,7 +45,8 @@ func (s *Server) Explain(ctx context.Context, req *rapportv1.ExplainRequest) (*r
 // explainer looks up what things rest on.
 type explainer struct {
 	store.Reader
-	tenant ref.Tenant
+	// asks is who is told.
+	asks access.Principal
 }
 
 func (x explainer) patient(named string) (*rapportv1.ExplainResponse, error) {
@@ -86,6 +88,9 @@ func (x explainer) alert(id string) (*rapportv1.ExplainResponse, error) {
 	a, err := x.Alert(id)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := a.As(x.asks); !ok {
+		return nil, fault.Newf(fault.NotFound, "not-found", "there is no such alert")
 	}
 	facts, _, err := x.episode(a.Episode)
 	if err != nil {
@@ -136,12 +141,19 @@ func reasons(w episode.Walked, facts []fact.Fact) ([]*rapportv1.ExplainedReason,
 func (x explainer) explained(facts []fact.Fact, alerts ...alert.Alert) ([]*rapportv1.ExplainedAlert, error) {
 	var out []*rapportv1.ExplainedAlert
 	for _, a := range alerts {
-		one := &rapportv1.ExplainedAlert{Alert: wire.Alert(a)}
+		sight, ok := a.As(x.asks)
+		if !ok {
+			continue
+		}
+		one := &rapportv1.ExplainedAlert{Alert: wire.Alert(sight.In(a.Language))}
 		entries, stands, err := x.behind(a, facts)
 		if err != nil {
 			return nil, err
 		}
 		one.Stands = stands
+		if len(sight.Facts) == 0 { // what it rests on is not for this reader
+			entries = nil
+		}
 		for _, e := range entries {
 			told, err := e.tell()
 			if err != nil {
@@ -164,7 +176,7 @@ func (x explainer) behind(a alert.Alert, facts []fact.Fact) (entries []entry, st
 		}
 	}
 	for _, source := range a.Sources {
-		taken, err := x.TakenFrom(ref.SourceKey(x.tenant, source.Unversioned().String()))
+		taken, err := x.TakenFrom(ref.SourceKey(x.asks.Tenant, source.Unversioned().String()))
 		if err != nil {
 			return nil, false, err
 		}

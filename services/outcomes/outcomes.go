@@ -11,6 +11,7 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -57,20 +58,20 @@ func (s *Server) GetEpisode(ctx context.Context, req *rapportv1.GetEpisodeReques
 	if err != nil {
 		return nil, wire.Error(err)
 	}
-	out, err := told(state, alerts)
+	out, err := told(p, state, alerts)
 	return &rapportv1.GetEpisodeResponse{Episode: out}, wire.Error(err)
 }
 
-// told is a state with the alerts that still want somebody, in protobuf.
-func told(state *episode.State, alerts []alert.Alert) (*rapportv1.Episode, error) {
+// told is a state with the alerts that still want somebody, as a principal may read them, in protobuf.
+func told(p access.Principal, state *episode.State, alerts []alert.Alert) (*rapportv1.Episode, error) {
 	out, err := wire.Episode(state)
 	if err != nil {
 		return nil, err
 	}
 	wire.Acknowledged(out, alerts)
 	for _, a := range alerts {
-		if a.Live() {
-			out.Alerts = append(out.Alerts, wire.Alert(a))
+		if sight, ok := a.As(p); ok && a.Live() {
+			out.Alerts = append(out.Alerts, wire.Alert(sight.In(a.Language)))
 		}
 	}
 	return out, nil

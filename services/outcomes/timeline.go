@@ -11,6 +11,7 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -67,6 +68,8 @@ var endOfTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // asked is a TimelineRequest that holds.
 type asked struct {
+	// asks is who asked.
+	asks        access.Principal
 	patient     ref.Patient
 	from, until time.Time
 	kinds       map[string]bool
@@ -86,6 +89,7 @@ func (s *Server) Timeline(ctx context.Context, req *rapportv1.TimelineRequest) (
 	if err != nil {
 		return nil, wire.Error(err)
 	}
+	a.asks = p
 	var entries []entry
 	err = s.Store.View(ctx, p.Tenant, func(r store.Reader) (err error) {
 		entries, err = a.read(r)
@@ -307,9 +311,10 @@ func (a *asked) steps(alerts []alert.Alert, add func(entry)) {
 		return
 	}
 	for _, one := range alerts {
-		for n, step := range one.History {
+		sight, _ := one.As(a.asks) // what is not for this reader has no history
+		for n, step := range sight.History {
 			at := spot{At: step.Time, Rank: 3, ID: one.ID, Version: step.Version}
-			add(entry{at, func() (*rapportv1.TimelineEntry, error) { return wire.AlertEntry(one, n), nil }})
+			add(entry{at, func() (*rapportv1.TimelineEntry, error) { return wire.AlertEntry(sight.Alert, n), nil }})
 		}
 	}
 }

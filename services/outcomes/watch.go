@@ -10,6 +10,7 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -40,14 +41,15 @@ func (s *Server) WatchEpisode(req *rapportv1.WatchEpisodeRequest, stream grpc.Se
 	}
 	ctx, end := watch.Until(stream.Context(), s.Stopping)
 	defer end()
-	w := &watcher{Server: s, tenant: p.Tenant, named: patient, stream: stream}
+	w := &watcher{Server: s, asks: p, named: patient, stream: stream}
 	return wire.Error(watch.Ended(ctx, w.run(ctx, req.GetAfter(), heartbeat)))
 }
 
 // watcher is one caller of WatchEpisode.
 type watcher struct {
 	*Server
-	tenant ref.Tenant
+	// asks is who watches.
+	asks access.Principal
 	// named is the patient as the caller names them, known as the one under whose id all is kept now.
 	named, known ref.Patient
 	stream       grpc.ServerStreamingServer[rapportv1.WatchEpisodeResponse]
@@ -82,7 +84,7 @@ func (w *watcher) run(ctx context.Context, after int64, heartbeat time.Duration)
 }
 
 func (w *watcher) follow(ctx context.Context, heartbeat time.Duration) error {
-	cursor := feed.Cursor{Tenant: w.tenant, Feed: feed.All, After: w.after}
+	cursor := feed.Cursor{Tenant: w.asks.Tenant, Feed: feed.All, After: w.after}
 	for message, err := range w.Log.Follow(ctx, []feed.Cursor{cursor}, heartbeat) {
 		if err != nil {
 			return err
@@ -96,7 +98,7 @@ func (w *watcher) follow(ctx context.Context, heartbeat time.Duration) error {
 
 // kept says whether the events after a number can still be read.
 func (w *watcher) kept(ctx context.Context, after int64) bool {
-	_, err := w.Log.Since(ctx, feed.Cursor{Tenant: w.tenant, Feed: feed.All, After: after}, 1)
+	_, err := w.Log.Since(ctx, feed.Cursor{Tenant: w.asks.Tenant, Feed: feed.All, After: after}, 1)
 	return err == nil
 }
 
@@ -139,7 +141,7 @@ func (w *watcher) beat(ctx context.Context, high int64) error {
 }
 
 func (w *watcher) knownAs(ctx context.Context) (known ref.Patient, err error) {
-	err = w.Store.View(ctx, w.tenant, func(r store.Reader) (err error) {
+	err = w.Store.View(ctx, w.asks.Tenant, func(r store.Reader) (err error) {
 		known, err = store.KnownAs(r, w.named)
 		return err
 	})
@@ -148,7 +150,7 @@ func (w *watcher) knownAs(ctx context.Context) (known ref.Patient, err error) {
 
 // look reads the state together with the number of the last event it holds.
 func (w *watcher) look(ctx context.Context) (now *rapportv1.Episode, last int64, err error) {
-	err = w.Store.View(ctx, w.tenant, func(r store.Reader) (err error) {
+	err = w.Store.View(ctx, w.asks.Tenant, func(r store.Reader) (err error) {
 		if w.known, err = store.KnownAs(r, w.named); err != nil {
 			return err
 		}
@@ -156,7 +158,7 @@ func (w *watcher) look(ctx context.Context) (now *rapportv1.Episode, last int64,
 		if err != nil {
 			return err
 		}
-		if now, err = told(state, alerts); err != nil {
+		if now, err = told(w.asks, state, alerts); err != nil {
 			return err
 		}
 		extents, err := r.Extents(feed.All)

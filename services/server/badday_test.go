@@ -47,6 +47,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(childStore) != "" {
 		os.Exit(serveAsChild())
 	}
+	if os.Getenv(server.FeedsStore) != "" {
+		os.Exit(server.ServeFeeds())
+	}
 	os.Exit(testbed.Main(m))
 }
 

@@ -128,7 +128,11 @@ func (s *Server) openCommit(context.Context) (err error) {
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
 	config.Rules = func() []judge.Rule { return set }
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
-	config.Committed = s.log.Moved
+	counted, err := alerts.NewMetrics(s.config.Metrics)
+	if err != nil {
+		return err
+	}
+	config.Committed = counted.After(s.log.Moved)
 	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
 	s.group, err = commit.New(config)

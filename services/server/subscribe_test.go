@@ -100,6 +100,12 @@ func (s *overGRPC) Restart(t testing.TB) {
 
 // Follow subscribes.
 func (s *overGRPC) Follow(ctx context.Context, cursors []feed.Cursor, heartbeat time.Duration) iter.Seq2[watchtest.Message, error] {
+	return subscribe(ctx, s.conn, cursors, heartbeat)
+}
+
+func subscribe(
+	ctx context.Context, conn *grpc.ClientConn, cursors []feed.Cursor, heartbeat time.Duration,
+) iter.Seq2[watchtest.Message, error] {
 	return func(yield func(watchtest.Message, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -107,10 +113,10 @@ func (s *overGRPC) Follow(ctx context.Context, cursors []feed.Cursor, heartbeat 
 		for _, c := range cursors {
 			req.Cursors = append(req.Cursors, &rapportv1.Cursor{Feed: string(c.Feed), After: c.After})
 		}
-		stream, err := rapportv1.NewAlertServiceClient(s.conn).Subscribe(ctx, req)
+		stream, err := rapportv1.NewAlertServiceClient(conn).Subscribe(ctx, req)
 		for err == nil {
 			var resp *rapportv1.SubscribeResponse
-			if resp, err = stream.Recv(); err == nil && !yield(s.message(resp), nil) {
+			if resp, err = stream.Recv(); err == nil && !yield(message(resp), nil) {
 				return
 			}
 		}
@@ -118,7 +124,7 @@ func (s *overGRPC) Follow(ctx context.Context, cursors []feed.Cursor, heartbeat 
 	}
 }
 
-func (s *overGRPC) message(resp *rapportv1.SubscribeResponse) watchtest.Message {
+func message(resp *rapportv1.SubscribeResponse) watchtest.Message {
 	if e := resp.GetEvent(); e != nil {
 		return watchtest.Message{Event: &feed.Event{
 			Feed: feed.Name(e.GetFeed()), Seq: e.GetSeq(), TenantSeq: e.GetTenantSeq(), ID: e.GetId(), Type: feed.Type(e.GetType()),
@@ -127,7 +133,7 @@ func (s *overGRPC) message(resp *rapportv1.SubscribeResponse) watchtest.Message 
 	}
 	m := watchtest.Message{HighWater: []feed.Cursor{}}
 	for _, c := range resp.GetHeartbeat().GetHighWater() {
-		m.HighWater = append(m.HighWater, feed.Cursor{Tenant: s.Tenant(), Feed: feed.Name(c.GetFeed()), After: c.GetAfter()})
+		m.HighWater = append(m.HighWater, feed.Cursor{Tenant: Default().Tenant, Feed: feed.Name(c.GetFeed()), After: c.GetAfter()})
 	}
 	return m
 }

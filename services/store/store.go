@@ -123,6 +123,14 @@ type Alerts interface {
 	Alert(id string) (alert.Alert, error)
 	// ListAlerts returns a page in the order of alert.Place.
 	ListAlerts(q alert.Query) ([]alert.Alert, error)
+	// CountAlerts counts those that a query selects, whatever its After and Max, by rule, status and reason, in that order.
+	CountAlerts(q alert.Query) ([]alert.Tally, error)
+	// DueAlerts returns up to max alerts that are due at or before the moment: earliest first, of those most severe first, then
+	// by id.
+	DueAlerts(at time.Time, max int) ([]alert.Due, error)
+	// Told returns how many alerts were told of each ration; those of which none was are absent. A ration is forgotten a
+	// week after its day.
+	Told(of []alert.Ration) (map[alert.Ration]int64, error)
 }
 
 // Feeds reads which feeds there are.

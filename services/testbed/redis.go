@@ -188,6 +188,13 @@ func (r *Redis) Restart() error {
 	return r.process.start()
 }
 
+// Flush empties the server, as FLUSHALL does.
+func (r *Redis) Flush() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	return r.say(ctx, "FLUSHALL", "+OK")
+}
+
 // Stop ends the server and removes its data.
 func (r *Redis) Stop() {
 	r.process.stop()

@@ -57,7 +57,7 @@ func valid(cursors []feed.Cursor, heartbeat time.Duration) error {
 	for _, c := range cursors {
 		switch {
 		case !c.Feed.Valid():
-			return fault.Newf(fault.Invalid, "value", "a feed is `all`, `unassigned` or `team:<CareTeam id>`")
+			return fault.Newf(fault.Invalid, "value", "a feed is %s", feed.Forms)
 		case c.After < 0:
 			return fault.Newf(fault.Invalid, "value", "the cursor of feed %s is negative", c.Feed)
 		case seen[placeOf(c)]:

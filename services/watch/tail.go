@@ -234,7 +234,7 @@ func number(t ref.Tenant, moved []feed.Cursor, drafts []feed.Draft) map[place][]
 	for i, d := range drafts {
 		e := feed.Event{
 			TenantSeq: end - int64(len(drafts)-1-i),
-			ID:        d.ID, Type: d.Type, Time: time.UnixMicro(d.Time.UnixMicro()).UTC(), Subject: d.Subject, Data: d.Data,
+			ID:        d.ID, Type: d.Type, Time: time.UnixMicro(d.Time.UnixMicro()).UTC(), Subject: d.Subject,
 		}
 		seen := map[feed.Name]bool{}
 		for _, name := range append([]feed.Name{feed.All}, d.Feeds...) {
@@ -242,7 +242,7 @@ func number(t ref.Tenant, moved []feed.Cursor, drafts []feed.Draft) map[place][]
 				continue
 			}
 			seen[name] = true
-			e.Feed = name
+			e.Feed, e.Data = name, d.DataFor(name)
 			p := place{t, name}
 			numbered[p] = append(numbered[p], e)
 		}

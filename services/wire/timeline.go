@@ -115,7 +115,7 @@ func ViewEntry(t episode.Turn) *rapportv1.TimelineEntry {
 // AlertEntry is the n-th step of an alert.
 func AlertEntry(a alert.Alert, n int) *rapportv1.TimelineEntry {
 	s := a.History[n]
-	text := a.Title + ": " + string(s.Status)
+	text := a.Title + ": " + stepWords(s)
 	if s.Actor != alert.Service {
 		text += " by " + s.Actor
 	}
@@ -128,6 +128,25 @@ func AlertEntry(a alert.Alert, n int) *rapportv1.TimelineEntry {
 	return &rapportv1.TimelineEntry{At: stamp(s.Time), Kind: TimelineAlert, Id: a.ID, Text: text, Detail: &rapportv1.TimelineEntry_Alert{
 		Alert: &rapportv1.AlertTurn{Rule: a.Rule, RuleVersion: a.RuleVersion, Severity: severities[a.Severity], Step: alertStep(s)},
 	}}
+}
+
+// stepWords is what a step made of an alert, in a few words.
+func stepWords(s alert.Step) string {
+	switch s.Verb {
+	case alert.Comment:
+		return "comment"
+	case alert.Feedback:
+		return "feedback " + string(s.Verdict)
+	case alert.Reassign:
+		return "handed to " + s.To
+	case alert.Escalate:
+		return "escalated, step " + strconv.Itoa(s.Rung)
+	case alert.Wake, alert.PageAgain:
+		return "told again"
+	case alert.Acknowledge:
+		return "acknowledged"
+	}
+	return string(s.Status)
 }
 
 // factWords is a fact in one line.

@@ -25,7 +25,8 @@ import (
 
 var at = time.Date(2026, 3, 2, 12, 0, 0, 123456000, time.UTC)
 
-func full(t *testing.T) (alert.Alert, feed.Draft) {
+// full is an alert with everything, and its last event; rated is whose rating lies behind it, if any.
+func full(t *testing.T, rated string) (alert.Alert, feed.Draft) {
 	t.Helper()
 	reference := 9.0
 	a := alert.Alert{
@@ -34,30 +35,54 @@ func full(t *testing.T) (alert.Alert, feed.Draft) {
 		Roles: []string{"physician"}, Feeds: []feed.Name{"team:x", "unassigned"}, Facts: []string{"f1", "f2"},
 		Sources:   []ref.Resource{{Type: "QuestionnaireResponse", ID: "r", Version: 3}},
 		Numbers:   []judge.Number{{Name: "phq-9 total", Value: 14, Reference: &reference, Unconfirmed: true}, {Name: "HEP", Value: 0, Unit: "%"}},
-		Effective: at.Add(-time.Hour),
+		Effective: at.Add(-time.Hour), Withheld: "something was said", Rated: rated, Routed: alert.ByRole, Partner: "ask",
+		Recipients: []alert.Recipient{{Person: "Practitioner/1", Role: "physician", Team: "x", Reason: alert.ByRole}},
+		EachRole:   []string{"physician", "nurse"}, Ladder: []judge.Rung{{After: time.Hour, Roles: []string{"nurse"}}}, Follows: "before",
+		Proposal:     &judge.Proposal{Modality: "telephone", WithinDays: 2, Text: "Call."},
+		Translations: map[string]judge.Wording{"de": {Title: "Titel", Seen: "Gesehen", Withheld: "etwas"}}, Language: "de",
 	}
 	a, _ = alert.Begin(a, at, "")
-	a, draft, err := alert.Lifecycle(a, alert.Command{Alert: "a", Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", Key: "k", At: at})
-	if err != nil {
-		t.Fatal(err)
+	var draft *feed.Draft
+	for _, c := range []alert.Command{
+		{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", Role: "physician", Key: "k"},
+		{Verb: alert.Comment, Actor: "Practitioner/1", Reason: "left-message", Note: "a text that names somebody"},
+		{Verb: alert.Feedback, Actor: "Practitioner/1", Feedback: alert.AlreadyKnown},
+		{Verb: alert.Reassign, Version: 4, Actor: "Practitioner/1", To: "Practitioner/2"},
+		{Verb: alert.Snooze, Version: 5, Actor: "Practitioner/2", Until: at.Add(time.Hour), Reason: "visit-planned"},
+	} {
+		c.Alert, c.At = "a", at
+		var err error
+		if a, draft, err = alert.Lifecycle(a, c); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return a, *draft
 }
 
 func TestTheDataOfAnEventIsTheJSONFormOfTheMessage(t *testing.T) {
-	a, draft := full(t)
+	for _, rated := range []string{"", "Practitioner/9"} {
+		theSame(t, rated)
+	}
+}
+
+func theSame(t *testing.T, rated string) {
+	t.Helper()
+	a, draft := full(t, rated)
 	event, err := wire.Event(feed.Event{Feed: feed.All, Seq: 7, TenantSeq: 7, ID: draft.ID, Type: draft.Type, Time: draft.Time, Subject: draft.Subject, Data: draft.Data})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := wire.Alert(a); !proto.Equal(event.GetAlert(), want) {
+	if want := wire.Alert(a.ForFeed().In(a.Language)); !proto.Equal(event.GetAlert(), want) {
 		t.Errorf("event  %v\nalert  %v", event.GetAlert(), want)
+	}
+	if strings.Contains(string(draft.Data), "names somebody") || rated != "" && strings.Contains(string(draft.Data), "phq-9") {
+		t.Errorf("the feed says %s", draft.Data)
 	}
 }
 
 func TestEveryStatusAndSeverityHasItsMessage(t *testing.T) {
-	for _, s := range []alert.Status{alert.Open, alert.Acknowledged, alert.Resolved, alert.Retracted, alert.Suppressed} {
-		m := wire.Alert(alert.Alert{Status: s})
+	for _, s := range alert.Statuses {
+		m := wire.Alert(alert.Sight{Alert: alert.Alert{Status: s}})
 		if m.GetStatus().String() != s.ProtoStatus() {
 			t.Errorf("%s becomes %s", s, m.GetStatus())
 		}
@@ -66,7 +91,7 @@ func TestEveryStatusAndSeverityHasItsMessage(t *testing.T) {
 		}
 	}
 	for s := judge.Info; s <= judge.Critical; s++ {
-		if m := wire.Alert(alert.Alert{Severity: s}); m.GetSeverity() == rapportv1.Severity_SEVERITY_UNSPECIFIED {
+		if m := wire.Alert(alert.Sight{Alert: alert.Alert{Severity: s}}); m.GetSeverity() == rapportv1.Severity_SEVERITY_UNSPECIFIED {
 			t.Errorf("%s has no message", s)
 		}
 	}

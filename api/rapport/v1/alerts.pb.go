@@ -224,14 +224,30 @@ type ListAlertsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Patient reference or id.
 	Patient string `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
-	// Only these statuses; empty means open and acknowledged.
+	// Only these statuses; empty means open, acknowledged and snoozed.
 	Statuses []AlertStatus `protobuf:"varint,2,rep,packed,name=statuses,proto3,enum=rapport.v1.AlertStatus" json:"statuses,omitempty"`
 	// Only this rule.
 	Rule string `protobuf:"bytes,3,opt,name=rule,proto3" json:"rule,omitempty"`
 	// At most this many, 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// Where the last page ended; empty for the first.
-	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only those at least as urgent; unspecified means all.
+	MinSeverity Severity `protobuf:"varint,6,opt,name=min_severity,json=minSeverity,proto3,enum=rapport.v1.Severity" json:"min_severity,omitempty"`
+	// Only those meant for this role, such as `physical-therapist`.
+	Role string `protobuf:"bytes,7,opt,name=role,proto3" json:"role,omitempty"`
+	// Only those that this person has in hand, as a reference such as `Practitioner/p1`.
+	Assignee string `protobuf:"bytes,8,opt,name=assignee,proto3" json:"assignee,omitempty"`
+	// Only those of which this person is told, as a reference.
+	Recipient string `protobuf:"bytes,9,opt,name=recipient,proto3" json:"recipient,omitempty"`
+	// Only those whose triggering fact happened at this moment or later.
+	From *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=from,proto3" json:"from,omitempty"`
+	// Only those whose triggering fact happened before this moment.
+	To *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=to,proto3" json:"to,omitempty"`
+	// Only suppressed ones with this reason, such as `cool-down`; needs ALERT_STATUS_SUPPRESSED among the statuses, or no status.
+	SuppressedBecause string `protobuf:"bytes,12,opt,name=suppressed_because,json=suppressedBecause,proto3" json:"suppressed_because,omitempty"`
+	// Language to read the wording in, as a BCP 47 tag such as `de` or `de-AT`; where there is none, that of the rules.
+	Language      string `protobuf:"bytes,13,opt,name=language,proto3" json:"language,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -301,6 +317,62 @@ func (x *ListAlertsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListAlertsRequest) GetMinSeverity() Severity {
+	if x != nil {
+		return x.MinSeverity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
+func (x *ListAlertsRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *ListAlertsRequest) GetAssignee() string {
+	if x != nil {
+		return x.Assignee
+	}
+	return ""
+}
+
+func (x *ListAlertsRequest) GetRecipient() string {
+	if x != nil {
+		return x.Recipient
+	}
+	return ""
+}
+
+func (x *ListAlertsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *ListAlertsRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ListAlertsRequest) GetSuppressedBecause() string {
+	if x != nil {
+		return x.SuppressedBecause
+	}
+	return ""
+}
+
+func (x *ListAlertsRequest) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
 // ListAlertsResponse is one page.
 type ListAlertsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -356,18 +428,348 @@ func (x *ListAlertsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// CountAlertsRequest selects the alerts that are counted; empty fields do not.
+type CountAlertsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Patient reference or id.
+	Patient string `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
+	// Only this rule.
+	Rule string `protobuf:"bytes,2,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Only those whose triggering fact happened at this moment or later.
+	From *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Only those whose triggering fact happened before this moment.
+	To *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Work out the yields too. It reads every alert that is counted, and so takes its time where there are many.
+	WithYields    bool `protobuf:"varint,5,opt,name=with_yields,json=withYields,proto3" json:"with_yields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountAlertsRequest) Reset() {
+	*x = CountAlertsRequest{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountAlertsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountAlertsRequest) ProtoMessage() {}
+
+func (x *CountAlertsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountAlertsRequest.ProtoReflect.Descriptor instead.
+func (*CountAlertsRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CountAlertsRequest) GetPatient() string {
+	if x != nil {
+		return x.Patient
+	}
+	return ""
+}
+
+func (x *CountAlertsRequest) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *CountAlertsRequest) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *CountAlertsRequest) GetTo() *timestamppb.Timestamp {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *CountAlertsRequest) GetWithYields() bool {
+	if x != nil {
+		return x.WithYields
+	}
+	return false
+}
+
+// CountAlertsResponse is the counts.
+type CountAlertsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One per rule, status and reason that occurs, by rule, status and reason.
+	Counts []*AlertCount `protobuf:"bytes,1,rep,name=counts,proto3" json:"counts,omitempty"`
+	// One per rule that has any, by rule; only when asked for.
+	Yields        []*RuleYield `protobuf:"bytes,2,rep,name=yields,proto3" json:"yields,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountAlertsResponse) Reset() {
+	*x = CountAlertsResponse{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountAlertsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountAlertsResponse) ProtoMessage() {}
+
+func (x *CountAlertsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountAlertsResponse.ProtoReflect.Descriptor instead.
+func (*CountAlertsResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CountAlertsResponse) GetCounts() []*AlertCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *CountAlertsResponse) GetYields() []*RuleYield {
+	if x != nil {
+		return x.Yields
+	}
+	return nil
+}
+
+// AlertCount is how many alerts of one rule stand in one status.
+type AlertCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Rule that found them.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Status that they have.
+	Status AlertStatus `protobuf:"varint,2,opt,name=status,proto3,enum=rapport.v1.AlertStatus" json:"status,omitempty"`
+	// Why they were suppressed, or wait; empty for other statuses.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many, at least 1.
+	Count         int64 `protobuf:"varint,4,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AlertCount) Reset() {
+	*x = AlertCount{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AlertCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AlertCount) ProtoMessage() {}
+
+func (x *AlertCount) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AlertCount.ProtoReflect.Descriptor instead.
+func (*AlertCount) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AlertCount) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *AlertCount) GetStatus() AlertStatus {
+	if x != nil {
+		return x.Status
+	}
+	return AlertStatus_ALERT_STATUS_UNSPECIFIED
+}
+
+func (x *AlertCount) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *AlertCount) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// RuleYield is what the alerts of one rule came to.
+type RuleYield struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The rule.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Alerts that were raised, whatever became of them.
+	Raised int64 `protobuf:"varint,2,opt,name=raised,proto3" json:"raised,omitempty"`
+	// Alerts that were suppressed.
+	Suppressed int64 `protobuf:"varint,3,opt,name=suppressed,proto3" json:"suppressed,omitempty"`
+	// Raised alerts that somebody acknowledged or resolved.
+	Taken int64 `protobuf:"varint,4,opt,name=taken,proto3" json:"taken,omitempty"`
+	// Steps of escalation ladders.
+	Escalations int64 `protobuf:"varint,5,opt,name=escalations,proto3" json:"escalations,omitempty"`
+	// Readers who called an alert useful. Of each alert the last word of each reader counts.
+	Useful int64 `protobuf:"varint,6,opt,name=useful,proto3" json:"useful,omitempty"`
+	// Readers who called an alert not useful.
+	NotUseful int64 `protobuf:"varint,7,opt,name=not_useful,json=notUseful,proto3" json:"not_useful,omitempty"`
+	// Readers who knew it already.
+	AlreadyKnown int64 `protobuf:"varint,8,opt,name=already_known,json=alreadyKnown,proto3" json:"already_known,omitempty"`
+	// Median of the time from raising to the first acknowledgement or resolution, in seconds; absent when none was taken.
+	MedianSecondsToTake *float64 `protobuf:"fixed64,9,opt,name=median_seconds_to_take,json=medianSecondsToTake,proto3,oneof" json:"median_seconds_to_take,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *RuleYield) Reset() {
+	*x = RuleYield{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RuleYield) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RuleYield) ProtoMessage() {}
+
+func (x *RuleYield) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RuleYield.ProtoReflect.Descriptor instead.
+func (*RuleYield) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RuleYield) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *RuleYield) GetRaised() int64 {
+	if x != nil {
+		return x.Raised
+	}
+	return 0
+}
+
+func (x *RuleYield) GetSuppressed() int64 {
+	if x != nil {
+		return x.Suppressed
+	}
+	return 0
+}
+
+func (x *RuleYield) GetTaken() int64 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
+}
+
+func (x *RuleYield) GetEscalations() int64 {
+	if x != nil {
+		return x.Escalations
+	}
+	return 0
+}
+
+func (x *RuleYield) GetUseful() int64 {
+	if x != nil {
+		return x.Useful
+	}
+	return 0
+}
+
+func (x *RuleYield) GetNotUseful() int64 {
+	if x != nil {
+		return x.NotUseful
+	}
+	return 0
+}
+
+func (x *RuleYield) GetAlreadyKnown() int64 {
+	if x != nil {
+		return x.AlreadyKnown
+	}
+	return 0
+}
+
+func (x *RuleYield) GetMedianSecondsToTake() float64 {
+	if x != nil && x.MedianSecondsToTake != nil {
+		return *x.MedianSecondsToTake
+	}
+	return 0
+}
+
 // GetAlertRequest names an alert.
 type GetAlertRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Alert id.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Language to read the wording in, as a BCP 47 tag; where there is none, that of the rules.
+	Language      string `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetAlertRequest) Reset() {
 	*x = GetAlertRequest{}
-	mi := &file_rapport_v1_alerts_proto_msgTypes[5]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +781,7 @@ func (x *GetAlertRequest) String() string {
 func (*GetAlertRequest) ProtoMessage() {}
 
 func (x *GetAlertRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_alerts_proto_msgTypes[5]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,12 +794,19 @@ func (x *GetAlertRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAlertRequest.ProtoReflect.Descriptor instead.
 func (*GetAlertRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{5}
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAlertRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *GetAlertRequest) GetLanguage() string {
+	if x != nil {
+		return x.Language
 	}
 	return ""
 }
@@ -413,7 +822,7 @@ type GetAlertResponse struct {
 
 func (x *GetAlertResponse) Reset() {
 	*x = GetAlertResponse{}
-	mi := &file_rapport_v1_alerts_proto_msgTypes[6]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +834,7 @@ func (x *GetAlertResponse) String() string {
 func (*GetAlertResponse) ProtoMessage() {}
 
 func (x *GetAlertResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_alerts_proto_msgTypes[6]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +847,7 @@ func (x *GetAlertResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAlertResponse.ProtoReflect.Descriptor instead.
 func (*GetAlertResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{6}
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetAlertResponse) GetAlert() *Alert {
@@ -455,17 +864,19 @@ type AcknowledgeRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; required.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who acknowledges: a reference such as `Practitioner/p1`; required.
+	// Who acknowledges: a reference such as `Practitioner/p1`; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Caller's idempotency key: the same command again is answered, not repeated.
-	Key           string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	// Caller's idempotency key, at most 128 bytes: the same command again is answered, not repeated.
+	Key string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
+	// Role in which the actor takes it, in the words of rules; empty: the one in which it was told.
+	Role          string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_rapport_v1_alerts_proto_msgTypes[7]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +888,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_alerts_proto_msgTypes[7]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +901,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{7}
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AcknowledgeRequest) GetId() string {
@@ -521,6 +932,13 @@ func (x *AcknowledgeRequest) GetKey() string {
 	return ""
 }
 
+func (x *AcknowledgeRequest) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
 // AcknowledgeResponse is the alert afterwards.
 type AcknowledgeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -532,7 +950,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_rapport_v1_alerts_proto_msgTypes[8]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -544,7 +962,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_alerts_proto_msgTypes[8]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -557,10 +975,147 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{8}
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *AcknowledgeResponse) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
+// SnoozeRequest puts an alert off.
+type SnoozeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Alert id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Version that the caller has seen; required.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Who puts it off: a reference; required, unless the caller acts for a person.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Until when; required, in the future.
+	Until *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	// Reason code, such as `visit-planned`; may be empty. No free text.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Caller's idempotency key, at most 128 bytes.
+	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnoozeRequest) Reset() {
+	*x = SnoozeRequest{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnoozeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnoozeRequest) ProtoMessage() {}
+
+func (x *SnoozeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnoozeRequest.ProtoReflect.Descriptor instead.
+func (*SnoozeRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SnoozeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SnoozeRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SnoozeRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *SnoozeRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *SnoozeRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SnoozeRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// SnoozeResponse is the alert afterwards.
+type SnoozeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,1,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnoozeResponse) Reset() {
+	*x = SnoozeResponse{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnoozeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnoozeResponse) ProtoMessage() {}
+
+func (x *SnoozeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnoozeResponse.ProtoReflect.Descriptor instead.
+func (*SnoozeResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SnoozeResponse) GetAlert() *Alert {
 	if x != nil {
 		return x.Alert
 	}
@@ -574,11 +1129,11 @@ type ResolveRequest struct {
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Version that the caller has seen; required.
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// Who resolves: a reference; required.
+	// Who resolves: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Reason code, such as `contacted`, `already-known`, `not-relevant`; required. No free text.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Caller's idempotency key.
+	// Caller's idempotency key, at most 128 bytes.
 	Key           string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -586,7 +1141,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_rapport_v1_alerts_proto_msgTypes[9]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +1153,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_alerts_proto_msgTypes[9]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +1166,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{9}
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResolveRequest) GetId() string {
@@ -660,7 +1215,7 @@ type ResolveResponse struct {
 
 func (x *ResolveResponse) Reset() {
 	*x = ResolveResponse{}
-	mi := &file_rapport_v1_alerts_proto_msgTypes[10]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +1227,7 @@ func (x *ResolveResponse) String() string {
 func (*ResolveResponse) ProtoMessage() {}
 
 func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_alerts_proto_msgTypes[10]
+	mi := &file_rapport_v1_alerts_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,10 +1240,421 @@ func (x *ResolveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveResponse.ProtoReflect.Descriptor instead.
 func (*ResolveResponse) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{10}
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ResolveResponse) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
+// ReassignRequest gives an alert to somebody else.
+type ReassignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Alert id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Version that the caller has seen; required.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Who gives it away: a reference; required, unless the caller acts for a person.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Who has it from now on: a reference such as `Practitioner/p2`; required.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Reason code, such as `on-leave`; may be empty. No free text.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Caller's idempotency key, at most 128 bytes.
+	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReassignRequest) Reset() {
+	*x = ReassignRequest{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReassignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReassignRequest) ProtoMessage() {}
+
+func (x *ReassignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReassignRequest.ProtoReflect.Descriptor instead.
+func (*ReassignRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ReassignRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReassignRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *ReassignRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ReassignRequest) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *ReassignRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReassignRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// ReassignResponse is the alert afterwards.
+type ReassignResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,1,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReassignResponse) Reset() {
+	*x = ReassignResponse{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReassignResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReassignResponse) ProtoMessage() {}
+
+func (x *ReassignResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReassignResponse.ProtoReflect.Descriptor instead.
+func (*ReassignResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReassignResponse) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
+// CommentRequest adds a remark.
+type CommentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Alert id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Version that the caller has seen; 0: whichever it is at.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Who remarks: a reference; required, unless the caller acts for a person.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Code of the remark, such as `left-message`; this or `text` is required.
+	Code string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	// Remark in the caller's words, at most 2,000 characters. It is kept with the alert and never stands in a feed.
+	Text string `protobuf:"bytes,5,opt,name=text,proto3" json:"text,omitempty"`
+	// Caller's idempotency key, at most 128 bytes.
+	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommentRequest) Reset() {
+	*x = CommentRequest{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommentRequest) ProtoMessage() {}
+
+func (x *CommentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommentRequest.ProtoReflect.Descriptor instead.
+func (*CommentRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CommentRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *CommentRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *CommentRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *CommentRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *CommentRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *CommentRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// CommentResponse is the alert afterwards.
+type CommentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,1,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CommentResponse) Reset() {
+	*x = CommentResponse{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CommentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CommentResponse) ProtoMessage() {}
+
+func (x *CommentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CommentResponse.ProtoReflect.Descriptor instead.
+func (*CommentResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *CommentResponse) GetAlert() *Alert {
+	if x != nil {
+		return x.Alert
+	}
+	return nil
+}
+
+// FeedbackRequest says what an alert was worth.
+type FeedbackRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Alert id.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Version that the caller has seen; 0: whichever it is at.
+	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Who says so: a reference; required, unless the caller acts for a person.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// What it was worth; required.
+	Verdict FeedbackVerdict `protobuf:"varint,4,opt,name=verdict,proto3,enum=rapport.v1.FeedbackVerdict" json:"verdict,omitempty"`
+	// Reason code, such as `wrong-person` or `too-late`; may be empty. No free text.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Caller's idempotency key, at most 128 bytes.
+	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackRequest) Reset() {
+	*x = FeedbackRequest{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackRequest) ProtoMessage() {}
+
+func (x *FeedbackRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackRequest.ProtoReflect.Descriptor instead.
+func (*FeedbackRequest) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FeedbackRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *FeedbackRequest) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *FeedbackRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *FeedbackRequest) GetVerdict() FeedbackVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return FeedbackVerdict_FEEDBACK_VERDICT_UNSPECIFIED
+}
+
+func (x *FeedbackRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FeedbackRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+// FeedbackResponse is the alert afterwards.
+type FeedbackResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alert.
+	Alert         *Alert `protobuf:"bytes,1,opt,name=alert,proto3" json:"alert,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackResponse) Reset() {
+	*x = FeedbackResponse{}
+	mi := &file_rapport_v1_alerts_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackResponse) ProtoMessage() {}
+
+func (x *FeedbackResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_alerts_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackResponse.ProtoReflect.Descriptor instead.
+func (*FeedbackResponse) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_alerts_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FeedbackResponse) GetAlert() *Alert {
 	if x != nil {
 		return x.Alert
 	}
@@ -711,27 +1677,77 @@ const file_rapport_v1_alerts_proto_rawDesc = "" +
 	"\tHeartbeat\x121\n" +
 	"\n" +
 	"high_water\x18\x01 \x03(\v2\x12.rapport.v1.CursorR\thighWater\x12.\n" +
-	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xb2\x01\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xe0\x03\n" +
 	"\x11ListAlertsRequest\x12\x18\n" +
 	"\apatient\x18\x01 \x01(\tR\apatient\x123\n" +
 	"\bstatuses\x18\x02 \x03(\x0e2\x17.rapport.v1.AlertStatusR\bstatuses\x12\x12\n" +
 	"\x04rule\x18\x03 \x01(\tR\x04rule\x12\x1b\n" +
 	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x05 \x01(\tR\tpageToken\"g\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\x127\n" +
+	"\fmin_severity\x18\x06 \x01(\x0e2\x14.rapport.v1.SeverityR\vminSeverity\x12\x12\n" +
+	"\x04role\x18\a \x01(\tR\x04role\x12\x1a\n" +
+	"\bassignee\x18\b \x01(\tR\bassignee\x12\x1c\n" +
+	"\trecipient\x18\t \x01(\tR\trecipient\x12.\n" +
+	"\x04from\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12-\n" +
+	"\x12suppressed_because\x18\f \x01(\tR\x11suppressedBecause\x12\x1a\n" +
+	"\blanguage\x18\r \x01(\tR\blanguage\"g\n" +
 	"\x12ListAlertsResponse\x12)\n" +
 	"\x06alerts\x18\x01 \x03(\v2\x11.rapport.v1.AlertR\x06alerts\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"!\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbf\x01\n" +
+	"\x12CountAlertsRequest\x12\x18\n" +
+	"\apatient\x18\x01 \x01(\tR\apatient\x12\x12\n" +
+	"\x04rule\x18\x02 \x01(\tR\x04rule\x12.\n" +
+	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
+	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12\x1f\n" +
+	"\vwith_yields\x18\x05 \x01(\bR\n" +
+	"withYields\"t\n" +
+	"\x13CountAlertsResponse\x12.\n" +
+	"\x06counts\x18\x01 \x03(\v2\x16.rapport.v1.AlertCountR\x06counts\x12-\n" +
+	"\x06yields\x18\x02 \x03(\v2\x15.rapport.v1.RuleYieldR\x06yields\"\x7f\n" +
+	"\n" +
+	"AlertCount\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12/\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x17.rapport.v1.AlertStatusR\x06status\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05count\x18\x04 \x01(\x03R\x05count\"\xc0\x02\n" +
+	"\tRuleYield\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06raised\x18\x02 \x01(\x03R\x06raised\x12\x1e\n" +
+	"\n" +
+	"suppressed\x18\x03 \x01(\x03R\n" +
+	"suppressed\x12\x14\n" +
+	"\x05taken\x18\x04 \x01(\x03R\x05taken\x12 \n" +
+	"\vescalations\x18\x05 \x01(\x03R\vescalations\x12\x16\n" +
+	"\x06useful\x18\x06 \x01(\x03R\x06useful\x12\x1d\n" +
+	"\n" +
+	"not_useful\x18\a \x01(\x03R\tnotUseful\x12#\n" +
+	"\ralready_known\x18\b \x01(\x03R\falreadyKnown\x128\n" +
+	"\x16median_seconds_to_take\x18\t \x01(\x01H\x00R\x13medianSecondsToTake\x88\x01\x01B\x19\n" +
+	"\x17_median_seconds_to_take\"=\n" +
 	"\x0fGetAlertRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\";\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\blanguage\x18\x02 \x01(\tR\blanguage\";\n" +
 	"\x10GetAlertResponse\x12'\n" +
-	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"f\n" +
+	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"z\n" +
 	"\x12AcknowledgeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
 	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x10\n" +
-	"\x03key\x18\x04 \x01(\tR\x03key\">\n" +
+	"\x03key\x18\x04 \x01(\tR\x03key\x12\x12\n" +
+	"\x04role\x18\x05 \x01(\tR\x04role\">\n" +
 	"\x13AcknowledgeResponse\x12'\n" +
+	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"\xab\x01\n" +
+	"\rSnoozeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\"9\n" +
+	"\x0eSnoozeResponse\x12'\n" +
 	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"z\n" +
 	"\x0eResolveRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -740,14 +1756,46 @@ const file_rapport_v1_alerts_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x10\n" +
 	"\x03key\x18\x05 \x01(\tR\x03key\":\n" +
 	"\x0fResolveResponse\x12'\n" +
-	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert2\x82\x03\n" +
+	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"\x8b\x01\n" +
+	"\x0fReassignRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\";\n" +
+	"\x10ReassignResponse\x12'\n" +
+	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"\x8a\x01\n" +
+	"\x0eCommentRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x12\n" +
+	"\x04code\x18\x04 \x01(\tR\x04code\x12\x12\n" +
+	"\x04text\x18\x05 \x01(\tR\x04text\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\":\n" +
+	"\x0fCommentResponse\x12'\n" +
+	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert\"\xb2\x01\n" +
+	"\x0fFeedbackRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x125\n" +
+	"\averdict\x18\x04 \x01(\x0e2\x1b.rapport.v1.FeedbackVerdictR\averdict\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\";\n" +
+	"\x10FeedbackResponse\x12'\n" +
+	"\x05alert\x18\x01 \x01(\v2\x11.rapport.v1.AlertR\x05alert2\xe5\x05\n" +
 	"\fAlertService\x12J\n" +
 	"\tSubscribe\x12\x1c.rapport.v1.SubscribeRequest\x1a\x1d.rapport.v1.SubscribeResponse0\x01\x12K\n" +
 	"\n" +
-	"ListAlerts\x12\x1d.rapport.v1.ListAlertsRequest\x1a\x1e.rapport.v1.ListAlertsResponse\x12E\n" +
+	"ListAlerts\x12\x1d.rapport.v1.ListAlertsRequest\x1a\x1e.rapport.v1.ListAlertsResponse\x12N\n" +
+	"\vCountAlerts\x12\x1e.rapport.v1.CountAlertsRequest\x1a\x1f.rapport.v1.CountAlertsResponse\x12E\n" +
 	"\bGetAlert\x12\x1b.rapport.v1.GetAlertRequest\x1a\x1c.rapport.v1.GetAlertResponse\x12N\n" +
-	"\vAcknowledge\x12\x1e.rapport.v1.AcknowledgeRequest\x1a\x1f.rapport.v1.AcknowledgeResponse\x12B\n" +
-	"\aResolve\x12\x1a.rapport.v1.ResolveRequest\x1a\x1b.rapport.v1.ResolveResponseB\xa2\x01\n" +
+	"\vAcknowledge\x12\x1e.rapport.v1.AcknowledgeRequest\x1a\x1f.rapport.v1.AcknowledgeResponse\x12?\n" +
+	"\x06Snooze\x12\x19.rapport.v1.SnoozeRequest\x1a\x1a.rapport.v1.SnoozeResponse\x12B\n" +
+	"\aResolve\x12\x1a.rapport.v1.ResolveRequest\x1a\x1b.rapport.v1.ResolveResponse\x12E\n" +
+	"\bReassign\x12\x1b.rapport.v1.ReassignRequest\x1a\x1c.rapport.v1.ReassignResponse\x12B\n" +
+	"\aComment\x12\x1a.rapport.v1.CommentRequest\x1a\x1b.rapport.v1.CommentResponse\x12E\n" +
+	"\bFeedback\x12\x1b.rapport.v1.FeedbackRequest\x1a\x1c.rapport.v1.FeedbackResponseB\xa2\x01\n" +
 	"\x0ecom.rapport.v1B\vAlertsProtoP\x01Z:github.com/rapport-health/rapport/api/rapport/v1;rapportv1\xa2\x02\x03RXX\xaa\x02\n" +
 	"Rapport.V1\xca\x02\n" +
 	"Rapport\\V1\xe2\x02\x16Rapport\\V1\\GPBMetadata\xea\x02\vRapport::V1b\x06proto3"
@@ -764,51 +1812,89 @@ func file_rapport_v1_alerts_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_alerts_proto_rawDescData
 }
 
-var file_rapport_v1_alerts_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_rapport_v1_alerts_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_rapport_v1_alerts_proto_goTypes = []any{
 	(*SubscribeRequest)(nil),      // 0: rapport.v1.SubscribeRequest
 	(*SubscribeResponse)(nil),     // 1: rapport.v1.SubscribeResponse
 	(*Heartbeat)(nil),             // 2: rapport.v1.Heartbeat
 	(*ListAlertsRequest)(nil),     // 3: rapport.v1.ListAlertsRequest
 	(*ListAlertsResponse)(nil),    // 4: rapport.v1.ListAlertsResponse
-	(*GetAlertRequest)(nil),       // 5: rapport.v1.GetAlertRequest
-	(*GetAlertResponse)(nil),      // 6: rapport.v1.GetAlertResponse
-	(*AcknowledgeRequest)(nil),    // 7: rapport.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),   // 8: rapport.v1.AcknowledgeResponse
-	(*ResolveRequest)(nil),        // 9: rapport.v1.ResolveRequest
-	(*ResolveResponse)(nil),       // 10: rapport.v1.ResolveResponse
-	(*Cursor)(nil),                // 11: rapport.v1.Cursor
-	(*Event)(nil),                 // 12: rapport.v1.Event
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(AlertStatus)(0),              // 14: rapport.v1.AlertStatus
-	(*Alert)(nil),                 // 15: rapport.v1.Alert
+	(*CountAlertsRequest)(nil),    // 5: rapport.v1.CountAlertsRequest
+	(*CountAlertsResponse)(nil),   // 6: rapport.v1.CountAlertsResponse
+	(*AlertCount)(nil),            // 7: rapport.v1.AlertCount
+	(*RuleYield)(nil),             // 8: rapport.v1.RuleYield
+	(*GetAlertRequest)(nil),       // 9: rapport.v1.GetAlertRequest
+	(*GetAlertResponse)(nil),      // 10: rapport.v1.GetAlertResponse
+	(*AcknowledgeRequest)(nil),    // 11: rapport.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),   // 12: rapport.v1.AcknowledgeResponse
+	(*SnoozeRequest)(nil),         // 13: rapport.v1.SnoozeRequest
+	(*SnoozeResponse)(nil),        // 14: rapport.v1.SnoozeResponse
+	(*ResolveRequest)(nil),        // 15: rapport.v1.ResolveRequest
+	(*ResolveResponse)(nil),       // 16: rapport.v1.ResolveResponse
+	(*ReassignRequest)(nil),       // 17: rapport.v1.ReassignRequest
+	(*ReassignResponse)(nil),      // 18: rapport.v1.ReassignResponse
+	(*CommentRequest)(nil),        // 19: rapport.v1.CommentRequest
+	(*CommentResponse)(nil),       // 20: rapport.v1.CommentResponse
+	(*FeedbackRequest)(nil),       // 21: rapport.v1.FeedbackRequest
+	(*FeedbackResponse)(nil),      // 22: rapport.v1.FeedbackResponse
+	(*Cursor)(nil),                // 23: rapport.v1.Cursor
+	(*Event)(nil),                 // 24: rapport.v1.Event
+	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(AlertStatus)(0),              // 26: rapport.v1.AlertStatus
+	(Severity)(0),                 // 27: rapport.v1.Severity
+	(*Alert)(nil),                 // 28: rapport.v1.Alert
+	(FeedbackVerdict)(0),          // 29: rapport.v1.FeedbackVerdict
 }
 var file_rapport_v1_alerts_proto_depIdxs = []int32{
-	11, // 0: rapport.v1.SubscribeRequest.cursors:type_name -> rapport.v1.Cursor
-	12, // 1: rapport.v1.SubscribeResponse.event:type_name -> rapport.v1.Event
+	23, // 0: rapport.v1.SubscribeRequest.cursors:type_name -> rapport.v1.Cursor
+	24, // 1: rapport.v1.SubscribeResponse.event:type_name -> rapport.v1.Event
 	2,  // 2: rapport.v1.SubscribeResponse.heartbeat:type_name -> rapport.v1.Heartbeat
-	11, // 3: rapport.v1.Heartbeat.high_water:type_name -> rapport.v1.Cursor
-	13, // 4: rapport.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
-	14, // 5: rapport.v1.ListAlertsRequest.statuses:type_name -> rapport.v1.AlertStatus
-	15, // 6: rapport.v1.ListAlertsResponse.alerts:type_name -> rapport.v1.Alert
-	15, // 7: rapport.v1.GetAlertResponse.alert:type_name -> rapport.v1.Alert
-	15, // 8: rapport.v1.AcknowledgeResponse.alert:type_name -> rapport.v1.Alert
-	15, // 9: rapport.v1.ResolveResponse.alert:type_name -> rapport.v1.Alert
-	0,  // 10: rapport.v1.AlertService.Subscribe:input_type -> rapport.v1.SubscribeRequest
-	3,  // 11: rapport.v1.AlertService.ListAlerts:input_type -> rapport.v1.ListAlertsRequest
-	5,  // 12: rapport.v1.AlertService.GetAlert:input_type -> rapport.v1.GetAlertRequest
-	7,  // 13: rapport.v1.AlertService.Acknowledge:input_type -> rapport.v1.AcknowledgeRequest
-	9,  // 14: rapport.v1.AlertService.Resolve:input_type -> rapport.v1.ResolveRequest
-	1,  // 15: rapport.v1.AlertService.Subscribe:output_type -> rapport.v1.SubscribeResponse
-	4,  // 16: rapport.v1.AlertService.ListAlerts:output_type -> rapport.v1.ListAlertsResponse
-	6,  // 17: rapport.v1.AlertService.GetAlert:output_type -> rapport.v1.GetAlertResponse
-	8,  // 18: rapport.v1.AlertService.Acknowledge:output_type -> rapport.v1.AcknowledgeResponse
-	10, // 19: rapport.v1.AlertService.Resolve:output_type -> rapport.v1.ResolveResponse
-	15, // [15:20] is the sub-list for method output_type
-	10, // [10:15] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	23, // 3: rapport.v1.Heartbeat.high_water:type_name -> rapport.v1.Cursor
+	25, // 4: rapport.v1.Heartbeat.time:type_name -> google.protobuf.Timestamp
+	26, // 5: rapport.v1.ListAlertsRequest.statuses:type_name -> rapport.v1.AlertStatus
+	27, // 6: rapport.v1.ListAlertsRequest.min_severity:type_name -> rapport.v1.Severity
+	25, // 7: rapport.v1.ListAlertsRequest.from:type_name -> google.protobuf.Timestamp
+	25, // 8: rapport.v1.ListAlertsRequest.to:type_name -> google.protobuf.Timestamp
+	28, // 9: rapport.v1.ListAlertsResponse.alerts:type_name -> rapport.v1.Alert
+	25, // 10: rapport.v1.CountAlertsRequest.from:type_name -> google.protobuf.Timestamp
+	25, // 11: rapport.v1.CountAlertsRequest.to:type_name -> google.protobuf.Timestamp
+	7,  // 12: rapport.v1.CountAlertsResponse.counts:type_name -> rapport.v1.AlertCount
+	8,  // 13: rapport.v1.CountAlertsResponse.yields:type_name -> rapport.v1.RuleYield
+	26, // 14: rapport.v1.AlertCount.status:type_name -> rapport.v1.AlertStatus
+	28, // 15: rapport.v1.GetAlertResponse.alert:type_name -> rapport.v1.Alert
+	28, // 16: rapport.v1.AcknowledgeResponse.alert:type_name -> rapport.v1.Alert
+	25, // 17: rapport.v1.SnoozeRequest.until:type_name -> google.protobuf.Timestamp
+	28, // 18: rapport.v1.SnoozeResponse.alert:type_name -> rapport.v1.Alert
+	28, // 19: rapport.v1.ResolveResponse.alert:type_name -> rapport.v1.Alert
+	28, // 20: rapport.v1.ReassignResponse.alert:type_name -> rapport.v1.Alert
+	28, // 21: rapport.v1.CommentResponse.alert:type_name -> rapport.v1.Alert
+	29, // 22: rapport.v1.FeedbackRequest.verdict:type_name -> rapport.v1.FeedbackVerdict
+	28, // 23: rapport.v1.FeedbackResponse.alert:type_name -> rapport.v1.Alert
+	0,  // 24: rapport.v1.AlertService.Subscribe:input_type -> rapport.v1.SubscribeRequest
+	3,  // 25: rapport.v1.AlertService.ListAlerts:input_type -> rapport.v1.ListAlertsRequest
+	5,  // 26: rapport.v1.AlertService.CountAlerts:input_type -> rapport.v1.CountAlertsRequest
+	9,  // 27: rapport.v1.AlertService.GetAlert:input_type -> rapport.v1.GetAlertRequest
+	11, // 28: rapport.v1.AlertService.Acknowledge:input_type -> rapport.v1.AcknowledgeRequest
+	13, // 29: rapport.v1.AlertService.Snooze:input_type -> rapport.v1.SnoozeRequest
+	15, // 30: rapport.v1.AlertService.Resolve:input_type -> rapport.v1.ResolveRequest
+	17, // 31: rapport.v1.AlertService.Reassign:input_type -> rapport.v1.ReassignRequest
+	19, // 32: rapport.v1.AlertService.Comment:input_type -> rapport.v1.CommentRequest
+	21, // 33: rapport.v1.AlertService.Feedback:input_type -> rapport.v1.FeedbackRequest
+	1,  // 34: rapport.v1.AlertService.Subscribe:output_type -> rapport.v1.SubscribeResponse
+	4,  // 35: rapport.v1.AlertService.ListAlerts:output_type -> rapport.v1.ListAlertsResponse
+	6,  // 36: rapport.v1.AlertService.CountAlerts:output_type -> rapport.v1.CountAlertsResponse
+	10, // 37: rapport.v1.AlertService.GetAlert:output_type -> rapport.v1.GetAlertResponse
+	12, // 38: rapport.v1.AlertService.Acknowledge:output_type -> rapport.v1.AcknowledgeResponse
+	14, // 39: rapport.v1.AlertService.Snooze:output_type -> rapport.v1.SnoozeResponse
+	16, // 40: rapport.v1.AlertService.Resolve:output_type -> rapport.v1.ResolveResponse
+	18, // 41: rapport.v1.AlertService.Reassign:output_type -> rapport.v1.ReassignResponse
+	20, // 42: rapport.v1.AlertService.Comment:output_type -> rapport.v1.CommentResponse
+	22, // 43: rapport.v1.AlertService.Feedback:output_type -> rapport.v1.FeedbackResponse
+	34, // [34:44] is the sub-list for method output_type
+	24, // [24:34] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_alerts_proto_init() }
@@ -821,13 +1907,14 @@ func file_rapport_v1_alerts_proto_init() {
 		(*SubscribeResponse_Event)(nil),
 		(*SubscribeResponse_Heartbeat)(nil),
 	}
+	file_rapport_v1_alerts_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_alerts_proto_rawDesc), len(file_rapport_v1_alerts_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

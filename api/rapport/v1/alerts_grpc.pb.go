@@ -21,9 +21,14 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AlertService_Subscribe_FullMethodName   = "/rapport.v1.AlertService/Subscribe"
 	AlertService_ListAlerts_FullMethodName  = "/rapport.v1.AlertService/ListAlerts"
+	AlertService_CountAlerts_FullMethodName = "/rapport.v1.AlertService/CountAlerts"
 	AlertService_GetAlert_FullMethodName    = "/rapport.v1.AlertService/GetAlert"
 	AlertService_Acknowledge_FullMethodName = "/rapport.v1.AlertService/Acknowledge"
+	AlertService_Snooze_FullMethodName      = "/rapport.v1.AlertService/Snooze"
 	AlertService_Resolve_FullMethodName     = "/rapport.v1.AlertService/Resolve"
+	AlertService_Reassign_FullMethodName    = "/rapport.v1.AlertService/Reassign"
+	AlertService_Comment_FullMethodName     = "/rapport.v1.AlertService/Comment"
+	AlertService_Feedback_FullMethodName    = "/rapport.v1.AlertService/Feedback"
 )
 
 // AlertServiceClient is the client API for AlertService service.
@@ -36,15 +41,30 @@ type AlertServiceClient interface {
 	// Errors: OUT_OF_RANGE for a cursor older than retention (the detail names the earliest cursor that works),
 	// INVALID_ARGUMENT for a feed name or a cursor that cannot be, UNAVAILABLE when the server stops (subscribe again).
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
-	// ListAlerts returns alerts, most urgent and newest first.
+	// ListAlerts returns alerts, most urgent and newest first. A clinician who was rated reads the alerts about it without
+	// what the patient said. Errors: INVALID_ARGUMENT with an Issue per field.
 	ListAlerts(ctx context.Context, in *ListAlertsRequest, opts ...grpc.CallOption) (*ListAlertsResponse, error)
-	// GetAlert returns one alert with its history. Errors: NOT_FOUND.
+	// CountAlerts says how many alerts there are per rule, status and reason, and what their readers made of them.
+	// Errors: INVALID_ARGUMENT with an Issue per field.
+	CountAlerts(ctx context.Context, in *CountAlertsRequest, opts ...grpc.CallOption) (*CountAlertsResponse, error)
+	// GetAlert returns one alert with its history, read as ListAlerts reads it. Errors: NOT_FOUND.
 	GetAlert(ctx context.Context, in *GetAlertRequest, opts ...grpc.CallOption) (*GetAlertResponse, error)
-	// Acknowledge takes an open alert. Errors: NOT_FOUND; ABORTED when the version differs (read it again);
-	// FAILED_PRECONDITION when its status does not allow it.
+	// Acknowledge takes an alert: nobody is told any further. Where the rule asks it of each role, it is taken once each has.
+	// Errors of every command: NOT_FOUND; INVALID_ARGUMENT with an Issue per field; ABORTED when the version differs or the
+	// key was used for another command (read it again); FAILED_PRECONDITION when its status does not allow it;
+	// PERMISSION_DENIED when the caller acts for a person and names another as the actor, and, comments and feedback
+	// excepted, when the actor is the clinician whose rating by the patient lies behind the alert.
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
-	// Resolve closes an alert with a reason. Errors as Acknowledge; INVALID_ARGUMENT without a reason.
+	// Snooze puts an alert off. It is open again by itself, and told again, when the time is up.
+	Snooze(ctx context.Context, in *SnoozeRequest, opts ...grpc.CallOption) (*SnoozeResponse, error)
+	// Resolve closes an alert with a reason.
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveResponse, error)
+	// Reassign gives an alert to somebody else.
+	Reassign(ctx context.Context, in *ReassignRequest, opts ...grpc.CallOption) (*ReassignResponse, error)
+	// Comment adds a remark. It changes nothing else.
+	Comment(ctx context.Context, in *CommentRequest, opts ...grpc.CallOption) (*CommentResponse, error)
+	// Feedback says what an alert was worth. It changes nothing else.
+	Feedback(ctx context.Context, in *FeedbackRequest, opts ...grpc.CallOption) (*FeedbackResponse, error)
 }
 
 type alertServiceClient struct {
@@ -84,6 +104,16 @@ func (c *alertServiceClient) ListAlerts(ctx context.Context, in *ListAlertsReque
 	return out, nil
 }
 
+func (c *alertServiceClient) CountAlerts(ctx context.Context, in *CountAlertsRequest, opts ...grpc.CallOption) (*CountAlertsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountAlertsResponse)
+	err := c.cc.Invoke(ctx, AlertService_CountAlerts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *alertServiceClient) GetAlert(ctx context.Context, in *GetAlertRequest, opts ...grpc.CallOption) (*GetAlertResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetAlertResponse)
@@ -104,10 +134,50 @@ func (c *alertServiceClient) Acknowledge(ctx context.Context, in *AcknowledgeReq
 	return out, nil
 }
 
+func (c *alertServiceClient) Snooze(ctx context.Context, in *SnoozeRequest, opts ...grpc.CallOption) (*SnoozeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SnoozeResponse)
+	err := c.cc.Invoke(ctx, AlertService_Snooze_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *alertServiceClient) Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResolveResponse)
 	err := c.cc.Invoke(ctx, AlertService_Resolve_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *alertServiceClient) Reassign(ctx context.Context, in *ReassignRequest, opts ...grpc.CallOption) (*ReassignResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReassignResponse)
+	err := c.cc.Invoke(ctx, AlertService_Reassign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *alertServiceClient) Comment(ctx context.Context, in *CommentRequest, opts ...grpc.CallOption) (*CommentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CommentResponse)
+	err := c.cc.Invoke(ctx, AlertService_Comment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *alertServiceClient) Feedback(ctx context.Context, in *FeedbackRequest, opts ...grpc.CallOption) (*FeedbackResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FeedbackResponse)
+	err := c.cc.Invoke(ctx, AlertService_Feedback_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -124,15 +194,30 @@ type AlertServiceServer interface {
 	// Errors: OUT_OF_RANGE for a cursor older than retention (the detail names the earliest cursor that works),
 	// INVALID_ARGUMENT for a feed name or a cursor that cannot be, UNAVAILABLE when the server stops (subscribe again).
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
-	// ListAlerts returns alerts, most urgent and newest first.
+	// ListAlerts returns alerts, most urgent and newest first. A clinician who was rated reads the alerts about it without
+	// what the patient said. Errors: INVALID_ARGUMENT with an Issue per field.
 	ListAlerts(context.Context, *ListAlertsRequest) (*ListAlertsResponse, error)
-	// GetAlert returns one alert with its history. Errors: NOT_FOUND.
+	// CountAlerts says how many alerts there are per rule, status and reason, and what their readers made of them.
+	// Errors: INVALID_ARGUMENT with an Issue per field.
+	CountAlerts(context.Context, *CountAlertsRequest) (*CountAlertsResponse, error)
+	// GetAlert returns one alert with its history, read as ListAlerts reads it. Errors: NOT_FOUND.
 	GetAlert(context.Context, *GetAlertRequest) (*GetAlertResponse, error)
-	// Acknowledge takes an open alert. Errors: NOT_FOUND; ABORTED when the version differs (read it again);
-	// FAILED_PRECONDITION when its status does not allow it.
+	// Acknowledge takes an alert: nobody is told any further. Where the rule asks it of each role, it is taken once each has.
+	// Errors of every command: NOT_FOUND; INVALID_ARGUMENT with an Issue per field; ABORTED when the version differs or the
+	// key was used for another command (read it again); FAILED_PRECONDITION when its status does not allow it;
+	// PERMISSION_DENIED when the caller acts for a person and names another as the actor, and, comments and feedback
+	// excepted, when the actor is the clinician whose rating by the patient lies behind the alert.
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
-	// Resolve closes an alert with a reason. Errors as Acknowledge; INVALID_ARGUMENT without a reason.
+	// Snooze puts an alert off. It is open again by itself, and told again, when the time is up.
+	Snooze(context.Context, *SnoozeRequest) (*SnoozeResponse, error)
+	// Resolve closes an alert with a reason.
 	Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error)
+	// Reassign gives an alert to somebody else.
+	Reassign(context.Context, *ReassignRequest) (*ReassignResponse, error)
+	// Comment adds a remark. It changes nothing else.
+	Comment(context.Context, *CommentRequest) (*CommentResponse, error)
+	// Feedback says what an alert was worth. It changes nothing else.
+	Feedback(context.Context, *FeedbackRequest) (*FeedbackResponse, error)
 	mustEmbedUnimplementedAlertServiceServer()
 }
 
@@ -149,14 +234,29 @@ func (UnimplementedAlertServiceServer) Subscribe(*SubscribeRequest, grpc.ServerS
 func (UnimplementedAlertServiceServer) ListAlerts(context.Context, *ListAlertsRequest) (*ListAlertsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAlerts not implemented")
 }
+func (UnimplementedAlertServiceServer) CountAlerts(context.Context, *CountAlertsRequest) (*CountAlertsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountAlerts not implemented")
+}
 func (UnimplementedAlertServiceServer) GetAlert(context.Context, *GetAlertRequest) (*GetAlertResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAlert not implemented")
 }
 func (UnimplementedAlertServiceServer) Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Acknowledge not implemented")
 }
+func (UnimplementedAlertServiceServer) Snooze(context.Context, *SnoozeRequest) (*SnoozeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Snooze not implemented")
+}
 func (UnimplementedAlertServiceServer) Resolve(context.Context, *ResolveRequest) (*ResolveResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Resolve not implemented")
+}
+func (UnimplementedAlertServiceServer) Reassign(context.Context, *ReassignRequest) (*ReassignResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reassign not implemented")
+}
+func (UnimplementedAlertServiceServer) Comment(context.Context, *CommentRequest) (*CommentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Comment not implemented")
+}
+func (UnimplementedAlertServiceServer) Feedback(context.Context, *FeedbackRequest) (*FeedbackResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Feedback not implemented")
 }
 func (UnimplementedAlertServiceServer) mustEmbedUnimplementedAlertServiceServer() {}
 func (UnimplementedAlertServiceServer) testEmbeddedByValue()                      {}
@@ -208,6 +308,24 @@ func _AlertService_ListAlerts_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AlertService_CountAlerts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountAlertsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlertServiceServer).CountAlerts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlertService_CountAlerts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlertServiceServer).CountAlerts(ctx, req.(*CountAlertsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AlertService_GetAlert_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetAlertRequest)
 	if err := dec(in); err != nil {
@@ -244,6 +362,24 @@ func _AlertService_Acknowledge_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AlertService_Snooze_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SnoozeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlertServiceServer).Snooze(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlertService_Snooze_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlertServiceServer).Snooze(ctx, req.(*SnoozeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AlertService_Resolve_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResolveRequest)
 	if err := dec(in); err != nil {
@@ -262,6 +398,60 @@ func _AlertService_Resolve_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AlertService_Reassign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReassignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlertServiceServer).Reassign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlertService_Reassign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlertServiceServer).Reassign(ctx, req.(*ReassignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AlertService_Comment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CommentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlertServiceServer).Comment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlertService_Comment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlertServiceServer).Comment(ctx, req.(*CommentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AlertService_Feedback_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FeedbackRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlertServiceServer).Feedback(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlertService_Feedback_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlertServiceServer).Feedback(ctx, req.(*FeedbackRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AlertService_ServiceDesc is the grpc.ServiceDesc for AlertService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -274,6 +464,10 @@ var AlertService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AlertService_ListAlerts_Handler,
 		},
 		{
+			MethodName: "CountAlerts",
+			Handler:    _AlertService_CountAlerts_Handler,
+		},
+		{
 			MethodName: "GetAlert",
 			Handler:    _AlertService_GetAlert_Handler,
 		},
@@ -282,8 +476,24 @@ var AlertService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AlertService_Acknowledge_Handler,
 		},
 		{
+			MethodName: "Snooze",
+			Handler:    _AlertService_Snooze_Handler,
+		},
+		{
 			MethodName: "Resolve",
 			Handler:    _AlertService_Resolve_Handler,
+		},
+		{
+			MethodName: "Reassign",
+			Handler:    _AlertService_Reassign_Handler,
+		},
+		{
+			MethodName: "Comment",
+			Handler:    _AlertService_Comment_Handler,
+		},
+		{
+			MethodName: "Feedback",
+			Handler:    _AlertService_Feedback_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -277,6 +277,10 @@ const (
 	AlertStatus_ALERT_STATUS_RETRACTED AlertStatus = 4
 	// Found, but not raised; `suppressed_because` says why.
 	AlertStatus_ALERT_STATUS_SUPPRESSED AlertStatus = 5
+	// Found, and held back until `due`; `waiting_because` says why. It is raised by itself then, unless it has ceased.
+	AlertStatus_ALERT_STATUS_WAITING AlertStatus = 6
+	// Put off until `due` by somebody who has seen it; it is open again by itself then.
+	AlertStatus_ALERT_STATUS_SNOOZED AlertStatus = 7
 )
 
 // Enum value maps for AlertStatus.
@@ -288,6 +292,8 @@ var (
 		3: "ALERT_STATUS_RESOLVED",
 		4: "ALERT_STATUS_RETRACTED",
 		5: "ALERT_STATUS_SUPPRESSED",
+		6: "ALERT_STATUS_WAITING",
+		7: "ALERT_STATUS_SNOOZED",
 	}
 	AlertStatus_value = map[string]int32{
 		"ALERT_STATUS_UNSPECIFIED":  0,
@@ -296,6 +302,8 @@ var (
 		"ALERT_STATUS_RESOLVED":     3,
 		"ALERT_STATUS_RETRACTED":    4,
 		"ALERT_STATUS_SUPPRESSED":   5,
+		"ALERT_STATUS_WAITING":      6,
+		"ALERT_STATUS_SNOOZED":      7,
 	}
 )
 
@@ -324,6 +332,63 @@ func (x AlertStatus) Number() protoreflect.EnumNumber {
 // Deprecated: Use AlertStatus.Descriptor instead.
 func (AlertStatus) EnumDescriptor() ([]byte, []int) {
 	return file_rapport_v1_types_proto_rawDescGZIP(), []int{4}
+}
+
+// FeedbackVerdict is what a reader says an alert was worth.
+type FeedbackVerdict int32
+
+const (
+	// Never sent.
+	FeedbackVerdict_FEEDBACK_VERDICT_UNSPECIFIED FeedbackVerdict = 0
+	// It told something that mattered.
+	FeedbackVerdict_FEEDBACK_VERDICT_USEFUL FeedbackVerdict = 1
+	// It told nothing that mattered.
+	FeedbackVerdict_FEEDBACK_VERDICT_NOT_USEFUL FeedbackVerdict = 2
+	// It was right, and known before.
+	FeedbackVerdict_FEEDBACK_VERDICT_ALREADY_KNOWN FeedbackVerdict = 3
+)
+
+// Enum value maps for FeedbackVerdict.
+var (
+	FeedbackVerdict_name = map[int32]string{
+		0: "FEEDBACK_VERDICT_UNSPECIFIED",
+		1: "FEEDBACK_VERDICT_USEFUL",
+		2: "FEEDBACK_VERDICT_NOT_USEFUL",
+		3: "FEEDBACK_VERDICT_ALREADY_KNOWN",
+	}
+	FeedbackVerdict_value = map[string]int32{
+		"FEEDBACK_VERDICT_UNSPECIFIED":   0,
+		"FEEDBACK_VERDICT_USEFUL":        1,
+		"FEEDBACK_VERDICT_NOT_USEFUL":    2,
+		"FEEDBACK_VERDICT_ALREADY_KNOWN": 3,
+	}
+)
+
+func (x FeedbackVerdict) Enum() *FeedbackVerdict {
+	p := new(FeedbackVerdict)
+	*p = x
+	return p
+}
+
+func (x FeedbackVerdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FeedbackVerdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_rapport_v1_types_proto_enumTypes[5].Descriptor()
+}
+
+func (FeedbackVerdict) Type() protoreflect.EnumType {
+	return &file_rapport_v1_types_proto_enumTypes[5]
+}
+
+func (x FeedbackVerdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FeedbackVerdict.Descriptor instead.
+func (FeedbackVerdict) EnumDescriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{5}
 }
 
 // Issue is one located reason. It never carries patient data.
@@ -1366,6 +1431,143 @@ func (x *ScoreSheet) GetWorkings() []*Working {
 	return nil
 }
 
+// Recipient is a person on the care team who is told.
+type Recipient struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Reference in the ids of its source: `Practitioner/p1`, or `RelatedPerson/r1` for a care partner.
+	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
+	// Role it is told in, in the words of rules, such as `physical-therapist`.
+	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
+	// Care team on which the person has the role, by its id in Rapport.
+	Team string `protobuf:"bytes,3,opt,name=team,proto3" json:"team,omitempty"`
+	// Why it is told: `role`, or `lead` where nobody who may be told has one of the roles.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Recipient) Reset() {
+	*x = Recipient{}
+	mi := &file_rapport_v1_types_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Recipient) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Recipient) ProtoMessage() {}
+
+func (x *Recipient) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Recipient.ProtoReflect.Descriptor instead.
+func (*Recipient) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Recipient) GetPerson() string {
+	if x != nil {
+		return x.Person
+	}
+	return ""
+}
+
+func (x *Recipient) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Recipient) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *Recipient) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Proposal is a change of plan that the service proposes to the clinician. It is never an order.
+type Proposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How, such as `telephone`, `video`, `in-person` or `joint-visit`; empty when no way is proposed.
+	Modality string `protobuf:"bytes,1,opt,name=modality,proto3" json:"modality,omitempty"`
+	// Within how many days, from 1; 0 when no interval is proposed.
+	WithinDays int32 `protobuf:"varint,2,opt,name=within_days,json=withinDays,proto3" json:"within_days,omitempty"`
+	// The proposal in a sentence; empty when there is none.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proposal) Reset() {
+	*x = Proposal{}
+	mi := &file_rapport_v1_types_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proposal) ProtoMessage() {}
+
+func (x *Proposal) ProtoReflect() protoreflect.Message {
+	mi := &file_rapport_v1_types_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
+func (*Proposal) Descriptor() ([]byte, []int) {
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Proposal) GetModality() string {
+	if x != nil {
+		return x.Modality
+	}
+	return ""
+}
+
+func (x *Proposal) GetWithinDays() int32 {
+	if x != nil {
+		return x.WithinDays
+	}
+	return 0
+}
+
+func (x *Proposal) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Number is one value behind an alert.
 type Number struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1385,7 +1587,7 @@ type Number struct {
 
 func (x *Number) Reset() {
 	*x = Number{}
-	mi := &file_rapport_v1_types_proto_msgTypes[10]
+	mi := &file_rapport_v1_types_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1599,7 @@ func (x *Number) String() string {
 func (*Number) ProtoMessage() {}
 
 func (x *Number) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[10]
+	mi := &file_rapport_v1_types_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1612,7 @@ func (x *Number) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Number.ProtoReflect.Descriptor instead.
 func (*Number) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{10}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Number) GetName() string {
@@ -1462,14 +1664,26 @@ type AlertStep struct {
 	// Reason code; empty when the step needs none.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	// Caller's idempotency key; empty when none was given.
-	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	Key string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
+	// What was done, such as `acknowledge`, `snooze`, `escalate`, `comment`; empty for the first step.
+	Verb string `protobuf:"bytes,7,opt,name=verb,proto3" json:"verb,omitempty"`
+	// Role in which the actor did it, in the words of rules; empty when not said.
+	Role string `protobuf:"bytes,8,opt,name=role,proto3" json:"role,omitempty"`
+	// Until when a snooze puts the alert off; absent for other steps.
+	Until *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=until,proto3" json:"until,omitempty"`
+	// To whom a reassignment gives it, as a reference; empty for other steps.
+	To string `protobuf:"bytes,10,opt,name=to,proto3" json:"to,omitempty"`
+	// Free text of a comment, at most 2,000 characters; empty for other steps. It never stands in a feed.
+	Text string `protobuf:"bytes,11,opt,name=text,proto3" json:"text,omitempty"`
+	// What feedback says; unspecified for other steps.
+	Verdict       FeedbackVerdict `protobuf:"varint,12,opt,name=verdict,proto3,enum=rapport.v1.FeedbackVerdict" json:"verdict,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AlertStep) Reset() {
 	*x = AlertStep{}
-	mi := &file_rapport_v1_types_proto_msgTypes[11]
+	mi := &file_rapport_v1_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1695,7 @@ func (x *AlertStep) String() string {
 func (*AlertStep) ProtoMessage() {}
 
 func (x *AlertStep) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[11]
+	mi := &file_rapport_v1_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1708,7 @@ func (x *AlertStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertStep.ProtoReflect.Descriptor instead.
 func (*AlertStep) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{11}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AlertStep) GetVersion() int64 {
@@ -1537,6 +1751,48 @@ func (x *AlertStep) GetKey() string {
 		return x.Key
 	}
 	return ""
+}
+
+func (x *AlertStep) GetVerb() string {
+	if x != nil {
+		return x.Verb
+	}
+	return ""
+}
+
+func (x *AlertStep) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *AlertStep) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *AlertStep) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *AlertStep) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *AlertStep) GetVerdict() FeedbackVerdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return FeedbackVerdict_FEEDBACK_VERDICT_UNSPECIFIED
 }
 
 // Alert is a finding that is being handled.
@@ -1585,14 +1841,42 @@ type Alert struct {
 	// Why it was not raised; empty otherwise.
 	SuppressedBecause string `protobuf:"bytes,21,opt,name=suppressed_because,json=suppressedBecause,proto3" json:"suppressed_because,omitempty"`
 	// Every step so far, oldest first.
-	History       []*AlertStep `protobuf:"bytes,22,rep,name=history,proto3" json:"history,omitempty"`
+	History []*AlertStep `protobuf:"bytes,22,rep,name=history,proto3" json:"history,omitempty"`
+	// Who is told now, in the order of the roles.
+	Recipients []*Recipient `protobuf:"bytes,23,rep,name=recipients,proto3" json:"recipients,omitempty"`
+	// Why those are told: `role`, `lead`, or `unassigned` when there is nobody to tell.
+	Routed string `protobuf:"bytes,24,opt,name=routed,proto3" json:"routed,omitempty"`
+	// Who has it in hand, as a reference: whoever acknowledged it last, or to whom it was reassigned; empty: nobody.
+	Assignee string `protobuf:"bytes,25,opt,name=assignee,proto3" json:"assignee,omitempty"`
+	// Next moment at which time alone changes it (raised, escalated, woken, told again); absent when there is none.
+	Due *timestamppb.Timestamp `protobuf:"bytes,26,opt,name=due,proto3" json:"due,omitempty"`
+	// Why it waits, such as `hold-for`, `quiet-hours` or `budget`; empty unless it does.
+	WaitingBecause string `protobuf:"bytes,27,opt,name=waiting_because,json=waitingBecause,proto3" json:"waiting_because,omitempty"`
+	// Rungs of the escalation ladder taken since it was raised, from 0.
+	Rung int32 `protobuf:"varint,28,opt,name=rung,proto3" json:"rung,omitempty"`
+	// Roles of which an acknowledgement is still asked, where the rule asks it of each; empty otherwise.
+	AwaitedRoles []string `protobuf:"bytes,29,rep,name=awaited_roles,json=awaitedRoles,proto3" json:"awaited_roles,omitempty"`
+	// Id of the alert before, when this is the same finding again; empty otherwise.
+	Previous string `protobuf:"bytes,30,opt,name=previous,proto3" json:"previous,omitempty"`
+	// Id of the alert that absorbed it, when it was suppressed for a graver one of the same cause; empty otherwise.
+	AbsorbedBy string `protobuf:"bytes,31,opt,name=absorbed_by,json=absorbedBy,proto3" json:"absorbed_by,omitempty"`
+	// What the service proposes; absent when nothing.
+	Proposal *Proposal `protobuf:"bytes,32,opt,name=proposal,proto3" json:"proposal,omitempty"`
+	// BCP 47 tag of the language of the wording, such as `en`; empty: that of the rules.
+	Language string `protobuf:"bytes,33,opt,name=language,proto3" json:"language,omitempty"`
+	// Further languages in which the wording can be read, by BCP 47 tag.
+	Languages []string `protobuf:"bytes,34,rep,name=languages,proto3" json:"languages,omitempty"`
+	// True when what the patient said of a clinician is left out: for that clinician everywhere, and in feeds for all.
+	Withheld bool `protobuf:"varint,35,opt,name=withheld,proto3" json:"withheld,omitempty"`
+	// The clinician whose rating by the patient lies behind it, as a reference; empty when none does, and where withheld.
+	Rated         string `protobuf:"bytes,36,opt,name=rated,proto3" json:"rated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_rapport_v1_types_proto_msgTypes[12]
+	mi := &file_rapport_v1_types_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1888,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[12]
+	mi := &file_rapport_v1_types_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1901,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{12}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Alert) GetId() string {
@@ -1774,6 +2058,104 @@ func (x *Alert) GetHistory() []*AlertStep {
 	return nil
 }
 
+func (x *Alert) GetRecipients() []*Recipient {
+	if x != nil {
+		return x.Recipients
+	}
+	return nil
+}
+
+func (x *Alert) GetRouted() string {
+	if x != nil {
+		return x.Routed
+	}
+	return ""
+}
+
+func (x *Alert) GetAssignee() string {
+	if x != nil {
+		return x.Assignee
+	}
+	return ""
+}
+
+func (x *Alert) GetDue() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Due
+	}
+	return nil
+}
+
+func (x *Alert) GetWaitingBecause() string {
+	if x != nil {
+		return x.WaitingBecause
+	}
+	return ""
+}
+
+func (x *Alert) GetRung() int32 {
+	if x != nil {
+		return x.Rung
+	}
+	return 0
+}
+
+func (x *Alert) GetAwaitedRoles() []string {
+	if x != nil {
+		return x.AwaitedRoles
+	}
+	return nil
+}
+
+func (x *Alert) GetPrevious() string {
+	if x != nil {
+		return x.Previous
+	}
+	return ""
+}
+
+func (x *Alert) GetAbsorbedBy() string {
+	if x != nil {
+		return x.AbsorbedBy
+	}
+	return ""
+}
+
+func (x *Alert) GetProposal() *Proposal {
+	if x != nil {
+		return x.Proposal
+	}
+	return nil
+}
+
+func (x *Alert) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
+func (x *Alert) GetLanguages() []string {
+	if x != nil {
+		return x.Languages
+	}
+	return nil
+}
+
+func (x *Alert) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
+}
+
+func (x *Alert) GetRated() string {
+	if x != nil {
+		return x.Rated
+	}
+	return ""
+}
+
 // Recorded says that a submission was stored: references and codes only.
 type Recorded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1791,7 +2173,7 @@ type Recorded struct {
 
 func (x *Recorded) Reset() {
 	*x = Recorded{}
-	mi := &file_rapport_v1_types_proto_msgTypes[13]
+	mi := &file_rapport_v1_types_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1803,7 +2185,7 @@ func (x *Recorded) String() string {
 func (*Recorded) ProtoMessage() {}
 
 func (x *Recorded) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[13]
+	mi := &file_rapport_v1_types_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1816,7 +2198,7 @@ func (x *Recorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Recorded.ProtoReflect.Descriptor instead.
 func (*Recorded) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{13}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Recorded) GetReference() string {
@@ -1850,7 +2232,7 @@ func (x *Recorded) GetFacts() []string {
 // Cursor is a position in a feed: the number of the last event that was handled.
 type Cursor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Feed name: `all`, `unassigned` or `team:<CareTeam id>`.
+	// Feed name: `all`, `unassigned`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`.
 	Feed string `protobuf:"bytes,1,opt,name=feed,proto3" json:"feed,omitempty"`
 	// Number of the last event handled; 0 starts at the beginning.
 	After         int64 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
@@ -1860,7 +2242,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_rapport_v1_types_proto_msgTypes[14]
+	mi := &file_rapport_v1_types_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +2254,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[14]
+	mi := &file_rapport_v1_types_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +2267,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{14}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Cursor) GetFeed() string {
@@ -1932,7 +2314,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_rapport_v1_types_proto_msgTypes[15]
+	mi := &file_rapport_v1_types_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1944,7 +2326,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_rapport_v1_types_proto_msgTypes[15]
+	mi := &file_rapport_v1_types_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1957,7 +2339,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_rapport_v1_types_proto_rawDescGZIP(), []int{15}
+	return file_rapport_v1_types_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Event) GetFeed() string {
@@ -2169,7 +2551,17 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\x0fversion_assumed\x18\x0f \x01(\bR\x0eversionAssumed\x122\n" +
 	"\tdecisions\x18\x10 \x03(\v2\x14.rapport.v1.DecisionR\tdecisions\x12\x16\n" +
 	"\x06status\x18\x11 \x01(\tR\x06status\x12/\n" +
-	"\bworkings\x18\x12 \x03(\v2\x13.rapport.v1.WorkingR\bworkings\"\x99\x01\n" +
+	"\bworkings\x18\x12 \x03(\v2\x13.rapport.v1.WorkingR\bworkings\"c\n" +
+	"\tRecipient\x12\x16\n" +
+	"\x06person\x18\x01 \x01(\tR\x06person\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
+	"\x04team\x18\x03 \x01(\tR\x04team\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"[\n" +
+	"\bProposal\x12\x1a\n" +
+	"\bmodality\x18\x01 \x01(\tR\bmodality\x12\x1f\n" +
+	"\vwithin_days\x18\x02 \x01(\x05R\n" +
+	"withinDays\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"\x99\x01\n" +
 	"\x06Number\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value\x12!\n" +
@@ -2177,14 +2569,21 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\x04unit\x18\x04 \x01(\tR\x04unit\x12 \n" +
 	"\vunconfirmed\x18\x05 \x01(\bR\vunconfirmedB\f\n" +
 	"\n" +
-	"_reference\"\xc6\x01\n" +
+	"_reference\"\xfb\x02\n" +
 	"\tAlertStep\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x03R\aversion\x12/\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x17.rapport.v1.AlertStatusR\x06status\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
-	"\x03key\x18\x06 \x01(\tR\x03key\"\xd1\x05\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\x12\x12\n" +
+	"\x04verb\x18\a \x01(\tR\x04verb\x12\x12\n" +
+	"\x04role\x18\b \x01(\tR\x04role\x120\n" +
+	"\x05until\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x0e\n" +
+	"\x02to\x18\n" +
+	" \x01(\tR\x02to\x12\x12\n" +
+	"\x04text\x18\v \x01(\tR\x04text\x125\n" +
+	"\averdict\x18\f \x01(\x0e2\x1b.rapport.v1.FeedbackVerdictR\averdict\"\xa7\t\n" +
 	"\x05Alert\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12/\n" +
@@ -2208,7 +2607,24 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\teffective\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\teffective\x122\n" +
 	"\x06opened\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\x06opened\x12-\n" +
 	"\x12suppressed_because\x18\x15 \x01(\tR\x11suppressedBecause\x12/\n" +
-	"\ahistory\x18\x16 \x03(\v2\x15.rapport.v1.AlertStepR\ahistory\"\x85\x01\n" +
+	"\ahistory\x18\x16 \x03(\v2\x15.rapport.v1.AlertStepR\ahistory\x125\n" +
+	"\n" +
+	"recipients\x18\x17 \x03(\v2\x15.rapport.v1.RecipientR\n" +
+	"recipients\x12\x16\n" +
+	"\x06routed\x18\x18 \x01(\tR\x06routed\x12\x1a\n" +
+	"\bassignee\x18\x19 \x01(\tR\bassignee\x12,\n" +
+	"\x03due\x18\x1a \x01(\v2\x1a.google.protobuf.TimestampR\x03due\x12'\n" +
+	"\x0fwaiting_because\x18\x1b \x01(\tR\x0ewaitingBecause\x12\x12\n" +
+	"\x04rung\x18\x1c \x01(\x05R\x04rung\x12#\n" +
+	"\rawaited_roles\x18\x1d \x03(\tR\fawaitedRoles\x12\x1a\n" +
+	"\bprevious\x18\x1e \x01(\tR\bprevious\x12\x1f\n" +
+	"\vabsorbed_by\x18\x1f \x01(\tR\n" +
+	"absorbedBy\x120\n" +
+	"\bproposal\x18  \x01(\v2\x14.rapport.v1.ProposalR\bproposal\x12\x1a\n" +
+	"\blanguage\x18! \x01(\tR\blanguage\x12\x1c\n" +
+	"\tlanguages\x18\" \x03(\tR\tlanguages\x12\x1a\n" +
+	"\bwithheld\x18# \x01(\bR\bwithheld\x12\x14\n" +
+	"\x05rated\x18$ \x01(\tR\x05rated\"\x85\x01\n" +
 	"\bRecorded\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12-\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x13.rapport.v1.OutcomeR\aoutcome\x12\x16\n" +
@@ -2250,14 +2666,21 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\rSEVERITY_INFO\x10\x01\x12\x15\n" +
 	"\x11SEVERITY_MODERATE\x10\x02\x12\x11\n" +
 	"\rSEVERITY_HIGH\x10\x03\x12\x15\n" +
-	"\x11SEVERITY_CRITICAL\x10\x04*\xb5\x01\n" +
+	"\x11SEVERITY_CRITICAL\x10\x04*\xe9\x01\n" +
 	"\vAlertStatus\x12\x1c\n" +
 	"\x18ALERT_STATUS_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11ALERT_STATUS_OPEN\x10\x01\x12\x1d\n" +
 	"\x19ALERT_STATUS_ACKNOWLEDGED\x10\x02\x12\x19\n" +
 	"\x15ALERT_STATUS_RESOLVED\x10\x03\x12\x1a\n" +
 	"\x16ALERT_STATUS_RETRACTED\x10\x04\x12\x1b\n" +
-	"\x17ALERT_STATUS_SUPPRESSED\x10\x05B\xa1\x01\n" +
+	"\x17ALERT_STATUS_SUPPRESSED\x10\x05\x12\x18\n" +
+	"\x14ALERT_STATUS_WAITING\x10\x06\x12\x18\n" +
+	"\x14ALERT_STATUS_SNOOZED\x10\a*\x95\x01\n" +
+	"\x0fFeedbackVerdict\x12 \n" +
+	"\x1cFEEDBACK_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17FEEDBACK_VERDICT_USEFUL\x10\x01\x12\x1f\n" +
+	"\x1bFEEDBACK_VERDICT_NOT_USEFUL\x10\x02\x12\"\n" +
+	"\x1eFEEDBACK_VERDICT_ALREADY_KNOWN\x10\x03B\xa1\x01\n" +
 	"\x0ecom.rapport.v1B\n" +
 	"TypesProtoP\x01Z:github.com/rapport-health/rapport/api/rapport/v1;rapportv1\xa2\x02\x03RXX\xaa\x02\n" +
 	"Rapport.V1\xca\x02\n" +
@@ -2275,61 +2698,69 @@ func file_rapport_v1_types_proto_rawDescGZIP() []byte {
 	return file_rapport_v1_types_proto_rawDescData
 }
 
-var file_rapport_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_rapport_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_rapport_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_rapport_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_rapport_v1_types_proto_goTypes = []any{
 	(IssueSeverity)(0),            // 0: rapport.v1.IssueSeverity
 	(Outcome)(0),                  // 1: rapport.v1.Outcome
 	(Direction)(0),                // 2: rapport.v1.Direction
 	(Severity)(0),                 // 3: rapport.v1.Severity
 	(AlertStatus)(0),              // 4: rapport.v1.AlertStatus
-	(*Issue)(nil),                 // 5: rapport.v1.Issue
-	(*Score)(nil),                 // 6: rapport.v1.Score
-	(*ChangeStatistics)(nil),      // 7: rapport.v1.ChangeStatistics
-	(*ChangeVerdict)(nil),         // 8: rapport.v1.ChangeVerdict
-	(*Decision)(nil),              // 9: rapport.v1.Decision
-	(*Working)(nil),               // 10: rapport.v1.Working
-	(*Backing)(nil),               // 11: rapport.v1.Backing
-	(*CriticalItem)(nil),          // 12: rapport.v1.CriticalItem
-	(*ItemAnswer)(nil),            // 13: rapport.v1.ItemAnswer
-	(*ScoreSheet)(nil),            // 14: rapport.v1.ScoreSheet
-	(*Number)(nil),                // 15: rapport.v1.Number
-	(*AlertStep)(nil),             // 16: rapport.v1.AlertStep
-	(*Alert)(nil),                 // 17: rapport.v1.Alert
-	(*Recorded)(nil),              // 18: rapport.v1.Recorded
-	(*Cursor)(nil),                // 19: rapport.v1.Cursor
-	(*Event)(nil),                 // 20: rapport.v1.Event
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(FeedbackVerdict)(0),          // 5: rapport.v1.FeedbackVerdict
+	(*Issue)(nil),                 // 6: rapport.v1.Issue
+	(*Score)(nil),                 // 7: rapport.v1.Score
+	(*ChangeStatistics)(nil),      // 8: rapport.v1.ChangeStatistics
+	(*ChangeVerdict)(nil),         // 9: rapport.v1.ChangeVerdict
+	(*Decision)(nil),              // 10: rapport.v1.Decision
+	(*Working)(nil),               // 11: rapport.v1.Working
+	(*Backing)(nil),               // 12: rapport.v1.Backing
+	(*CriticalItem)(nil),          // 13: rapport.v1.CriticalItem
+	(*ItemAnswer)(nil),            // 14: rapport.v1.ItemAnswer
+	(*ScoreSheet)(nil),            // 15: rapport.v1.ScoreSheet
+	(*Recipient)(nil),             // 16: rapport.v1.Recipient
+	(*Proposal)(nil),              // 17: rapport.v1.Proposal
+	(*Number)(nil),                // 18: rapport.v1.Number
+	(*AlertStep)(nil),             // 19: rapport.v1.AlertStep
+	(*Alert)(nil),                 // 20: rapport.v1.Alert
+	(*Recorded)(nil),              // 21: rapport.v1.Recorded
+	(*Cursor)(nil),                // 22: rapport.v1.Cursor
+	(*Event)(nil),                 // 23: rapport.v1.Event
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
 }
 var file_rapport_v1_types_proto_depIdxs = []int32{
 	0,  // 0: rapport.v1.Issue.severity:type_name -> rapport.v1.IssueSeverity
 	2,  // 1: rapport.v1.Score.direction:type_name -> rapport.v1.Direction
-	7,  // 2: rapport.v1.Score.change:type_name -> rapport.v1.ChangeStatistics
-	11, // 3: rapport.v1.Working.rests_on:type_name -> rapport.v1.Backing
-	6,  // 4: rapport.v1.ScoreSheet.scores:type_name -> rapport.v1.Score
-	12, // 5: rapport.v1.ScoreSheet.critical:type_name -> rapport.v1.CriticalItem
-	13, // 6: rapport.v1.ScoreSheet.items:type_name -> rapport.v1.ItemAnswer
-	5,  // 7: rapport.v1.ScoreSheet.issues:type_name -> rapport.v1.Issue
-	21, // 8: rapport.v1.ScoreSheet.effective:type_name -> google.protobuf.Timestamp
-	9,  // 9: rapport.v1.ScoreSheet.decisions:type_name -> rapport.v1.Decision
-	10, // 10: rapport.v1.ScoreSheet.workings:type_name -> rapport.v1.Working
+	8,  // 2: rapport.v1.Score.change:type_name -> rapport.v1.ChangeStatistics
+	12, // 3: rapport.v1.Working.rests_on:type_name -> rapport.v1.Backing
+	7,  // 4: rapport.v1.ScoreSheet.scores:type_name -> rapport.v1.Score
+	13, // 5: rapport.v1.ScoreSheet.critical:type_name -> rapport.v1.CriticalItem
+	14, // 6: rapport.v1.ScoreSheet.items:type_name -> rapport.v1.ItemAnswer
+	6,  // 7: rapport.v1.ScoreSheet.issues:type_name -> rapport.v1.Issue
+	24, // 8: rapport.v1.ScoreSheet.effective:type_name -> google.protobuf.Timestamp
+	10, // 9: rapport.v1.ScoreSheet.decisions:type_name -> rapport.v1.Decision
+	11, // 10: rapport.v1.ScoreSheet.workings:type_name -> rapport.v1.Working
 	4,  // 11: rapport.v1.AlertStep.status:type_name -> rapport.v1.AlertStatus
-	21, // 12: rapport.v1.AlertStep.time:type_name -> google.protobuf.Timestamp
-	4,  // 13: rapport.v1.Alert.status:type_name -> rapport.v1.AlertStatus
-	3,  // 14: rapport.v1.Alert.severity:type_name -> rapport.v1.Severity
-	15, // 15: rapport.v1.Alert.numbers:type_name -> rapport.v1.Number
-	21, // 16: rapport.v1.Alert.effective:type_name -> google.protobuf.Timestamp
-	21, // 17: rapport.v1.Alert.opened:type_name -> google.protobuf.Timestamp
-	16, // 18: rapport.v1.Alert.history:type_name -> rapport.v1.AlertStep
-	1,  // 19: rapport.v1.Recorded.outcome:type_name -> rapport.v1.Outcome
-	21, // 20: rapport.v1.Event.time:type_name -> google.protobuf.Timestamp
-	17, // 21: rapport.v1.Event.alert:type_name -> rapport.v1.Alert
-	18, // 22: rapport.v1.Event.recorded:type_name -> rapport.v1.Recorded
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	24, // 12: rapport.v1.AlertStep.time:type_name -> google.protobuf.Timestamp
+	24, // 13: rapport.v1.AlertStep.until:type_name -> google.protobuf.Timestamp
+	5,  // 14: rapport.v1.AlertStep.verdict:type_name -> rapport.v1.FeedbackVerdict
+	4,  // 15: rapport.v1.Alert.status:type_name -> rapport.v1.AlertStatus
+	3,  // 16: rapport.v1.Alert.severity:type_name -> rapport.v1.Severity
+	18, // 17: rapport.v1.Alert.numbers:type_name -> rapport.v1.Number
+	24, // 18: rapport.v1.Alert.effective:type_name -> google.protobuf.Timestamp
+	24, // 19: rapport.v1.Alert.opened:type_name -> google.protobuf.Timestamp
+	19, // 20: rapport.v1.Alert.history:type_name -> rapport.v1.AlertStep
+	16, // 21: rapport.v1.Alert.recipients:type_name -> rapport.v1.Recipient
+	24, // 22: rapport.v1.Alert.due:type_name -> google.protobuf.Timestamp
+	17, // 23: rapport.v1.Alert.proposal:type_name -> rapport.v1.Proposal
+	1,  // 24: rapport.v1.Recorded.outcome:type_name -> rapport.v1.Outcome
+	24, // 25: rapport.v1.Event.time:type_name -> google.protobuf.Timestamp
+	20, // 26: rapport.v1.Event.alert:type_name -> rapport.v1.Alert
+	21, // 27: rapport.v1.Event.recorded:type_name -> rapport.v1.Recorded
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_rapport_v1_types_proto_init() }
@@ -2341,8 +2772,8 @@ func file_rapport_v1_types_proto_init() {
 	file_rapport_v1_types_proto_msgTypes[2].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[3].OneofWrappers = []any{}
 	file_rapport_v1_types_proto_msgTypes[8].OneofWrappers = []any{}
-	file_rapport_v1_types_proto_msgTypes[10].OneofWrappers = []any{}
-	file_rapport_v1_types_proto_msgTypes[15].OneofWrappers = []any{
+	file_rapport_v1_types_proto_msgTypes[12].OneofWrappers = []any{}
+	file_rapport_v1_types_proto_msgTypes[17].OneofWrappers = []any{
 		(*Event_Alert)(nil),
 		(*Event_Recorded)(nil),
 	}
@@ -2351,8 +2782,8 @@ func file_rapport_v1_types_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rapport_v1_types_proto_rawDesc), len(file_rapport_v1_types_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   16,
+			NumEnums:      6,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,91 +1,108 @@
 package alert
 
 import (
-	"encoding/json"
-	"regexp"
-	"strconv"
+	"slices"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
-	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
-// Verb is what a command asks of an alert.
-type Verb string
-
-// The verbs.
-const (
-	// Acknowledge takes an open alert.
-	Acknowledge Verb = "acknowledge"
-	// Resolve closes it with a reason.
-	Resolve Verb = "resolve"
-	// Retract takes it back because its facts were corrected. Only the service itself does this.
-	Retract Verb = "retract"
-	// Amend notes that its facts were corrected and that it is still true. Only the service itself does this.
-	Amend Verb = "amend"
-)
-
-// Command asks for one step.
-type Command struct {
-	// Alert it is for.
-	Alert string
-	// Verb is what to do.
-	Verb Verb
-	// Version that the caller has seen.
-	Version int64
-	// Actor asks: a reference such as `Practitioner/p1`; for Retract and Amend also Service.
-	Actor string
-	// Reason is a code such as `contacted`; Resolve and Retract need one.
-	Reason string
-	// Key makes the command idempotent: the same command of the same actor again is answered with the alert as it is.
-	Key string
-	// At is when, by the injected clock.
-	At time.Time
+// transitions is the whole life: what each verb makes of each status. What is not here is refused. Acknowledging leaves the
+// status as it is while the acknowledgement of a role is still missing.
+var transitions = map[Verb]map[Status]Status{
+	Acknowledge: {Open: Acknowledged, Snoozed: Acknowledged, Waiting: Acknowledged},
+	Snooze:      {Open: Snoozed, Acknowledged: Snoozed, Snoozed: Snoozed},
+	Resolve:     {Open: Resolved, Acknowledged: Resolved, Snoozed: Resolved, Waiting: Resolved},
+	Reassign:    {Open: Open, Acknowledged: Open, Snoozed: Snoozed, Waiting: Waiting},
+	Comment:     everywhere(Statuses[:]...),
+	Feedback:    everywhere(Statuses[:]...),
+	Release:     {Waiting: Open, Suppressed: Open},
+	Withhold:    {Suppressed: Waiting},
+	Lapse:       {Waiting: Suppressed},
+	Escalate:    {Open: Open},
+	Wake:        {Snoozed: Open},
+	PageAgain:   {Acknowledged: Open},
+	Absorb:      {Open: Suppressed, Acknowledged: Suppressed, Snoozed: Suppressed, Waiting: Suppressed, Suppressed: Suppressed},
+	Retract: {
+		Waiting: Retracted, Open: Retracted, Acknowledged: Retracted, Snoozed: Retracted, Suppressed: Retracted, Resolved: Retracted,
+	},
+	Amend: everywhere(Waiting, Open, Acknowledged, Snoozed),
 }
 
-// Service is the actor of steps that nobody asked for.
-const Service = "rapport"
-
-// transitions is the whole life: what each verb makes of each status. What is not here is refused.
-var transitions = map[Verb]map[Status]Status{
-	Acknowledge: {Open: Acknowledged},
-	Resolve:     {Open: Resolved, Acknowledged: Resolved},
-	Retract:     {Open: Retracted, Acknowledged: Retracted, Suppressed: Retracted, Resolved: Retracted},
-	Amend:       {Open: Open, Acknowledged: Acknowledged},
+func everywhere(statuses ...Status) map[Status]Status {
+	same := make(map[Status]Status, len(statuses))
+	for _, s := range statuses {
+		same[s] = s
+	}
+	return same
 }
 
 var eventTypes = map[Verb]feed.Type{
 	Acknowledge: feed.Acknowledged,
+	Snooze:      feed.Snoozed,
 	Resolve:     feed.Resolved,
+	Reassign:    feed.Reassigned,
+	Comment:     feed.Commented,
+	Feedback:    feed.Rated,
+	Release:     feed.Opened,
+	Withhold:    feed.Waiting,
+	Lapse:       feed.Suppressed,
+	Escalate:    feed.Escalated,
+	Wake:        feed.Woken,
+	PageAgain:   feed.Paged,
+	Absorb:      feed.Suppressed,
 	Retract:     feed.Retracted,
 	Amend:       feed.Amended,
 }
 
 // Lifecycle takes one step: the alert as it becomes, and its event (nil when the command was answered before).
 // Errors: Invalid for an incomplete command, Conflict when the version differs or the key was used for another command,
-// Precondition when the status forbids it.
+// Precondition when the status, or the hour, forbids it.
 func Lifecycle(a Alert, c Command) (Alert, *feed.Draft, error) {
 	if err := c.check(); err != nil {
 		return a, nil, err
 	}
 	if step, used := a.keyed(c); used {
-		if step.Status != transitions[c.Verb][Open] {
+		if !step.answers(c) {
 			return a, nil, fault.Newf(fault.Conflict, "duplicate", "the key was used for another command on this alert: use a new one")
 		}
 		return a, nil, nil
 	}
-	if c.Version != a.Version {
+	if !a.seen(c) {
 		return a, nil, fault.Newf(fault.Conflict, "conflict",
 			"the alert is at version %d, not %d: read it again and decide again", a.Version, c.Version)
 	}
 	to, ok := transitions[c.Verb][a.Status]
 	if !ok {
-		return a, nil, fault.Newf(fault.Precondition, "business-rule", "an alert that is %s cannot be %sd", a.Status, c.Verb)
+		return a, nil, fault.Newf(fault.Precondition, "business-rule", "%s is not for an alert that is %s", c.Verb, a.Status)
 	}
-	next := a.step(to, c)
+	asked := c.digest()
+	if c.Role == "" {
+		c.Role = a.roleOf(c.Actor)
+	}
+	next := a
+	next.History = slices.Clone(a.History)
+	to, err := next.change(to, c)
+	if err != nil {
+		return a, nil, err
+	}
+	next.record(to, c)
+	if c.Key != "" {
+		next.History[len(next.History)-1].Asked = asked
+	}
 	event := next.Event(eventTypes[c.Verb], c.At)
 	return next, &event, nil
+}
+
+// roleOf is the role in which somebody was told of it; empty when they were not.
+func (a Alert) roleOf(actor string) string {
+	for _, r := range a.Recipients {
+		if r.Person == actor {
+			return r.Role
+		}
+	}
+	return ""
 }
 
 // keyed is the step that an actor took under the key of a command; false when there is none.
@@ -98,132 +115,90 @@ func (a Alert) keyed(c Command) (Step, bool) {
 	return Step{}, false
 }
 
-// What goes into the feeds is a reference and a code: free text could name a patient.
-var (
-	actorForm  = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}$`)
-	reasonForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
-)
-
-// maxKey is the longest idempotency key, in bytes.
-const maxKey = 128
-
-func (c Command) check() error {
-	var issues []fault.Issue
-	byService := c.Actor == Service && (c.Verb == Retract || c.Verb == Amend)
-	if !byService && !actorForm.MatchString(c.Actor) {
-		issues = append(issues, fault.Errorf("value", "actor", "say who, as a reference such as Practitioner/p1"))
+// answers says whether a step is what a command with its key asks for. Steps of earlier versions say so by their status.
+func (s Step) answers(c Command) bool {
+	if s.Asked == "" {
+		return s.Status == transitions[c.Verb][Open]
 	}
-	if (c.Verb == Resolve || c.Verb == Retract) && !reasonForm.MatchString(c.Reason) {
-		issues = append(issues, fault.Errorf("value", "reason",
-			"say why, as a code of small letters, digits and hyphens such as contacted or already-known"))
-	}
-	if len(c.Key) > maxKey {
-		issues = append(issues, fault.Errorf("value", "key", "an idempotency key has %d bytes at most", maxKey))
-	}
-	if len(issues) > 0 {
-		return fault.New(fault.Invalid, issues...)
-	}
-	return nil
+	return s.Asked == c.digest()
 }
 
-// step is the alert one version on; the history is copied so that the earlier alert keeps its own.
-func (a Alert) step(to Status, c Command) Alert {
+// seen says whether the caller has seen all that matters: the version, or an earlier one since when nobody did anything,
+// time alone went on, and nothing of what the alert says has changed. So the wish of a person is never lost to a clock.
+func (a Alert) seen(c Command) bool {
+	if c.Version == a.Version || c.Version == 0 && (c.Verb == Comment || c.Verb == Feedback) {
+		return true
+	}
+	if c.Version < 1 || c.Version > a.Version {
+		return false
+	}
+	for _, step := range a.History {
+		if step.Version > c.Version && !step.harmless(a, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// harmless says whether a command may be taken that was decided before a step.
+func (s Step) harmless(a Alert, c Command) bool {
+	switch s.Verb {
+	case Escalate, Release, Wake, PageAgain, Comment, Feedback:
+		return true
+	case Acknowledge: // of several roles that have to, each comes on its own
+		role := c.Role
+		if role == "" {
+			role = a.roleOf(c.Actor)
+		}
+		return c.Verb == Acknowledge && len(a.EachRole) > 0 && s.Role != role
+	}
+	return false
+}
+
+// record is the alert one version on.
+func (a *Alert) record(to Status, c Command) {
 	a.Status = to
 	a.Version++
-	history := make([]Step, len(a.History), len(a.History)+1)
-	copy(history, a.History)
-	a.History = append(history, Step{a.Version, to, c.At, c.Actor, c.Reason, c.Key})
-	return a
+	step := Step{
+		Version: a.Version, Status: to, Time: c.At, Verb: c.Verb, Actor: c.Actor, Role: c.Role, Reason: c.Reason, Key: c.Key,
+	}
+	switch c.Verb {
+	case Comment:
+		step.Text = c.Note
+	case Feedback:
+		step.Verdict = c.Feedback
+	case Reassign:
+		step.To = c.To
+	case Snooze:
+		step.Until = c.Until
+	case Escalate:
+		step.Rung = a.Rung
+	}
+	a.History = append(a.History, step)
 }
 
 // Begin is the first step of a finding's life: open, or suppressed for a reason.
 func Begin(a Alert, at time.Time, suppressedBecause string) (Alert, feed.Draft) {
 	a.Opened = at
 	a.SuppressedBecause = suppressedBecause
-	to, typ := Open, feed.Opened
 	if suppressedBecause != "" {
-		to, typ = Suppressed, feed.Suppressed
+		return a.begin(Suppressed, feed.Suppressed, at)
+	}
+	a.tell(at)
+	return a.begin(Open, feed.Opened, at)
+}
+
+// BeginWaiting is the first step of a finding that is held back for a reason until a moment.
+func BeginWaiting(a Alert, at time.Time, because Because, until time.Time) (Alert, feed.Draft) {
+	a.Opened, a.WaitingBecause, a.Due = at, because, until
+	return a.begin(Waiting, feed.Waiting, at)
+}
+
+func (a Alert) begin(to Status, typ feed.Type, at time.Time) (Alert, feed.Draft) {
+	if to != Open {
 		a.Feeds = nil
 	}
-	a = a.step(to, Command{Actor: Service, At: at})
+	a.History = nil
+	a.record(to, Command{Actor: Service, At: at})
 	return a, a.Event(typ, at)
 }
-
-// Event is the alert as a feed event. It carries references, codes and the rule's own words, no names.
-func (a Alert) Event(typ feed.Type, at time.Time) feed.Draft {
-	return feed.Draft{
-		Feeds:   a.Feeds,
-		ID:      ref.Digest("event", a.ID, strconv.FormatInt(a.Version, 10)),
-		Type:    typ,
-		Time:    at,
-		Subject: a.Patient.Reference(),
-		Data:    a.proto(),
-	}
-}
-
-// message is the protojson form of rapport.v1.Alert; a test in the wire room holds the two together.
-type message struct {
-	ID                string          `json:"id"`
-	Version           int64           `json:"version,string"`
-	Status            string          `json:"status"`
-	Severity          string          `json:"severity"`
-	Rule              string          `json:"rule"`
-	RuleVersion       string          `json:"ruleVersion,omitempty"`
-	Patient           string          `json:"patient"`
-	Episode           string          `json:"episode"`
-	Title             string          `json:"title"`
-	Seen              string          `json:"seen,omitempty"`
-	Question          string          `json:"question,omitempty"`
-	Phrase            string          `json:"phrase,omitempty"`
-	Evidence          string          `json:"evidence,omitempty"`
-	Roles             []string        `json:"roles,omitempty"`
-	Feeds             []feed.Name     `json:"feeds,omitempty"`
-	Facts             []string        `json:"facts,omitempty"`
-	Sources           []ref.Resource  `json:"sources,omitempty"`
-	Numbers           json.RawMessage `json:"numbers,omitempty"`
-	Effective         string          `json:"effective"`
-	Opened            string          `json:"opened"`
-	SuppressedBecause string          `json:"suppressedBecause,omitempty"`
-	History           []messageStep   `json:"history,omitempty"`
-}
-
-type messageStep struct {
-	Version int64  `json:"version,string"`
-	Status  string `json:"status"`
-	Time    string `json:"time"`
-	Actor   string `json:"actor"`
-	Reason  string `json:"reason,omitempty"`
-	Key     string `json:"key,omitempty"`
-}
-
-// ProtoStatus is the name of the status in rapport.v1.AlertStatus.
-func (s Status) ProtoStatus() string { return protoStatus[s] }
-
-var protoStatus = map[Status]string{
-	Open: "ALERT_STATUS_OPEN", Acknowledged: "ALERT_STATUS_ACKNOWLEDGED", Resolved: "ALERT_STATUS_RESOLVED",
-	Retracted: "ALERT_STATUS_RETRACTED", Suppressed: "ALERT_STATUS_SUPPRESSED",
-}
-
-var protoSeverity = [...]string{
-	"SEVERITY_UNSPECIFIED", "SEVERITY_INFO", "SEVERITY_MODERATE", "SEVERITY_HIGH", "SEVERITY_CRITICAL",
-}
-
-func (a Alert) proto() json.RawMessage {
-	m := message{
-		ID: a.ID, Version: a.Version, Status: a.Status.ProtoStatus(), Severity: protoSeverity[a.Severity],
-		Rule: a.Rule, RuleVersion: a.RuleVersion, Patient: a.Patient.Reference(), Episode: string(a.Episode),
-		Title: a.Title, Seen: a.Seen, Question: a.Question, Phrase: a.Phrase, Evidence: a.Evidence,
-		Roles: a.Roles, Feeds: a.Feeds, Facts: a.Facts, Sources: a.Sources,
-		Effective: stamp(a.Effective), Opened: stamp(a.Opened), SuppressedBecause: a.SuppressedBecause,
-	}
-	if len(a.Numbers) > 0 {
-		m.Numbers, _ = json.Marshal(a.Numbers)
-	}
-	for _, s := range a.History {
-		m.History = append(m.History, messageStep{s.Version, s.Status.ProtoStatus(), stamp(s.Time), s.Actor, s.Reason, s.Key})
-	}
-	data, _ := json.Marshal(m) // plain strings and finite numbers only: it cannot fail
-	return data
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

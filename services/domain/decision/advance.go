@@ -2,12 +2,9 @@ package decision
 
 import (
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 	"time"
 
-	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -54,7 +51,7 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	}
 	d.episodes[e] = known
 	dec.Episodes = append(dec.Episodes, known.State)
-	if replayed || len(findings) > 0 {
+	if replayed || len(findings) > 0 || slices.ContainsFunc(facts, func(f fact.Fact) bool { return f.Team != nil }) {
 		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected, ""})
 	}
 }
@@ -122,8 +119,10 @@ func (d *Desk) Settle() {
 			d.moveAlerts(u)
 		}
 		known, _ := d.episode(u.episode)
-		known.Alerts = d.reconcile(u, known.Alerts)
-		d.episodes[u.episode] = known
+		b := d.board(u.decision, u.episode, known, u.state)
+		b.reason = u.reason
+		b.reconcile(u)
+		b.lift()
 	}
 	d.unsettled = nil
 }
@@ -143,143 +142,6 @@ func (d *Desk) fold(patient ref.Patient, state *episode.State, facts []fact.Fact
 
 func (d *Desk) replayAll(patient ref.Patient, facts []fact.Fact) (*episode.State, []judge.Finding) {
 	return d.fold(patient, nil, facts)
-}
-
-// reconcile turns findings into alerts: new ones are raised or suppressed, those whose facts were corrected are amended,
-// and after a replay those that are no longer found are retracted.
-func (d *Desk) reconcile(u unsettled, known []alert.Alert) []alert.Alert {
-	alerts := slices.Clone(known)
-	found := make(map[string]bool, len(u.findings))
-	for _, f := range u.findings {
-		found[f.ID] = true
-		if i := standing(alerts, f.ID); i >= 0 {
-			d.amend(u, alerts, i, f)
-			continue
-		}
-		alerts = append(alerts, d.raise(u.decision, u.state, alerts, f))
-	}
-	if u.replayed {
-		d.retract(u, alerts, found)
-	}
-	return alerts
-}
-
-// standing is the index of the alert made from a finding that was not retracted; -1 when there is none.
-func standing(alerts []alert.Alert, finding string) int {
-	return slices.IndexFunc(alerts, func(a alert.Alert) bool { return a.Finding == finding && a.Status != alert.Retracted })
-}
-
-// raise begins the life of a finding.
-func (d *Desk) raise(dec *Decision, state *episode.State, alerts []alert.Alert, f judge.Finding) alert.Alert {
-	a := alert.Alert{
-		ID: f.ID, Finding: f.ID, Severity: f.Rule.Severity, Rule: f.Rule.ID, RuleVersion: f.Rule.Version,
-		Group: f.Group, Safety: f.Rule.Safety, Patient: state.Patient, Episode: state.Episode, Title: f.Rule.Title,
-		Evidence: f.Rule.Evidence, Roles: f.Rule.Roles, Feeds: state.Feeds(), Effective: f.At,
-	}
-	if n := times(alerts, f.ID); n > 0 {
-		a.ID = ref.Digest("again", f.ID, strconv.Itoa(n))
-	}
-	describe(&a, f)
-	a, event := alert.Begin(a, d.now, d.suppressed(alerts, f))
-	dec.Alerts = append(dec.Alerts, a)
-	dec.Events = append(dec.Events, event)
-	return a
-}
-
-func times(alerts []alert.Alert, finding string) int {
-	n := 0
-	for _, a := range alerts {
-		if a.Finding == finding {
-			n++
-		}
-	}
-	return n
-}
-
-// describe lays the finding's words, numbers and sources into the alert.
-func describe(a *alert.Alert, f judge.Finding) {
-	a.Seen, a.Question, a.Phrase = f.Wording.Seen, f.Wording.Question, f.Wording.Phrase
-	a.Facts = []string{f.Fact}
-	a.Sources = nil
-	if f.Source.Type != "" {
-		a.Sources = []ref.Resource{f.Source}
-	}
-	a.Numbers = slices.DeleteFunc(slices.Clone(f.Numbers), func(n judge.Number) bool {
-		return !finite(n.Value) || n.Reference != nil && !finite(*n.Reference)
-	})
-}
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// suppressed says why a finding is not raised; empty when it is. Safety findings always are.
-func (d *Desk) suppressed(alerts []alert.Alert, f judge.Finding) string {
-	if f.Rule.Safety {
-		return ""
-	}
-	if d.now.Sub(f.At) > BackfillAfter {
-		return "back-fill: happened more than 30 days before it was heard of"
-	}
-	for i := len(alerts) - 1; i >= 0; i-- {
-		a := &alerts[i]
-		if a.Rule != f.Rule.ID || a.Group != f.Group || a.Status == alert.Suppressed || a.Status == alert.Retracted {
-			continue
-		}
-		if a.Live() {
-			return "grouped: alert " + a.ID + " of the same rule is still " + string(a.Status)
-		}
-		if gap := f.At.Sub(a.Effective); gap.Abs() < f.Rule.CoolDown {
-			return "cool-down: alert " + a.ID + " of the same rule is less than " + f.Rule.CoolDown.String() + " apart"
-		}
-	}
-	return ""
-}
-
-// amend follows a correction that left the finding true.
-func (d *Desk) amend(u unsettled, alerts []alert.Alert, i int, f judge.Finding) {
-	a := alerts[i]
-	if !a.Live() || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
-		return
-	}
-	describe(&a, f)
-	d.step(u, alerts, i, a, alert.Amend)
-}
-
-// retract takes back what was found before and is not found any more, unless only the rule has changed since.
-func (d *Desk) retract(u unsettled, alerts []alert.Alert, found map[string]bool) {
-	versions := make(map[string]string, len(d.rules))
-	for i := range d.rules {
-		versions[d.rules[i].ID] = d.rules[i].Version
-	}
-	for i, a := range alerts {
-		if found[a.Finding] || a.Status == alert.Retracted {
-			continue
-		}
-		if versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts) {
-			d.step(u, alerts, i, a, alert.Retract)
-		}
-	}
-}
-
-// stands says whether all the facts behind an alert still count.
-func stands(facts []fact.Fact, behind []string) bool {
-	for _, id := range behind {
-		if !slices.ContainsFunc(facts, func(f fact.Fact) bool { return f.ID == id }) {
-			return false
-		}
-	}
-	return true
-}
-
-func (d *Desk) step(u unsettled, alerts []alert.Alert, i int, a alert.Alert, verb alert.Verb) {
-	next, event, err := alert.Lifecycle(a, alert.Command{
-		Alert: a.ID, Verb: verb, Version: a.Version, Actor: alert.Service, Reason: u.reason, At: d.now,
-	})
-	if err != nil {
-		return // the table does not allow it: the alert stays as it is
-	}
-	alerts[i] = next
-	u.decision.Alerts = append(u.decision.Alerts, next)
-	u.decision.Events = append(u.decision.Events, *event)
 }
 
 // merge puts facts into key order; of two with the same id the later one in the arguments wins.

@@ -32,6 +32,8 @@ type Decision struct {
 	Episodes []*episode.State
 	// Alerts to insert or replace, whole. When several hold the same id the last one counts.
 	Alerts []alert.Alert
+	// Told are counts of alerts as they stand afterwards. When several hold the same ration the last one counts.
+	Told []alert.Told
 	// Events to number and append, in order.
 	Events []feed.Draft
 }
@@ -39,7 +41,7 @@ type Decision struct {
 // Empty says whether there is nothing to write.
 func (d *Decision) Empty() bool {
 	return len(d.Records) == 0 && len(d.Aliases) == 0 && len(d.Keys) == 0 && len(d.Unions) == 0 && len(d.Superseded) == 0 &&
-		len(d.Facts) == 0 && len(d.Episodes) == 0 && len(d.Alerts) == 0 && len(d.Events) == 0
+		len(d.Facts) == 0 && len(d.Episodes) == 0 && len(d.Alerts) == 0 && len(d.Told) == 0 && len(d.Events) == 0
 }
 
 // Union says that two patients are one.

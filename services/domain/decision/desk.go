@@ -18,6 +18,7 @@ type Desk struct {
 	parent *Desk
 	rules  []judge.Rule
 	terms  episode.Terms
+	policy alert.Policy
 	now    time.Time
 	heads  map[ref.Resource]record.Head
 	names  map[string]record.Alias
@@ -29,6 +30,8 @@ type Desk struct {
 	unsettled []unsettled
 	// held are the episodes whose facts were taken anew and that are still to be folded.
 	held map[ref.Episode]held
+	// told is what roles were told today, as far as it was laid down, and what this group has told since.
+	told map[alert.Ration]int64
 }
 
 type keyName struct {
@@ -58,7 +61,7 @@ func NewDesk(rules []judge.Rule, now time.Time) *Desk {
 		rules: rules, now: now,
 		heads: map[ref.Resource]record.Head{}, names: map[string]record.Alias{},
 		keys: map[keyName]record.Key{}, episodes: map[ref.Episode]Known{},
-		held: map[ref.Episode]held{}, unions: map[ref.Patient]ref.Patient{},
+		held: map[ref.Episode]held{}, unions: map[ref.Patient]ref.Patient{}, told: map[alert.Ration]int64{},
 	}
 }
 
@@ -68,9 +71,15 @@ func (d *Desk) Under(t episode.Terms) *Desk {
 	return d
 }
 
+// Telling makes a policy that of all alerts on the desk; without it nothing is held back. It returns the desk.
+func (d *Desk) Telling(p alert.Policy) *Desk {
+	d.policy = p
+	return d
+}
+
 // fork is a desk on top of this one: what it decides is seen below only after join.
 func (d *Desk) fork() *Desk {
-	f := NewDesk(d.rules, d.now).Under(d.terms)
+	f := NewDesk(d.rules, d.now).Under(d.terms).Telling(d.policy)
 	f.parent = d
 	return f
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -150,8 +149,10 @@ func (d *Desk) moveAlerts(u unsettled) {
 		if len(a.Facts) > 0 {
 			a.Finding = judge.FindingID(a.Rule, a.Group, a.Facts[len(a.Facts)-1], a.Episode)
 		}
-		if a.Live() {
-			a.Feeds = both(a.Feeds, u.state.Feeds())
+		if a.Live() || a.Status == alert.Waiting {
+			if a.Live() {
+				d.board(u.decision, u.episode, known, u.state).reach(&a)
+			}
 			next, event, err := alert.Lifecycle(a, alert.Command{
 				Alert: a.ID, Verb: alert.Amend, Version: a.Version, Actor: alert.Service, Reason: united, At: d.now,
 			})
@@ -166,10 +167,4 @@ func (d *Desk) moveAlerts(u unsettled) {
 	slices.SortStableFunc(known.Alerts, func(a, b alert.Alert) int { return a.Opened.Compare(b.Opened) })
 	gone.Alerts = nil
 	d.episodes[u.from], d.episodes[u.episode] = gone, known
-}
-
-// both are the feeds of either, in name order.
-func both(a, b []feed.Name) []feed.Name {
-	all := slices.Sorted(slices.Values(slices.Concat(a, b)))
-	return slices.Compact(all)
 }

@@ -20,6 +20,13 @@ type Member struct {
 	Roles []string `json:"roles,omitempty"`
 }
 
+// Partner is a care partner on a care team of the patient.
+type Partner struct {
+	// Person as sent, `RelatedPerson/x`, who is on which Team.
+	Person string       `json:"person"`
+	Team   ref.CareTeam `json:"team"`
+}
+
 // maxRoles bounds the roles of one member.
 const maxRoles = 4
 
@@ -202,6 +209,23 @@ func (s *State) takeMembers(at time.Time, t *fact.Team) {
 			s.depart(at, m.Clinician)
 		}
 	}
+	s.takePartners(at, t)
+}
+
+// takePartners follows which care partners are on a team.
+func (s *State) takePartners(at time.Time, t *fact.Team) {
+	var now []Partner
+	for _, p := range s.Partners {
+		if p.Team != t.ID {
+			now = append(now, p)
+		}
+	}
+	for _, p := range t.Partners {
+		if t.Active && p.Person != "" && (p.Until.IsZero() || p.Until.After(at)) {
+			now = append(now, Partner{p.Person, t.ID})
+		}
+	}
+	s.Partners = now[max(0, len(now)-maxPartners):]
 }
 
 func (s *State) depart(at time.Time, clinician ref.Clinician) {

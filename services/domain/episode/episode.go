@@ -15,7 +15,7 @@ import (
 )
 
 // Form is the version of the layout of State. It changes whenever the same facts would be kept differently.
-const Form = 4
+const Form = 5
 
 // SilenceDays is how many days without a word from the patient count as silence, unless the person's own rhythm is slower.
 const SilenceDays = engagement.SilenceDays
@@ -30,6 +30,7 @@ const (
 	maxVisits      = 8
 	maxTeams       = 32
 	maxMembers     = 48
+	maxPartners    = 12
 	maxWithin      = 16
 	maxGoals       = 24
 	maxMeasures    = 24
@@ -90,6 +91,8 @@ type State struct {
 	Teams []Team `json:"teams,omitempty"`
 	// Members of those teams.
 	Members []Member `json:"members,omitempty"`
+	// Partners are care partners on those teams.
+	Partners []Partner `json:"partners,omitempty"`
 	// Visits so far.
 	Visits Visits `json:"visits,omitzero"`
 	// Goals as they stand.

@@ -81,6 +81,7 @@ func stateMembers(c *coder, s *State) {
 	}
 	list(c, "teams", &s.Teams, objects(teamMembers))
 	list(c, "members", &s.Members, objects(memberMembers))
+	list(c, "partners", &s.Partners, objects(partnerMembers))
 	if v := &s.Visits; !c.writing || len(v.Recent) > 0 || v.CancelledLate != 0 || v.Attended != 0 || v.Missed != 0 || v.CancelledByPatient != 0 || v.CancelledByClinic != 0 || !v.Planned.IsZero() {
 		inner(c, "visits", &s.Visits, objects(visitsMembers))
 	}

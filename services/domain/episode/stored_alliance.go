@@ -113,6 +113,11 @@ func memberMembers(c *coder, m *Member) {
 	list(c, "roles", &m.Roles, word)
 }
 
+func partnerMembers(c *coder, p *Partner) {
+	text(c, "person", &p.Person, keep)
+	text(c, "team", &p.Team, keep)
+}
+
 // pointer is an object that may not be there.
 func pointer[T any](c *coder, name string, x **T, members func(*coder, *T)) {
 	if !c.writing || *x != nil {

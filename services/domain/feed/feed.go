@@ -4,6 +4,7 @@ package feed
 import (
 	"encoding/json"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -23,10 +24,19 @@ const (
 // Team is the feed of a care team.
 func Team(id string) Name { return Name("team:" + id) }
 
-var nameForm = regexp.MustCompile(`^(all|unassigned|team:[A-Za-z0-9\-.]{1,64})$`)
+// Partner is the feed of one care partner, by the id of the RelatedPerson: only what was written for care partners.
+func Partner(id string) Name { return Name("partner:" + id) }
+
+// Forms says in words what a feed is called.
+const Forms = "`all`, `unassigned`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`"
+
+var nameForm = regexp.MustCompile(`^(all|unassigned|(team|partner):[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }
+
+// ForPartner says whether n is the feed of a care partner.
+func (n Name) ForPartner() bool { return strings.HasPrefix(string(n), "partner:") }
 
 // Cursor is a position in a tenant's feed.
 type Cursor struct {
@@ -47,15 +57,32 @@ const (
 	Recorded Type = "submission.recorded"
 	// Opened: an alert was raised.
 	Opened Type = "alert.opened"
+	// Waiting: an alert was found and is held back for a while; only in All.
+	Waiting Type = "alert.waiting"
+	// Escalated: nobody acknowledged it in time, and further roles are told.
+	Escalated Type = "alert.escalated"
 	// Acknowledged: somebody took it.
 	Acknowledged Type = "alert.acknowledged"
+	// Snoozed: somebody put it off until a moment.
+	Snoozed Type = "alert.snoozed"
+	// Woken: the moment until which it was put off has come, and it is told again.
+	Woken Type = "alert.woken"
+	// Paged: it was acknowledged and not resolved in time, and is told again.
+	Paged Type = "alert.paged"
+	// Reassigned: it was handed to somebody.
+	Reassigned Type = "alert.reassigned"
+	// Commented: somebody remarked on it.
+	Commented Type = "alert.commented"
+	// Rated: somebody said whether it was of use.
+	Rated Type = "alert.rated"
 	// Resolved: it was handled.
 	Resolved Type = "alert.resolved"
 	// Retracted: it is no longer true.
 	Retracted Type = "alert.retracted"
 	// Amended: its facts were corrected, and it is still true.
 	Amended Type = "alert.amended"
-	// Suppressed: it was found but not raised; only in All.
+	// Suppressed: it was found but not raised, and then it is only in All; or a more urgent one of the same cause took its
+	// place.
 	Suppressed Type = "alert.suppressed"
 	// Elapsed: a deadline passed; only in All.
 	Elapsed Type = "deadline.elapsed"
@@ -92,6 +119,19 @@ type Draft struct {
 	Subject string
 	// Data is the JSON form of the proto message.
 	Data json.RawMessage
+	// Partner is what stands in place of Data in the feeds of care partners; nil when none of the feeds is one.
+	Partner json.RawMessage
+}
+
+// DataFor is what stands of it in a feed: in that of a care partner what is meant for one, and nothing when there is none.
+func (d Draft) DataFor(n Name) json.RawMessage {
+	switch {
+	case !n.ForPartner():
+		return d.Data
+	case d.Partner == nil:
+		return json.RawMessage(`{}`)
+	}
+	return d.Partner
 }
 
 // Extent says which events of a feed are kept.

@@ -127,10 +127,11 @@ type Rule struct {
 	Each bool
 	// CoolDown is how long after a finding the same one is suppressed; 0 is not at all.
 	CoolDown time.Duration
-	// HoldFor is how long the condition has to go on holding before the finding is told; 0 tells it at once.
+	// HoldFor is how long the condition has to go on holding before the finding is told; 0 tells it at once, and a safety
+	// finding always is. Whether it goes on holding is asked of every later state, see Holds.
 	HoldFor time.Duration
 	// Clears is what has to hold for the group, after a finding, before the same may be found again (hysteresis). Nil: it
-	// may be found again as soon as the condition ceased to hold.
+	// may be found again as soon as the condition ceased to hold. It is asked of the states since, see Cleared.
 	Clears Condition
 	// Ladder says whom else to tell while nobody acknowledges, soonest first.
 	Ladder []Rung
@@ -139,7 +140,8 @@ type Rule struct {
 	// EachRole asks an acknowledgement of every role addressed, not of the first who takes it.
 	EachRole bool
 	// Cause is a code that rules about the same cause share: while an alert of a cause is live for an episode, a lesser or
-	// equal one of the same cause is suppressed. Empty: the rule stands for itself.
+	// equal one of the same cause is suppressed, and a graver one that comes later takes the place of those that nobody has
+	// acknowledged. Findings of two named groups are never of the same cause. Empty: the rule stands for itself.
 	Cause string
 	// Rated is the reference of the clinician whose rating by the patient lies behind the finding, from whom it is
 	// withheld; empty when none does. Nil means none.

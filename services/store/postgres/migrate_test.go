@@ -32,6 +32,12 @@ func TestADatabaseOfTheFirstSchemaIsMigratedWithWhatItHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, row := range storetest.EarlierAlerts() {
+		_, err := db.Exec("INSERT INTO alert ("+storetest.EarlierAlertColumns+") VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)", row...)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

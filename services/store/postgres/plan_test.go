@@ -68,7 +68,7 @@ func load(t *testing.T, url string, stored, patients int) {
 		var ds []*decision.Decision
 		for i := range 512 {
 			d := storetest.Submission(n+i, patients)
-			d.Alerts = []alert.Alert{{ID: fmt.Sprint("a", n+i), Status: alert.Open, Patient: d.Episodes[0].Patient, Episode: d.Episodes[0].Episode}}
+			d.Alerts = []alert.Alert{{ID: fmt.Sprint("a", n+i), Status: alert.Open, Patient: d.Episodes[0].Patient, Episode: d.Episodes[0].Episode, Due: d.Facts[0].At}}
 			d.Aliases = []record.Alias{{Name: fmt.Sprint("n", n+i), Patient: "p", Source: "s"}}
 			d.Keys = []record.Key{{Source: "s", Name: fmt.Sprint("k", n+i)}}
 			ds = append(ds, d)
@@ -157,6 +157,17 @@ func plans(t *testing.T, stored, patients int) []plan {
 		{"unused", false, ask(func(r store.Reader) error { _, err := r.Search(record.Query{Unused: true, Max: 20}); return err })},
 		{"list alerts", false, ask(func(r store.Reader) error {
 			_, err := r.ListAlerts(alert.Query{Statuses: []alert.Status{alert.Open}, Max: 20})
+			return err
+		})},
+		{"alerts that are due", true, ask(func(r store.Reader) error {
+			due, err := r.DueAlerts(storetest.Submission(10, patients).Facts[0].At, 10)
+			if err == nil && len(due) != 10 {
+				err = fmt.Errorf("%d are due", len(due))
+			}
+			return err
+		})},
+		{"told today", true, ask(func(r store.Reader) error {
+			_, err := r.Told([]alert.Ration{{Team: "team:a", Role: "nurse", Day: 20_000}})
 			return err
 		})},
 		{"since", true, func(s storetest.Store) error {

@@ -265,6 +265,52 @@ func (r *reader) ListAlerts(q alert.Query) ([]alert.Alert, error) {
 	return r.alerts("listing alerts", question{text: text, args: args})
 }
 
+func (r *reader) CountAlerts(q alert.Query) ([]alert.Tally, error) {
+	text, args := rows.CountAlerts(rows.Postgres, r.tenant, q)
+	var found []alert.Tally
+	err := r.ask("counting alerts", question{text, args, func(row pgx.Rows) error {
+		var one alert.Tally
+		err := row.Scan(&one.Rule, &one.Status, &one.Because, &one.Count)
+		found = append(found, one)
+		return err
+	}})
+	return found, err
+}
+
+func (r *reader) DueAlerts(at time.Time, max int) ([]alert.Due, error) {
+	var found []alert.Due
+	err := r.query("looking for alerts that are due", func(row pgx.Rows) error {
+		var one alert.Due
+		var at int64
+		err := row.Scan(&one.Alert, &one.Episode, &at)
+		one.At = rows.Time(at)
+		found = append(found, one)
+		return err
+	}, `SELECT id, episode, due_us FROM alert WHERE tenant = $1 AND due_us IS NOT NULL AND due_us <= $2
+		ORDER BY due_us, severity DESC, id LIMIT $3`, at.UnixMicro(), limit(max))
+	return found, err
+}
+
+func (r *reader) Told(of []alert.Ration) (map[alert.Ration]int64, error) {
+	var days []int64
+	var feeds, roles []string
+	for _, one := range of {
+		if rows.Storable(string(one.Team)) && rows.Storable(one.Role) {
+			days, feeds, roles = append(days, int64(one.Day)), append(feeds, string(one.Team)), append(roles, one.Role)
+		}
+	}
+	found := make(map[alert.Ration]int64, len(of))
+	return found, r.query("reading what was told today", func(row pgx.Rows) error {
+		var one alert.Told
+		err := row.Scan(&one.Day, &one.Team, &one.Role, &one.Count)
+		found[one.Ration] = one.Count
+		return err
+	}, `SELECT t.day, t.feed, t.role, t.count FROM unnest($2::bigint[], $3::text[], $4::text[]) AS w (day, feed, role)
+		CROSS JOIN LATERAL (
+			SELECT * FROM alert_told t WHERE t.tenant = $1 AND t.day = w.day AND t.feed = w.feed AND t.role = w.role OFFSET 0
+		) AS t`, days, feeds, roles)
+}
+
 func (r *reader) alerts(doing string, q question) ([]alert.Alert, error) {
 	var found []alert.Alert
 	q.row = func(row pgx.Rows) error {

@@ -30,6 +30,7 @@ func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int
 	w.facts(b.Facts)
 	w.episodes(b.Episodes)
 	w.alerts(b.Alerts)
+	w.told(b)
 	w.unions(b.Unions)
 	w.events(events)
 	w.feeds(b.Feeds(), last)

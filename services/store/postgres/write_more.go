@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
@@ -79,12 +80,14 @@ func (w *writing) alerts(as []rows.Alert) {
 	if len(as) == 0 {
 		return
 	}
-	w.add(`INSERT INTO alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)
+	w.add(`INSERT INTO alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, cause, because,
+			assignee, roles, told, due_us, data)
 		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::bigint[],
-			$9::bigint[], $10::bytea[])
+			$9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bytea[])
 		ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode, patient = excluded.patient, rule = excluded.rule,
 			status = excluded.status, severity = excluded.severity, effective_us = excluded.effective_us,
-			version = excluded.version, data = excluded.data`,
+			version = excluded.version, cause = excluded.cause, because = excluded.because, assignee = excluded.assignee,
+			roles = excluded.roles, told = excluded.told, due_us = excluded.due_us, data = excluded.data`,
 		column(as, func(a *rows.Alert) string { return a.ID }),
 		column(as, func(a *rows.Alert) string { return a.Episode }),
 		column(as, func(a *rows.Alert) string { return a.Patient }),
@@ -93,7 +96,28 @@ func (w *writing) alerts(as []rows.Alert) {
 		column(as, func(a *rows.Alert) int16 { return int16(a.Severity) }),
 		column(as, func(a *rows.Alert) int64 { return a.Effective }),
 		column(as, func(a *rows.Alert) int64 { return a.Version }),
+		column(as, func(a *rows.Alert) string { return a.Cause }),
+		column(as, func(a *rows.Alert) string { return a.Because }),
+		column(as, func(a *rows.Alert) string { return a.Assignee }),
+		column(as, func(a *rows.Alert) string { return a.Roles }),
+		column(as, func(a *rows.Alert) string { return a.Told }),
+		column(as, func(a *rows.Alert) *int64 { return a.Due }),
 		column(as, func(a *rows.Alert) []byte { return a.Data }))
+}
+
+// told writes counts of what was told, and forgets those of long ago.
+func (w *writing) told(b *rows.Batch) {
+	if len(b.Told) == 0 {
+		return
+	}
+	w.add("DELETE FROM alert_told WHERE tenant = $1 AND day < $2", int64(b.Forgotten()))
+	w.add(`INSERT INTO alert_told (tenant, day, feed, role, count)
+		SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[])
+		ON CONFLICT (tenant, day, feed, role) DO UPDATE SET count = excluded.count`,
+		column(b.Told, func(r *alert.Told) int64 { return int64(r.Day) }),
+		column(b.Told, func(r *alert.Told) string { return string(r.Team) }),
+		column(b.Told, func(r *alert.Told) string { return r.Role }),
+		column(b.Told, func(r *alert.Told) int64 { return r.Count }))
 }
 
 // unions keep under one patient what was kept under another. Alerts were written whole, as they hold the patient in their

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -42,6 +43,8 @@ type Batch struct {
 	Episodes []Episode
 	// Alerts to insert or replace, each once.
 	Alerts []Alert
+	// Told are rows of alert_told to insert or replace, each once.
+	Told []alert.Told
 	// Drafts are the events to number, in order.
 	Drafts []feed.Draft
 }
@@ -133,6 +136,12 @@ type Alert struct {
 	// Effective is microseconds.
 	Effective int64
 	Version   int64
+	// Cause, Because and Assignee by which it is listed.
+	Cause, Because, Assignee string
+	// Roles and Told are lists with a bar before, between and after their items; empty when there are none.
+	Roles, Told string
+	// Due is microseconds; nil when time alone does not change it.
+	Due *int64
 	// Data is its JSON.
 	Data []byte
 }
@@ -147,6 +156,7 @@ func Gather(t ref.Tenant, decisions []*decision.Decision) (*Batch, error) {
 		aliases:  map[string]int{},
 		episodes: map[string]int{},
 		alerts:   map[string]int{},
+		told:     map[alert.Ration]int{},
 	}
 	for _, d := range decisions {
 		if err := g.add(d); err != nil {
@@ -162,7 +172,7 @@ func Gather(t ref.Tenant, decisions []*decision.Decision) (*Batch, error) {
 // Empty says whether there is nothing to write.
 func (b *Batch) Empty() bool {
 	return len(b.Resources) == 0 && len(b.Aliases) == 0 && len(b.Keys) == 0 && len(b.Unions) == 0 && len(b.Superseded) == 0 &&
-		len(b.Facts) == 0 && len(b.Episodes) == 0 && len(b.Alerts) == 0 && len(b.Drafts) == 0
+		len(b.Facts) == 0 && len(b.Episodes) == 0 && len(b.Alerts) == 0 && len(b.Told) == 0 && len(b.Drafts) == 0
 }
 
 type gatherer struct {
@@ -171,10 +181,11 @@ type gatherer struct {
 	// Where the last row of the same name lies in its slice.
 	newest                    map[ref.Resource]int
 	aliases, episodes, alerts map[string]int
+	told                      map[alert.Ration]int
 }
 
 func (g *gatherer) add(d *decision.Decision) error {
-	for _, step := range []func(*decision.Decision) error{g.records, g.names, g.facts, g.states, g.findings, g.events} {
+	for _, step := range []func(*decision.Decision) error{g.records, g.names, g.facts, g.states, g.findings, g.rations, g.events} {
 		if err := step(d); err != nil {
 			return err
 		}
@@ -318,7 +329,7 @@ func (g *gatherer) states(d *decision.Decision) error {
 
 func (g *gatherer) findings(d *decision.Decision) error {
 	for _, a := range d.Alerts {
-		err := storable("alert", a.ID, string(a.Episode), string(a.Patient), a.Rule, string(a.Status))
+		err := storable("alert", a.ID, string(a.Episode), string(a.Patient), a.Rule, string(a.Status), a.Cause, string(a.Because()), a.Assignee)
 		if err != nil {
 			return err
 		}
@@ -326,12 +337,55 @@ func (g *gatherer) findings(d *decision.Decision) error {
 		if err != nil {
 			return err
 		}
-		put(&g.batch.Alerts, g.alerts, a.ID, Alert{
+		row := Alert{
 			ID: a.ID, Episode: string(a.Episode), Patient: string(a.Patient), Rule: a.Rule, Status: string(a.Status),
 			Severity: int64(a.Severity), Effective: a.Effective.UnixMicro(), Version: a.Version, Data: data,
-		})
+			Cause: a.Cause, Because: string(a.Because()), Assignee: a.Assignee, Roles: barred(a.Roles),
+		}
+		told := make([]string, len(a.Recipients))
+		for i, r := range a.Recipients {
+			told[i] = r.Person
+		}
+		row.Told = barred(told)
+		if !Storable(row.Roles) || !Storable(row.Told) {
+			return fault.Newf(fault.Unprocessable, "value", "a role or a recipient of the alert holds a NUL character or is not valid UTF-8")
+		}
+		if !a.Due.IsZero() {
+			row.Due = new(a.Due.UnixMicro())
+		}
+		put(&g.batch.Alerts, g.alerts, a.ID, row)
 	}
 	return nil
+}
+
+// barred is a list with a bar before, between and after its items, so that one of them is found as |item|.
+func barred(items []string) string {
+	if len(items) == 0 {
+		return ""
+	}
+	return "|" + strings.Join(items, "|") + "|"
+}
+
+func (g *gatherer) rations(d *decision.Decision) error {
+	for _, r := range d.Told {
+		if err := storable("ration", string(r.Team), r.Role); err != nil {
+			return err
+		}
+		put(&g.batch.Told, g.told, r.Ration, r)
+	}
+	return nil
+}
+
+// rationDays is for how many days after the latest one written a count of what was told is kept.
+const rationDays = 7
+
+// Forgotten is the day before which counts of what was told are no longer kept, once the batch is written.
+func (b *Batch) Forgotten() alert.Day {
+	var latest alert.Day
+	for _, r := range b.Told {
+		latest = max(latest, r.Day)
+	}
+	return latest - rationDays
 }
 
 func (g *gatherer) events(d *decision.Decision) error {
@@ -350,7 +404,7 @@ func (g *gatherer) events(d *decision.Decision) error {
 }
 
 // put keeps one row per name: the last one counts.
-func put[T any](rows *[]T, at map[string]int, name string, row T) {
+func put[K comparable, T any](rows *[]T, at map[K]int, name K, row T) {
 	if i, ok := at[name]; ok {
 		(*rows)[i] = row
 		return

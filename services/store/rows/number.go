@@ -44,7 +44,7 @@ func (b *Batch) Number(t ref.Tenant, last map[feed.Name]int64) ([]feed.Event, []
 				continue
 			}
 			last[name]++
-			e.Feed, e.Seq = name, last[name]
+			e.Feed, e.Seq, e.Data = name, last[name], d.DataFor(name)
 			events = append(events, e)
 		}
 	}

@@ -221,12 +221,43 @@ func (q *query) date(d record.DateBound) {
 // ListAlerts is the statement for a page of alerts (their JSON), with its arguments.
 func ListAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
 	q := &query{mark: m}
-	q.add("SELECT data FROM alert WHERE tenant = ", q.arg(string(t)))
-	if s.Patient != "" {
-		q.add(" AND patient = ", q.arg(string(s.Patient)))
+	q.add("SELECT data FROM alert")
+	q.alerts(t, s)
+	if (s.After != alert.Place{}) {
+		severity, effective := q.arg(int64(s.After.Severity)), q.arg(s.After.Effective.UnixMicro())
+		q.add(" AND severity <= ", severity, " AND (severity < ", severity, " OR effective_us < ", effective,
+			" OR (effective_us = ", effective, " AND id > ", q.arg(s.After.ID), "))")
 	}
-	if s.Rule != "" {
-		q.add(" AND rule = ", q.arg(s.Rule))
+	q.add(" ORDER BY severity DESC, effective_us DESC, id LIMIT ", strconv.Itoa(max(s.Max, 1)))
+	return q.sql.String(), q.args
+}
+
+// CountAlerts is the statement that counts alerts by rule, status and reason, with its arguments.
+func CountAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
+	q := &query{mark: m}
+	q.add("SELECT rule, status, because, count(*) FROM alert")
+	q.alerts(t, s)
+	q.add(" GROUP BY rule, status, because ORDER BY rule, status, because")
+	return q.sql.String(), q.args
+}
+
+// alerts adds which ones are selected.
+func (q *query) alerts(t ref.Tenant, s alert.Query) {
+	q.add(" WHERE tenant = ", q.arg(string(t)))
+	for _, equal := range []struct{ column, value string }{
+		{"patient", string(s.Patient)}, {"rule", s.Rule}, {"cause", s.Cause}, {"because", string(s.Because)}, {"assignee", s.Assignee},
+	} {
+		if equal.value != "" {
+			q.add(" AND ", equal.column, " = ", q.arg(equal.value))
+		}
+	}
+	for _, listed := range []struct{ column, value string }{{"roles", s.Role}, {"told", s.Recipient}} {
+		if listed.value != "" {
+			q.add(" AND ", q.within(), "(", listed.column, ", ", q.arg("|"+listed.value+"|"), ") > 0")
+		}
+	}
+	if s.AtLeast > 0 {
+		q.add(" AND severity >= ", q.arg(int64(s.AtLeast)))
 	}
 	if len(s.Statuses) > 0 {
 		q.statuses(s.Statuses)
@@ -237,25 +268,26 @@ func ListAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
 	if !s.To.IsZero() {
 		q.add(" AND effective_us < ", q.arg(s.To.UnixMicro()))
 	}
-	if (s.After != alert.Place{}) {
-		severity, effective := q.arg(int64(s.After.Severity)), q.arg(s.After.Effective.UnixMicro())
-		q.add(" AND severity <= ", severity, " AND (severity < ", severity, " OR effective_us < ", effective,
-			" OR (effective_us = ", effective, " AND id > ", q.arg(s.After.ID), "))")
+}
+
+// within is the function that says where one text stands in another.
+func (q *query) within() string {
+	if q.mark == Postgres {
+		return "strpos"
 	}
-	q.add(" ORDER BY severity DESC, effective_us DESC, id LIMIT ", strconv.Itoa(max(s.Max, 1)))
-	return q.sql.String(), q.args
+	return "instr"
 }
 
 func (q *query) statuses(statuses []alert.Status) {
 	live := true
 	var alternatives []string
 	for _, s := range statuses {
-		live = live && alert.Alert{Status: s}.Live()
+		live = live && (s == alert.Waiting || alert.Alert{Status: s}.Live())
 		alternatives = append(alternatives, "status = "+q.arg(string(s)))
 	}
 	if live {
-		// Said once more as the index of live alerts says it, so that it can be used.
-		q.add(" AND status IN ('open', 'acknowledged')")
+		// Said once more as the index of those that are not done with says it, so that it can be used.
+		q.add(" AND status IN ('waiting', 'open', 'acknowledged', 'snoozed')")
 	}
 	q.any(alternatives)
 }

@@ -27,6 +27,11 @@ func TestAFileOfTheFirstSchemaIsMigratedWithWhatItHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, row := range storetest.EarlierAlerts() {
+		if _, err := db.Exec("INSERT INTO alert ("+storetest.EarlierAlertColumns+") VALUES (?,?,?,?,?,?,?,?,?,?)", row...); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

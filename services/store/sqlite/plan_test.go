@@ -54,6 +54,8 @@ func TestNoStatementWalksThroughAWholeTable(t *testing.T) {
 	for _, q := range []alert.Query{{}, {Patient: "p"}, {Statuses: []alert.Status{alert.Open}}, {Rule: "r"}} {
 		text, args := rows.ListAlerts(rows.SQLite, "clinic", q)
 		checked += check(t, reader, text, args...)
+		text, args = rows.CountAlerts(rows.SQLite, "clinic", q)
+		checked += check(t, reader, text, args...)
 	}
 	if checked < 30 {
 		t.Errorf("only %d statements were looked at", checked)
@@ -69,6 +71,7 @@ func doEverything(t *testing.T, s *Store) {
 	again := &decision.Decision{
 		Records: []record.Record{r}, Superseded: []ref.Resource{r.Resource}, Aliases: []record.Alias{{Name: "n", Patient: "p", Source: "s"}},
 		Keys: []record.Key{{Source: "s", Name: "k"}}, Alerts: []alert.Alert{{ID: "a", Status: alert.Open}},
+		Told: []alert.Told{{Ration: alert.Ration{Team: "t", Role: "r", Day: 1}, Count: 1}},
 	}
 	for _, x := range []*decision.Decision{d, again} {
 		if _, err := s.Update(t.Context(), "clinic", func(tx store.Tx) error { return tx.Commit(x) }); err != nil {
@@ -93,6 +96,8 @@ func doEverything(t *testing.T, s *Store) {
 			func() error { _, err := r.FactsAt(of, time.Unix(0, 0)); return err },
 			func() error { _, err := r.AlertsOf(of); return err },
 			func() error { _, err := r.Alert("a"); return err },
+			func() error { _, err := r.DueAlerts(time.Now(), 9); return err },
+			func() error { _, err := r.Told([]alert.Ration{{Team: "t", Role: "r", Day: 1}}); return err },
 			func() error { _, err := r.Extents(); return err },
 			func() error { _, err := r.Extents(feed.All); return err },
 		} {

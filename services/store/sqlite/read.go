@@ -314,6 +314,47 @@ func (r *reader) ListAlerts(q alert.Query) ([]alert.Alert, error) {
 	return r.alerts(func(scan func(*sql.Rows) error) error { return r.ask("listing alerts", scan, text, args) })
 }
 
+func (r *reader) CountAlerts(q alert.Query) ([]alert.Tally, error) {
+	text, args := rows.CountAlerts(rows.SQLite, r.tenant, q)
+	var found []alert.Tally
+	return found, r.ask("counting alerts", func(row *sql.Rows) error {
+		var one alert.Tally
+		err := row.Scan(&one.Rule, &one.Status, &one.Because, &one.Count)
+		found = append(found, one)
+		return err
+	}, text, args)
+}
+
+func (r *reader) DueAlerts(at time.Time, max int) ([]alert.Due, error) {
+	var found []alert.Due
+	return found, r.query("looking for alerts that are due", func(row *sql.Rows) error {
+		var one alert.Due
+		var at int64
+		err := row.Scan(&one.Alert, &one.Episode, &at)
+		one.At = rows.Time(at)
+		found = append(found, one)
+		return err
+	}, `SELECT id, episode, due_us FROM alert WHERE tenant = ?1 AND due_us IS NOT NULL AND due_us <= ?2
+		ORDER BY due_us, severity DESC, id LIMIT ?3`, at.UnixMicro(), limit(max))
+}
+
+func (r *reader) Told(of []alert.Ration) (map[alert.Ration]int64, error) {
+	found := make(map[alert.Ration]int64, len(of))
+	for _, one := range of {
+		err := r.query("reading what was told today", func(row *sql.Rows) error {
+			var count int64
+			err := row.Scan(&count)
+			found[one] = count
+			return err
+		}, "SELECT count FROM alert_told WHERE tenant = ?1 AND day = ?2 AND feed = ?3 AND role = ?4",
+			int64(one.Day), string(one.Team), one.Role)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
 func (r *reader) alerts(ask func(scan func(*sql.Rows) error) error) ([]alert.Alert, error) {
 	var found []alert.Alert
 	err := ask(func(row *sql.Rows) error {

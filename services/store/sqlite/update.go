@@ -86,10 +86,17 @@ var (
 			slot = excluded.slot, state = excluded.state`,
 	}
 	intoAlert = table{
-		head:    `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, data)`,
-		columns: 10, tail: ` ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode,
+		head: `alert (tenant, id, episode, patient, rule, status, severity, effective_us, version, cause, because, assignee,
+			roles, told, due_us, data)`,
+		columns: 16, tail: ` ON CONFLICT (tenant, id) DO UPDATE SET episode = excluded.episode,
 			patient = excluded.patient, rule = excluded.rule, status = excluded.status, severity = excluded.severity,
-			effective_us = excluded.effective_us, version = excluded.version, data = excluded.data`,
+			effective_us = excluded.effective_us, version = excluded.version, cause = excluded.cause,
+			because = excluded.because, assignee = excluded.assignee, roles = excluded.roles, told = excluded.told,
+			due_us = excluded.due_us, data = excluded.data`,
+	}
+	intoTold = table{
+		head: "alert_told (tenant, day, feed, role, count)", columns: 5,
+		tail: " ON CONFLICT (tenant, day, feed, role) DO UPDATE SET count = excluded.count",
 	}
 	intoEvent = table{head: "event (tenant, feed, seq, tenant_seq, id, type, time_us, subject, data)", columns: 9}
 	intoFeed  = table{
@@ -114,7 +121,7 @@ func (w *writing) all(t ref.Tenant) ([]feed.Cursor, error) {
 		return nil, err
 	}
 	for _, step := range []func() error{
-		w.replaced, w.resources, w.codes, w.marks, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts, w.unions,
+		w.replaced, w.resources, w.codes, w.marks, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts, w.told, w.unions,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -221,8 +228,24 @@ func (w *writing) alerts() error {
 		a := &w.batch.Alerts[i]
 		w.bytes += int64(len(a.Data)) + 512
 		return []any{
-			w.tenant, a.ID, a.Episode, a.Patient, a.Rule, a.Status, a.Severity, a.Effective, a.Version, a.Data,
+			w.tenant, a.ID, a.Episode, a.Patient, a.Rule, a.Status, a.Severity, a.Effective, a.Version, a.Cause,
+			a.Because, a.Assignee, a.Roles, a.Told, a.Due, a.Data,
 		}
+	})
+}
+
+// told writes counts of what was told, and forgets those of long ago.
+func (w *writing) told() error {
+	if len(w.batch.Told) == 0 {
+		return nil
+	}
+	err := w.c.exec(w.ctx, "DELETE FROM alert_told WHERE tenant = ?1 AND day < ?2", w.tenant, int64(w.batch.Forgotten()))
+	if err != nil {
+		return err
+	}
+	return w.c.insert(w.ctx, intoTold, len(w.batch.Told), func(i int) []any {
+		r := &w.batch.Told[i]
+		return []any{w.tenant, int64(r.Day), string(r.Team), r.Role, r.Count}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -43,9 +44,40 @@ func EarlierRows(t testing.TB) [][]any {
 // EarlierColumns of the table fact in the first schema.
 const EarlierColumns = "tenant, episode, id, source, version, source_key, kind, at_us, recorded_us, superseded, data"
 
+// EarlierAlerts are rows of the table alert, by the names of EarlierAlertColumns: as they were written before an alert could
+// wait, be put off or climb a ladder.
+func EarlierAlerts() [][]any {
+	row := func(id, status, data string) []any {
+		return []any{string(clinic), id, "p1", "p1", "hep-low", status, 2, monday.UnixMicro(), 1, []byte(data)}
+	}
+	const common = `"finding":"f","severity":2,"rule":"hep-low","ruleVersion":"v","patient":"p1","episode":"p1","title":"T","seen":"S",` +
+		`"facts":["f"],"effective":"2026-03-02T09:00:00Z","opened":"2026-03-02T09:00:00Z",`
+	return [][]any{
+		row("e1", "open", `{"id":"e1","version":1,"status":"open",`+common+`"roles":["nurse","physician"],"feeds":["team:x"],`+
+			`"history":[{"version":1,"status":"open","time":"2026-03-02T09:00:00Z","actor":"rapport"}]}`),
+		row("e2", "suppressed", `{"id":"e2","version":1,"status":"suppressed",`+common+
+			`"suppressedBecause":"grouped: alert e1 of the same rule is still open",`+
+			`"history":[{"version":1,"status":"suppressed","time":"2026-03-02T09:00:00Z","actor":"rapport"}]}`),
+	}
+}
+
+// EarlierAlertColumns of the table alert in the first schema.
+const EarlierAlertColumns = "tenant, id, episode, patient, rule, status, severity, effective_us, version, data"
+
 // Migrated checks that a database that held Earlier holds it still, and goes on.
 func Migrated(t testing.TB, s Store) {
 	t.Helper()
+	same(t, "what a nurse was told", listed(t, s, alert.Query{Role: "nurse", Max: 5}), []string{"e1"})
+	same(t, "what was grouped", listed(t, s, alert.Query{Because: alert.Grouped, Max: 5}), []string{"e2"})
+	open := ask(t, s, clinic, func(r store.Reader) (alert.Alert, error) { return r.Alert("e1") })
+	taken, _, err := alert.Lifecycle(open, alert.Command{
+		Alert: "e1", Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/1", At: monday.Add(time.Hour),
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	commit(t, s, clinic, &decision.Decision{Alerts: []alert.Alert{taken}})
+	same(t, "what somebody has in hand", listed(t, s, alert.Query{Assignee: "Practitioner/1", Max: 5}), []string{"e1"})
 	earlier := Earlier()
 	same(t, "what counts", facts(t, s, clinic, "p1")["p1"], []fact.Fact{earlier[2].Fact})
 	same(t, "what was ever taken", takenIn(t, s, "p1", fact.KindScores), earlier)

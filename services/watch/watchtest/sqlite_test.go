@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -132,6 +133,11 @@ func TestWhatIsToldWithTheDraftsIsWhatTheStoreHolds(t *testing.T) {
 		{Feeds: []feed.Name{team, feed.All, team}, ID: "b", Type: feed.Opened, Time: time.Now(), Subject: "Patient/p1", Data: []byte(`{}`)},
 		{Feeds: []feed.Name{feed.Unassigned}, ID: "c", Type: feed.Opened, Time: time.Now(), Data: []byte(`{}`)},
 		{Feeds: []feed.Name{feed.Unassigned, team}, ID: "d", Type: feed.Opened, Time: time.Now(), Data: []byte(`{}`)},
+		{
+			Feeds: []feed.Name{feed.Partner("r1"), team}, ID: "e", Type: feed.Opened, Time: time.Now(), Data: []byte(`{"seen":"all of it"}`),
+			Partner: []byte(`{"seen":"in other words"}`),
+		},
+		{Feeds: []feed.Name{feed.Partner("r1")}, ID: "f", Type: feed.Opened, Time: time.Now(), Data: []byte(`{"seen":"all of it"}`)},
 	}
 	s.Commit(t, team, 2)
 	moved, err := s.store.Update(t.Context(), clinic, func(tx store.Tx) error {
@@ -141,7 +147,7 @@ func TestWhatIsToldWithTheDraftsIsWhatTheStoreHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.log.Moved(clinic, moved, drafts...)
-	for _, name := range []feed.Name{feed.All, team, feed.Unassigned} {
+	for _, name := range []feed.Name{feed.All, team, feed.Unassigned, feed.Partner("r1")} {
 		at := feed.Cursor{Tenant: clinic, Feed: name}
 		want, err := s.store.Since(t.Context(), at, 100)
 		if err != nil {
@@ -153,6 +159,11 @@ func TestWhatIsToldWithTheDraftsIsWhatTheStoreHolds(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("feed %s in memory is not the feed in the store (-store +memory):\n%s", name, diff)
+		}
+		for _, e := range got {
+			if name.ForPartner() && strings.Contains(string(e.Data), "all of it") {
+				t.Errorf("the care partner reads %s", e.Data)
+			}
 		}
 	}
 }

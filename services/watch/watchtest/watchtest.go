@@ -56,6 +56,28 @@ type Restarter interface {
 	Restart(t testing.TB)
 }
 
+// Hardy is a Restarter that may be restarted while Commit is under way: Commit then goes on once it serves again, and
+// what it was to make appears once.
+type Hardy interface {
+	Restarter
+	// KilledInMidCommit marks it.
+	KilledInMidCommit()
+}
+
+// Troubled is a Subject with neighbours that can fail while it goes on.
+type Troubled interface {
+	// Troubles are what can happen to them.
+	Troubles() []Trouble
+}
+
+// Trouble is something that happens beside a Subject, and ends again.
+type Trouble struct {
+	// Says what happens, in a few words.
+	Says string
+	// Begin makes it happen and End mends it; each returns once that is so. End is nil for what is over at once.
+	Begin, End func(t testing.TB)
+}
+
 // Options of a run.
 type Options struct {
 	// Bubble runs each promise in a testing/synctest bubble; for subjects without sockets.
@@ -68,6 +90,8 @@ type Options struct {
 	Crowd int
 	// Long is how many events a slow reader falls behind; more than any tail keeps.
 	Long int
+	// Kills is how often a Hardy subject is killed under load; 0 means 5.
+	Kills int
 }
 
 // Default suits a Subject without sockets.
@@ -76,7 +100,7 @@ func Default() Options {
 }
 
 // Run holds a Subject to every promise. Promises that need a power the Subject lacks are left out by type:
-// Quiet, Forgetful, Restarter.
+// Quiet, Forgetful, Restarter, Hardy, Troubled.
 func Run(t *testing.T, options Options, fresh func(t *testing.T) Subject) {
 	for _, p := range promises {
 		t.Run(p.says, func(t *testing.T) {
@@ -108,6 +132,8 @@ func anyone(Subject) bool       { return true }
 func quiet(s Subject) bool      { _, ok := s.(Quiet); return ok }
 func forgetful(s Subject) bool  { _, ok := s.(Forgetful); return ok }
 func restarting(s Subject) bool { _, ok := s.(Restarter); return ok }
+func hardy(s Subject) bool      { _, ok := s.(Hardy); return ok }
+func troubled(s Subject) bool   { _, ok := s.(Troubled); return ok }
 
 var promises = []promise{
 	{"what was committed before is replayed in order, and what comes later follows live", anyone, replayThenLive},
@@ -124,6 +150,9 @@ var promises = []promise{
 	{"a cursor too old is refused with the earliest that works", forgetful, tooOld},
 	{"a follower whose place was forgotten while it slept is told so", forgetful, forgottenAsleep},
 	{"a killed server costs a follower nothing but a moment", restarting, killed},
+	{"an effect keyed by the event's id happens once, however often the follower loses its place", anyone, effectsOnce},
+	{"a server killed again and again under load costs followers nothing", hardy, killedUnderLoad},
+	{"what happens beside it costs followers nothing", troubled, troubles},
 }
 
 // trial is one promise being tried.
