@@ -50,6 +50,7 @@
 //	outcomes            OutcomeService: states, scores, explanations
 //	alerts              AlertService: subscribe, list, acknowledge, resolve
 //	rest                FHIR REST
+//	bulk                Bulk Data $export, and $import as a back-fill
 //
 // Round them:
 //

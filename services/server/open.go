@@ -290,6 +290,9 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	mux := http.NewServeMux()
+	if err := s.openBulk(mux, face); err != nil {
+		return err
+	}
 	mux.Handle("/fhir", face)
 	mux.Handle("/fhir/", face)
 	mux.Handle("/", face)

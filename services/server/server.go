@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -35,6 +36,7 @@ type engine interface {
 	store.Doorbell
 	store.Definitions
 	store.Marking
+	store.Jobs
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -56,6 +58,7 @@ type Server struct {
 	grpc      *grpc.Server
 	health    *health.Server
 	http      *http.Server
+	bulk      *bulk.Room
 	listeners struct{ grpc, http net.Listener }
 
 	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.
@@ -109,6 +112,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.fillIndex(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	s.running.Go(func() { s.bulk.Run(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}

@@ -36,6 +36,8 @@ type Decision struct {
 	Told []alert.Told
 	// Events to number and append, in order.
 	Events []feed.Draft
+	// Muted says that it was made of a back-fill: what was found is recorded and not raised, but for safety findings.
+	Muted bool
 }
 
 // Empty says whether there is nothing to write.
@@ -74,6 +76,9 @@ type Submission struct {
 	Places []Place
 	// Gone are resources to delete, in the same commit as all else. With none else Body is empty.
 	Gone []ref.Resource
+	// BackFill says that it brings what lies back: what is found because of it is recorded and not raised, but for safety
+	// findings.
+	BackFill bool
 }
 
 // Place is where a resource is kept, for who addresses it as Rapport does and not as its source does. What it says of its

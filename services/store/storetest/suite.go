@@ -15,6 +15,7 @@ type Store interface {
 	store.Doorbell
 	store.Definitions
 	store.Marking
+	store.Jobs
 }
 
 // Engine is how the suite gets at one.
@@ -42,6 +43,7 @@ func Run(t *testing.T, e Engine) {
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
 		{"unions", unionPromises},
+		{"jobs", jobPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
