@@ -18,7 +18,9 @@ import (
 
 // asked is what a client asks of an export, as far as it was understood.
 type asked struct {
-	types    []string
+	types []string
+	// named says that types were named, whether they are exported or not.
+	named    bool
 	filters  map[string][]string
 	elements map[string][]string
 	since    time.Time
@@ -205,6 +207,7 @@ func instant(name, value string) (time.Time, error) {
 }
 
 func (c *call) wantTypes(a *asked, value string) error {
+	a.named = a.named || value != ""
 	for typ := range strings.SplitSeq(value, ",") {
 		typ = strings.TrimSpace(typ)
 		switch {
@@ -315,19 +318,15 @@ func (c *call) complete(a *asked, level string) error {
 	if !a.since.IsZero() && !a.until.IsZero() && a.until.Before(a.since) {
 		return fault.New(fault.Invalid, fault.Errorf("value", "", "_until lies before _since"))
 	}
-	named := len(a.types) > 0
-	if !named && len(a.issues) > 0 && c.r.URL.Query().Has("_type") {
-		return nil // none of the types that were named is left
-	}
 	for typ := range a.filters {
-		if named && !slices.Contains(a.types, typ) {
+		if a.named && !slices.Contains(a.types, typ) {
 			delete(a.filters, typ)
 			if err := a.refuse("a _typeFilter names %s, which _type does not", typ); err != nil {
 				return err
 			}
 		}
 	}
-	if !named {
+	if !a.named {
 		a.types = slices.DeleteFunc(slices.Clone(c.Face.Types()), func(typ string) bool {
 			others := slices.Contains(supporting, typ) || slices.Contains(apart, typ)
 			return level != ofAll && others || c.May != nil && !c.May(c.who, typ)

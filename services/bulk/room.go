@@ -133,6 +133,8 @@ type Room struct {
 	mux   *http.ServeMux
 	fetch *http.Client
 	wake  chan struct{}
+	// every is how often it looks for jobs that other servers took, and how long it waits before it tries again.
+	every time.Duration
 
 	mu    sync.Mutex
 	polls map[string]*polling
@@ -157,7 +159,7 @@ func New(c Config) (*Room, error) {
 		return nil, err
 	}
 	r := &Room{
-		Config: c, mux: http.NewServeMux(), fetch: fetcher(c.Private), wake: make(chan struct{}, 1),
+		Config: c, mux: http.NewServeMux(), fetch: fetcher(c.Private), wake: make(chan struct{}, 1), every: lookEvery,
 		polls: map[string]*polling{}, cancels: map[string]context.CancelFunc{},
 	}
 	r.routes()

@@ -17,7 +17,7 @@ import (
 const (
 	// lease is held by the server that works on the jobs of a database.
 	lease = "bulk"
-	// lookEvery is how often it looks for jobs that other servers took, and for what has to be tried again.
+	// lookEvery is the usual Room.every.
 	lookEvery = 2 * time.Second
 	// sweepEvery is how often it looks for what has expired.
 	sweepEvery = time.Minute
@@ -35,10 +35,7 @@ func (r *Room) Run(ctx context.Context) {
 			r.lead(held)
 			continue
 		}
-		select {
-		case <-time.After(lookEvery):
-		case <-ctx.Done():
-		}
+		r.pause(ctx)
 	}
 }
 
@@ -46,7 +43,7 @@ func (r *Room) Run(ctx context.Context) {
 func (r *Room) lead(ctx context.Context) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(r.every)
 	defer ticker.Stop()
 	busy := &busyness{jobs: map[string]ref.Tenant{}}
 	var swept time.Time
@@ -156,7 +153,7 @@ func (r *Room) work(ctx context.Context, listed *store.Job) {
 // pause is between two tries.
 func (r *Room) pause(ctx context.Context) {
 	select {
-	case <-time.After(lookEvery):
+	case <-time.After(r.every):
 	case <-ctx.Done():
 	}
 }

@@ -17,6 +17,10 @@ type Capability struct {
 	Date time.Time
 	// Resources in the order to be listed, each type once.
 	Resources []ResourceCapability
+	// Operations of the server as a whole.
+	Operations []OperationCapability
+	// Instantiates are canonical URLs of CapabilityStatements that it meets.
+	Instantiates []string
 }
 
 // ResourceCapability is what the server does with one type.
@@ -94,6 +98,7 @@ type statement struct {
 	Publisher      string         `json:"publisher,omitempty"`
 	Description    string         `json:"description,omitempty"`
 	Kind           string         `json:"kind"`
+	Instantiates   []string       `json:"instantiates,omitempty"`
 	Software       software       `json:"software"`
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
@@ -119,6 +124,7 @@ type rest struct {
 	Resources     []ResourceCapability    `json:"resource,omitempty"`
 	Interactions  []InteractionCapability `json:"interaction,omitempty"`
 	SearchParams  []SearchParamCapability `json:"searchParam,omitempty"`
+	Operations    []OperationCapability   `json:"operation,omitempty"`
 }
 
 type security struct {
@@ -142,5 +148,7 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	s.Software.Version = c.Version
 	s.Implementation.URL = c.Base
 	s.Rest[0].Resources = c.Resources
+	s.Rest[0].Operations = append(s.Rest[0].Operations, c.Operations...)
+	s.Instantiates = append(s.Instantiates, c.Instantiates...)
 	return encode(s), nil
 }

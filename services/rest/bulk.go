@@ -168,7 +168,10 @@ var fromForms = []string{"Observation", "Provenance"}
 
 func (t *taking) read(from Spot, max int) error {
 	typ := t.kind.name
-	derived := from.Derived || !t.kind.sent
+	if typ == "DetectedIssue" {
+		return nil // Freeze gave them all
+	}
+	derived := from.Derived || typ == "Provenance"
 	if derived {
 		typ = "QuestionnaireResponse"
 	}
@@ -487,14 +490,25 @@ func (v *sight) members(group record.Record) ([]ref.Patient, error) {
 // knownAs are the patients that go by names such as `Patient/1`, under the ids by which all of them is kept.
 func (v *sight) knownAs(named []string) ([]ref.Patient, error) {
 	known, err := v.Patients(named)
+	if err != nil {
+		return nil, err
+	}
 	var out []ref.Patient
 	for _, name := range named {
+		_, id, _ := strings.Cut(name, "/")
 		if alias, ok := known[name]; ok {
-			out = append(out, alias.Patient)
+			id = string(alias.Patient)
+		}
+		_, err := v.Record(ref.Resource{Type: "Patient", ID: id})
+		switch {
+		case err == nil:
+			out = append(out, ref.Patient(id))
+		case fault.Of(err) != fault.NotFound:
+			return nil, err
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out), err
+	return slices.Compact(out), nil
 }
 
 // Patients are those who go by ids, under the ids by which all of them is kept, and the ids by which nobody goes.

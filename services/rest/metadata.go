@@ -15,9 +15,13 @@ const hl7 = "http://hl7.org/fhir/SearchParameter/"
 
 // statement is the CapabilityStatement, made from the same tables as the routes.
 func (s *Server) statement(base string) ([]byte, error) {
-	c := fhir.Capability{Base: base, Version: s.config.Version, Date: s.since}
+	c := fhir.Capability{
+		Base: base, Version: s.config.Version, Date: s.since, Operations: s.config.Operations[""], Instantiates: s.config.Instantiates,
+	}
 	for i := range kinds {
-		c.Resources = append(c.Resources, kinds[i].capability())
+		r := kinds[i].capability()
+		r.Operations = append(r.Operations, s.config.Operations[r.Type]...)
+		c.Resources = append(c.Resources, r)
 	}
 	c.Resources = append(c.Resources, s.config.Elsewhere...)
 	return c.Statement(s.fixed)

@@ -64,7 +64,9 @@ func (c Config) bulkDir() string {
 func (s *Server) openBulk(mux *http.ServeMux, face *rest.Server) (err error) {
 	config := bulk.Default()
 	config.Store, config.Face, config.Begin = s.store, bulkFace{face}, s.beginBulk
-	config.Caller = func(r *http.Request) (access.Principal, error) { return s.auth.Principal(r.Header.Get("Authorization")) }
+	config.Caller = func(r *http.Request) (access.Principal, error) {
+		return s.auth.Principal(r.Header.Get("Authorization"))
+	}
 	config.As = auth.With
 	config.Dir, config.Keep, config.PerTenant, config.Workers = s.config.bulkDir(), s.config.Bulk.Keep, s.config.Bulk.Jobs, s.config.Bulk.Workers
 	config.Capability, config.Private, config.MaxInput = s.config.Bulk.CapabilityURLs, s.config.Bulk.PrivateInputs, s.config.Bulk.MaxInput

@@ -24,6 +24,7 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/alerts"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -283,7 +284,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	face, err := rest.New(rest.Config{
 		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
-		Proxies: s.proxies, Filled: s.filled,
+		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
 	})
 	if err != nil {
