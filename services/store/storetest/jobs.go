@@ -111,13 +111,13 @@ var jobPromises = []promise{
 			}
 		}
 		same(t, "refused", refused, 5)
-		other, done := job("i"), job("d")
+		other, done := job("other"), job("done")
 		other.Kind, done.Done = "import", true
 		addJob(t, s, done)
 		if err := s.AddJob(t.Context(), other, 1); err != nil {
 			t.Errorf("a job of another kind: %v", err)
 		}
-		elsewhere := job("e")
+		elsewhere := job("elsewhere")
 		elsewhere.Tenant = "other"
 		if err := s.AddJob(t.Context(), elsewhere, 1); err != nil {
 			t.Errorf("a job of another tenant: %v", err)
