@@ -53,6 +53,7 @@
 //	alerts              AlertService: subscribe, list, acknowledge, resolve
 //	rest                FHIR REST
 //	subscriptions       FHIR Subscriptions: made, shaken hands with, told, and SubscriptionService
+//	bulk                Bulk Data $export, and $import as a back-fill
 //
 // Round them:
 //

@@ -21,6 +21,8 @@ type Capability struct {
 	Instantiates []string
 	// Resources in the order to be listed, each type once.
 	Resources []ResourceCapability
+	// Operations of the server as a whole.
+	Operations []OperationCapability
 }
 
 // ResourceCapability is what the server does with one type.
@@ -134,6 +136,7 @@ type rest struct {
 	Resources     []ResourceCapability    `json:"resource,omitempty"`
 	Interactions  []InteractionCapability `json:"interaction,omitempty"`
 	SearchParams  []SearchParamCapability `json:"searchParam,omitempty"`
+	Operations    []OperationCapability   `json:"operation,omitempty"`
 }
 
 type security struct {
@@ -161,5 +164,6 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	}
 	s.Instantiates = c.Instantiates
 	s.Rest[0].Resources = c.Resources
+	s.Rest[0].Operations = append(s.Rest[0].Operations, c.Operations...)
 	return encode(s), nil
 }

@@ -106,6 +106,7 @@ var readers = map[string]func(*work){
 	"Encounter":             (*work).encounter,
 	"EpisodeOfCare":         (*work).episodeOfCare,
 	"Goal":                  (*work).goal,
+	"Group":                 (*work).nothing,
 	"Observation":           (*work).observation,
 	"Patient":               (*work).patient,
 	"Practitioner":          (*work).nothing,

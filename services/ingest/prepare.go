@@ -176,7 +176,7 @@ func (i *Ingest) input(
 			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
 			Raw: raw, Received: i.Now(), Issues: reading.Issues,
 		},
-		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed,
+		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed, BackFill: s.BackFill,
 	}
 	for _, l := range reading.Links {
 		switch {

@@ -53,6 +53,7 @@ var kinds = []kind{
 	{name: "Encounter", sent: true, find: []finder{findRecords}},
 	{name: "EpisodeOfCare", sent: true, find: []finder{findRecords}, doc: "When a course of care began, was paused and ended."},
 	{name: "Goal", sent: true, find: []finder{findRecords}},
+	{name: "Group", sent: true, find: []finder{findRecords}, doc: "Whose data is exported together: see the operation export."},
 	{name: "Questionnaire", sent: true, find: []finder{findRecords}},
 	{
 		name: "Provenance", find: []finder{findProvenance},

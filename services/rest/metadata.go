@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/rapport-health/rapport/services/fhir"
@@ -15,15 +16,19 @@ const hl7 = "http://hl7.org/fhir/SearchParameter/"
 
 // statement is the CapabilityStatement, made from the same tables as the routes.
 func (s *Server) statement(base string) ([]byte, error) {
-	c := fhir.Capability{Base: base, Version: s.config.Version, Date: s.since}
+	c := fhir.Capability{
+		Base: base, Version: s.config.Version, Date: s.since, Operations: s.config.Operations[""], Instantiates: s.config.Instantiates,
+	}
 	if s.config.Rules != nil {
 		c.Rules = s.config.Rules()
 	}
 	for i := range kinds {
-		c.Resources = append(c.Resources, kinds[i].capability())
+		r := kinds[i].capability()
+		r.Operations = append(r.Operations, s.config.Operations[r.Type]...)
+		c.Resources = append(c.Resources, r)
 	}
 	if s.config.Subscriptions {
-		c.Instantiates = []string{"http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"}
+		c.Instantiates = append(slices.Clip(c.Instantiates), "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4")
 		c.Resources = append(c.Resources, subscriptionCapabilities()...)
 	}
 	c.Resources = append(c.Resources, s.config.Elsewhere...)

@@ -77,6 +77,10 @@ type Config struct {
 	Filled func(ref.Tenant) bool
 	// Elsewhere are the types that other rooms serve below the same base, for the CapabilityStatement.
 	Elsewhere []fhir.ResourceCapability
+	// Operations that other rooms answer below the same base, by type, empty for those of no type, and Instantiates the
+	// CapabilityStatements that they meet.
+	Operations   map[string][]fhir.OperationCapability
+	Instantiates []string
 	// Now is the clock.
 	Now func() time.Time
 	// Score scores what is not stored.

@@ -26,6 +26,7 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/audit"
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -267,7 +268,9 @@ var httpRoutes = []string{
 }
 
 // HTTPRoutes are the patterns that are answered outside of FHIR REST, and RESTRoutes those of FHIR REST.
-func (s *Server) HTTPRoutes() []string { return slices.Concat(httpRoutes, subscriptions.Patterns()) }
+func (s *Server) HTTPRoutes() []string {
+	return slices.Concat(httpRoutes, subscriptions.Patterns(), bulk.Patterns)
+}
 
 // RESTRoutes are the patterns of FHIR REST.
 func (s *Server) RESTRoutes() []string { return s.face.Routes() }

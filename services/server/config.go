@@ -73,6 +73,8 @@ type Config struct {
 	// GroupSize and Linger tune group commit: at most so many submissions per transaction, waiting so long for company.
 	GroupSize int
 	Linger    time.Duration
+	// Bulk is how much goes out and in at once.
+	Bulk Bulk
 	// Now is the clock of everything that is stored, judged or shown.
 	Now func() time.Time
 	// Log takes what an operator may want to know. It never holds patient data.
@@ -88,7 +90,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
-		Access: DefaultAccess(), CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
+		Access: DefaultAccess(), CourseGap: episode.GapDays, GroupSize: 256, Bulk: DefaultBulk(), Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
 }
 
@@ -138,6 +140,7 @@ func (c Config) Validate() error {
 	if _, err := zonesOf(c.Zones); err != nil {
 		wrong = append(wrong, err)
 	}
+	wrong = append(wrong, c.Bulk.validate())
 	if c.Now == nil || c.Log == nil || c.Metrics == nil {
 		wrong = append(wrong, errors.New("server: Now, Log and Metrics are required"))
 	}

@@ -129,6 +129,7 @@ var law = []room{
 	{name: "subscriptions", may: "domain/... store auth wire api/rapport/v1 api/fhir protobuf grpc fhir fhir/tree fhir/path fhir/search watch"},
 	{name: "cds", may: "domain/... store auth fhir fhir/tree fhir/path"},
 	{name: "rest", may: "domain/... store auth fhir fhir/tree fhir/path fhir/search api/fhir"},
+	{name: "bulk", may: "domain/... store auth fhir fhir/tree"},
 	{name: "board/chart", may: "domain/... plot"},
 	{name: "board", may: "domain/... store auth watch board/chart"},
 	{name: "simulate", may: "domain/... fhir fhir/tree fhir/path"},

@@ -23,6 +23,7 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/alerts"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -255,7 +256,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		Tenant: auth.TenantOf, Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
-		Proxies: s.proxies, Filled: s.filled,
+		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 	})
 	if err != nil {
 		return err
@@ -263,6 +264,9 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	s.face = face
 	mux := http.NewServeMux()
 	if err := s.openSubscriptions(mux, face); err != nil {
+		return err
+	}
+	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
 	mux.Handle("/fhir", face)

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -38,6 +39,7 @@ type engine interface {
 	store.Registrations
 	store.Audit
 	store.Marking
+	store.Jobs
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -62,6 +64,7 @@ type Server struct {
 	grpc          *grpc.Server
 	health        *health.Server
 	http          *http.Server
+	bulk          *bulk.Room
 	face          *rest.Server
 	listeners     struct{ grpc, http net.Listener }
 
@@ -119,6 +122,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.watchRules(ctx) })
 	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
 	s.running.Go(func() { s.keepAccess(ctx) })
+	s.running.Go(func() { s.bulk.Run(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}

@@ -39,6 +39,8 @@ type Decision struct {
 	Events []feed.Draft
 	// Subscriptions to insert or replace, whole. When several hold the same id the last one counts.
 	Subscriptions []subscription.Subscription
+	// Muted says that it was made of a back-fill: what was found is recorded and not raised, but for safety findings.
+	Muted bool
 }
 
 // Empty says whether there is nothing to write.
@@ -78,6 +80,9 @@ type Submission struct {
 	Places []Place
 	// Gone are resources to delete, in the same commit as all else. With none else Body is empty.
 	Gone []ref.Resource
+	// BackFill says that it brings what lies back: what is found because of it is recorded and not raised, but for safety
+	// findings.
+	BackFill bool
 }
 
 // Place is where a resource is kept, for who addresses it as Rapport does and not as its source does. What it says of its

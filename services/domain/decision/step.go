@@ -32,6 +32,8 @@ type Input struct {
 	Key string
 	// Gone deletes the resource that Record names: of Record only Type, ID and Received count, and nothing else of the input.
 	Gone bool
+	// BackFill as in Submission.
+	BackFill bool
 	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
 	// the version they were taken from: unless it is still the current one, nothing is done. Record.Patient, when not
 	// empty, is whom it stays about.
@@ -393,7 +395,7 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 	if slices.ContainsFunc(in.Facts, tells) {
 		r.Outcome = record.Scored
 	}
-	dec := &Decision{Aliases: a.aliases}
+	dec := &Decision{Aliases: a.aliases, Muted: in.BackFill}
 	if a.stub != nil {
 		dec.Records = append(dec.Records, *a.stub)
 		d.heads[a.stub.Unversioned()] = a.stub.Head()

@@ -228,3 +228,38 @@ func (f *Faulty) Unmarked(ctx context.Context, t ref.Tenant, max int) ([]record.
 func (f *Faulty) Mark(ctx context.Context, t ref.Tenant, of []record.Record) error {
 	return f.inner.Mark(ctx, t, of)
 }
+
+// AddJob is passed on.
+func (f *Faulty) AddJob(ctx context.Context, j store.Job, most int) error {
+	return f.inner.AddJob(ctx, j, most)
+}
+
+// PutJob is passed on.
+func (f *Faulty) PutJob(ctx context.Context, j store.Job) (store.Job, error) {
+	return f.inner.PutJob(ctx, j)
+}
+
+// KeptJob is passed on.
+func (f *Faulty) KeptJob(ctx context.Context, t ref.Tenant, id string) (store.Job, error) {
+	return f.inner.KeptJob(ctx, t, id)
+}
+
+// JobsKept is passed on.
+func (f *Faulty) JobsKept(ctx context.Context, done bool) ([]store.Job, error) {
+	return f.inner.JobsKept(ctx, done)
+}
+
+// DropJob is passed on.
+func (f *Faulty) DropJob(ctx context.Context, t ref.Tenant, id string) error {
+	return f.inner.DropJob(ctx, t, id)
+}
+
+// KeepMoment is passed on.
+func (f *Faulty) KeepMoment(ctx context.Context, t ref.Tenant, at time.Time, seq int64) (time.Time, error) {
+	return f.inner.KeepMoment(ctx, t, at, seq)
+}
+
+// KeptMoment is passed on.
+func (f *Faulty) KeptMoment(ctx context.Context, t ref.Tenant, at time.Time) (int64, bool, error) {
+	return f.inner.KeptMoment(ctx, t, at)
+}

@@ -18,6 +18,7 @@ type Store interface {
 	store.Registrations
 	store.Audit
 	store.Marking
+	store.Jobs
 }
 
 // Engine is how the suite gets at one.
@@ -49,6 +50,7 @@ func Run(t *testing.T, e Engine) {
 		{"unions", unionPromises},
 		{"subscriptions", subscriptionPromises},
 		{"marks", markPromises},
+		{"jobs", jobPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
