@@ -136,6 +136,9 @@ func (c *call) alone(e fhir.Request) (fhir.Answer, error) {
 			r.Header.Set(header, value)
 		}
 	}
+	if e.Method != http.MethodGet && c.prefer.returns == "" {
+		r.Header.Set("Prefer", "return=minimal") // as for entries that go through the door together
+	}
 	heard := &heardWriter{header: http.Header{}}
 	c.ServeHTTP(heard, r)
 	return heard.answer(c.base, e.Method), c.r.Context().Err()
@@ -247,7 +250,7 @@ func entryAllowed(e fhir.Request) error {
 		return wrong("required", e.Path+".resource", "a resource with a resourceType is needed")
 	case ok && !k.sent:
 		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a %s is made by the server and cannot be sent", e.Type))
-	case e.Method == http.MethodPost && url != e.Type && !(ok && strings.HasPrefix(url, e.Type+"/$")):
+	case e.Method == http.MethodPost && url != e.Type && (!ok || !strings.HasPrefix(url, e.Type+"/$")):
 		return wrong("value", request+".url", "the url of a POST must be the type of the resource")
 	case e.Method == http.MethodPut && !named:
 		return wrong("value", request+".url", "the url of a PUT must be Type/id or Type?search")

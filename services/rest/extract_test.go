@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -75,13 +76,16 @@ func (c catalogue) FetchDefinition(_ context.Context, t ref.Tenant, id, version 
 	return catalogue{}.Definition(t, id, version), nil
 }
 
-func (catalogue) Definitions(ref.Tenant) []*instrument.Definition {
+func (catalogue) Definitions(ref.Tenant) []*instrument.Definition { return builtin() }
+
+// builtin is read once.
+var builtin = sync.OnceValue(func() []*instrument.Definition {
 	instruments, err := instrument.Builtin()
 	if err != nil {
 		return nil
 	}
 	return instruments.All()
-}
+})
 
 // form is a PHQ-2 with two answers, none where negative.
 func form(id, status string, answers ...int) string {

@@ -78,7 +78,7 @@ func (c *call) readPast(types []string, id string) (*past, error) {
 	now := c.config.Now().In(c.config.Zone)
 	for name := range values {
 		value := values.Get(name)
-		ok := true
+		var ok bool
 		switch name {
 		case "_since":
 			p.since, _, ok = search.DateInterval(value, now.Location())

@@ -337,7 +337,7 @@ func (q *inquiry) countAll(ctx context.Context, lookups []lookup) (int, error) {
 			bytes := 0
 			for _, h := range hits {
 				bytes += h.size
-				if q.met(&h) && !(len(lookups) > 1 && seen[h.id]) {
+				if q.met(&h) && (len(lookups) == 1 || !seen[h.id]) {
 					seen[h.id] = len(lookups) > 1
 					n++
 				}

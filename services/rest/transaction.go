@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"slices"
@@ -130,6 +129,9 @@ func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 		p.plain = false
 		return nil
 	case http.MethodPost:
+		if strings.Contains(e.URL, "$") {
+			return fault.New(fault.Unprocessable, fault.Errorf("not-supported", "request.url", "an operation cannot stand in a transaction; send a batch"))
+		}
 		st.body = e.Resource.Raw()
 		if e.IfNoneExist == "" {
 			return nil
@@ -266,85 +268,6 @@ func (p *plan) patch(st *step, e fhir.Request) error {
 	st.place, st.body = s.Place, s.Body
 	p.holds = append(p.holds, unmoved(rec.Resource))
 	return nil
-}
-
-// references finds what conditional references, and those to entries that are there already, lead to.
-func (p *plan) references(s decision.Submission) error {
-	for i := range p.steps {
-		st, e := &p.steps[i], p.entries[i]
-		if st.of.ID != "" && e.FullURL != "" && (st.found || st.place.ID != "") {
-			p.targets[e.FullURL] = st.of.String()
-		}
-		if !bytes.Contains(st.body, []byte("?")) || st.found {
-			continue
-		}
-		if err := p.conditionalReferences(e, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// conditionalReferences looks up those of one entry whose types are searched here.
-func (p *plan) conditionalReferences(e fhir.Request, s decision.Submission) error {
-	for _, text := range conditionsIn(e.Resource) {
-		if _, known := p.targets[text]; known {
-			continue
-		}
-		typ, query, _ := strings.Cut(text, "?")
-		k, ok := kindOf(typ)
-		if !ok || !k.sent {
-			continue // kept as it was sent, as is what it leads to
-		}
-		q, err := p.conditional(k, query)
-		if err != nil {
-			return at(e.Path, err)
-		}
-		of, err := p.find(q)
-		if err == nil && of.ID == "" {
-			err = fault.Newf(fault.Precondition, "not-found", "a conditional reference leads to no %s", typ)
-		}
-		if err != nil {
-			return at(e.Path, err)
-		}
-		p.holds = append(p.holds, p.still(q, of))
-		name, ok, err := p.nameFor(of, s.Source)
-		if err != nil {
-			return err
-		}
-		if ok {
-			p.targets[text], p.plain = name, false
-		}
-	}
-	return nil
-}
-
-// nameFor is how a source calls a resource; false when it has no name of its own for it.
-func (p *plan) nameFor(of ref.Resource, source ref.Source) (string, bool, error) {
-	rec, err := p.current(of)
-	switch {
-	case err != nil:
-		return "", false, err
-	case rec.Source == source && rec.SourceID != "":
-		return of.Type + "/" + rec.SourceID, true, nil
-	}
-	return of.String(), p.config.Namer.ID(source, of.ID) == of.ID, nil
-}
-
-// conditionsIn are the conditional references in a resource, each once.
-func conditionsIn(n tree.Node) []string {
-	var out []string
-	for c := n.First(); c.Exists(); c = c.Next() {
-		if text := c.Text(); c.Key() == "reference" && whereForm.MatchString(text) && !slices.Contains(out, text) {
-			out = append(out, text)
-		}
-		for _, more := range conditionsIn(c) {
-			if !slices.Contains(out, more) {
-				out = append(out, more)
-			}
-		}
-	}
-	return out
 }
 
 // commit sends what is to be stored, all or none of it.

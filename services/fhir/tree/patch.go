@@ -62,6 +62,9 @@ func Patch(d *Doc, patch []byte) ([]byte, error) {
 
 // readPatch parses the operations; Parse wants an object, so the array is put into one.
 func readPatch(patch []byte) ([]operation, error) {
+	if string(bytes.Join(bytes.Fields(patch), nil)) == "[]" {
+		return nil, nil // FHIR knows no empty arrays, but a patch may have no operations
+	}
 	wrapped := slices.Concat([]byte(`{"patch":`), patch, []byte(`}`))
 	d, err := Parse(wrapped, Limits{})
 	if fault.Of(err) == fault.TooLarge && err != nil {

@@ -59,11 +59,12 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q.add("SELECT ", Columns, " FROM ")
 	switch {
 	case byMark:
-		q.add("search_mark c JOIN resource r ON r.tenant = ", tenant, " AND r.type = ", q.arg(s.Type),
-			" AND r.id = c.id AND ", IsCurrent, " AND r.from_us = c.from_us WHERE c.key = ", q.arg(MarkKey(t, s.Key)))
+		q.led(m, "search_mark", "r.tenant = "+tenant+" AND r.type = "+q.arg(s.Type))
+		q.add(" AND c.key = ", q.arg(MarkKey(t, s.Key)))
 	case byCode:
-		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
-		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))
+		typ := q.arg(s.Type)
+		q.led(m, "resource_code", "r.tenant = "+tenant+" AND r.type = "+typ)
+		q.add(" AND c.tenant = ", tenant, " AND c.type = ", typ, " AND ", q.code(s.Codes[0], true))
 	default:
 		q.add("resource r WHERE r.tenant = ", tenant, " AND r.current")
 		if s.Type != "" {
@@ -85,6 +86,9 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	}
 	for _, d := range s.Dates {
 		q.date(d)
+		if byCode || byMark {
+			q.before(d)
+		}
 	}
 	table := "r"
 	if byCode || byMark {
@@ -192,7 +196,7 @@ func (q *query) codes(tokens []string) {
 
 // date adds one condition by the FHIR R4 rules for ranges: eq and ne ask for containment, gt lt ge le for overlap
 // beyond the bound, sa and eb for no overlap. A record without any date never matches.
-// Where an end of from_us follows from that, it is said too, for the sake of the index.
+// Where an end of from_us or to_us follows from that, it is said too, for the sake of the index.
 func (q *query) date(d record.DateBound) {
 	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ")
 	from := func() string { return q.arg(lower(d.From)) }
@@ -206,7 +210,7 @@ func (q *query) date(d record.DateBound) {
 	case "lt":
 		q.add("r.from_us < ", from())
 	case "ge":
-		q.add("(r.to_us > ", to(), " OR ", within(), ")")
+		q.add("(r.to_us > ", to(), " OR ", within(), ") AND r.to_us > ", from())
 	case "le":
 		q.add("(r.from_us < ", from(), " OR ", within(), ") AND r.from_us < ", to())
 	case "sa":
@@ -215,6 +219,29 @@ func (q *query) date(d record.DateBound) {
 		q.add("r.to_us <= ", from(), " AND r.from_us < ", from())
 	default:
 		q.add(within(), " AND r.from_us < ", to())
+	}
+}
+
+// led reads from a table in whose order a search comes, and the current record of each row. The order of the two is said,
+// and fenced, for a planner without statistics might begin with the records.
+func (q *query) led(m Mark, table, which string) {
+	match := which + " AND r.id = c.id AND " + IsCurrent
+	if m == Postgres {
+		q.add(table, " c CROSS JOIN LATERAL (SELECT * FROM resource r WHERE ", match, " OFFSET 0) r")
+	} else {
+		q.add(table, " c CROSS JOIN resource r ON ", match)
+	}
+	q.add(" WHERE r.from_us = c.from_us")
+}
+
+// before says of the table whose order is that of the search what an end of the date means for it: its from_us is that of
+// the record.
+func (q *query) before(d record.DateBound) {
+	switch d.Op {
+	case "lt", "eb":
+		q.add(" AND c.from_us < ", q.arg(lower(d.From)))
+	case "eq", "le":
+		q.add(" AND c.from_us < ", q.arg(upper(d.To)))
 	}
 }
 

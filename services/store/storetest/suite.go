@@ -44,6 +44,7 @@ func Run(t *testing.T, e Engine) {
 		{"definitions", definitionPromises},
 		{"unions", unionPromises},
 		{"jobs", jobPromises},
+		{"marks", markPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {

@@ -8,6 +8,10 @@ CREATE INDEX resource_seq ON resource (tenant, type, seq DESC);
 -- What is still to be entered into the index of searches.
 CREATE INDEX resource_unmarked ON resource (tenant, seq) WHERE seq <= 0;
 
+-- What is about a patient is found by both ends of its time without a look at the rows, which lie far apart.
+DROP INDEX resource_patient;
+CREATE INDEX resource_patient ON resource (tenant, patient, type, from_us DESC, to_us) WHERE current;
+
 -- The index of searches: numbers made from tenant, type, parameter and value. An entry is a hint: what it leads to is
 -- looked at again, so one that no longer holds does no harm and is never deleted.
 CREATE TABLE search_mark (
