@@ -44,13 +44,9 @@ type serveCmd struct {
 	MaxConns    int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
 	GroupSize   int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
 	Linger      time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
-	BulkDir     string        `name:"bulk-dir" type:"path" placeholder:"DIR" help:"Folder of files on their way out and in, shared by the servers on one database; beside the SQLite file, or a temporary one."`
-	BulkKeep    time.Duration `name:"bulk-keep" default:"24h" help:"How long the files of an export are kept once it is done (${default})."`
-	BulkJobs    int           `name:"bulk-jobs" default:"4" help:"Exports, and imports, that a tenant may have under way (${default})."`
-	BulkOpen    bool          `name:"bulk-capability-urls" help:"The URLs of exported files are secrets that need no token."`
-	BulkPrivate bool          `name:"bulk-private-inputs" help:"An import may fetch from private addresses, and without TLS."`
-	Pprof       string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
-	LogLevel    string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+	bulkFlags
+	Pprof    string `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
+	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
 // Help shows examples.
@@ -74,8 +70,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts
 	s.Access = c.access(s.Access)
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
-	s.Bulk.Dir, s.Bulk.Keep, s.Bulk.Jobs = c.BulkDir, c.BulkKeep, c.BulkJobs
-	s.Bulk.CapabilityURLs, s.Bulk.PrivateInputs = c.BulkOpen, c.BulkPrivate
+	s.Bulk = c.bulk()
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
 	s.Log, s.Version = log, version
 	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

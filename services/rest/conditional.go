@@ -14,14 +14,18 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
+// attempts is how often an interaction decides anew when what it has decided by was changed by another in the meantime.
 const attempts = 10
 
+// errMoved says that what a decision rests on is no longer so: decide again.
 var errMoved = fault.Newf(fault.Conflict, "conflict", "another writer was first; send the request again")
 
+// moved says whether a receipt was refused because what it rests on is no longer so.
 func moved(r decision.Receipt) bool {
 	return r.Outcome == record.Rejected && r.Kind == fault.Conflict && len(r.Issues) > 0 && r.Issues[0] == errMoved.Issues[0]
 }
 
+// decided tries until nobody else is first.
 func decided(try func() (again bool, err error)) error {
 	for range attempts {
 		if again, err := try(); err != nil || !again {
@@ -31,6 +35,8 @@ func decided(try func() (again bool, err error)) error {
 	return errMoved
 }
 
+// conditional reads the search by which an interaction names a resource. A condition of which a part is not understood
+// would mean another resource, so it is refused.
 func (c *call) conditional(k *kind, query string) (*inquiry, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -55,6 +61,7 @@ func (c *call) conditional(k *kind, query string) (*inquiry, error) {
 	return q, nil
 }
 
+// only finds the resource that meets a condition; the zero one when none does. Errors: Precondition for several.
 func (c *call) only(r store.Reader, q *inquiry) (ref.Resource, error) {
 	ids, err := c.matches(c.r.Context(), r, q, 2)
 	switch {
@@ -68,6 +75,7 @@ func (c *call) only(r store.Reader, q *inquiry) (ref.Resource, error) {
 	return ref.Resource{Type: q.kind.name, ID: ids[0]}, nil
 }
 
+// find is only, in a view of its own.
 func (c *call) find(q *inquiry) (of ref.Resource, err error) {
 	err = c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
 		of, err = c.only(r, q)
@@ -76,6 +84,7 @@ func (c *call) find(q *inquiry) (of ref.Resource, err error) {
 	return of, err
 }
 
+// still is the condition that a search finds what it found before.
 func (c *call) still(q *inquiry, want ref.Resource) func(store.Reader) error {
 	return func(r store.Reader) error {
 		of, err := c.only(r, q)
@@ -86,6 +95,7 @@ func (c *call) still(q *inquiry, want ref.Resource) func(store.Reader) error {
 	}
 }
 
+// createUnless creates a resource unless one meets the condition of If-None-Exist.
 func (c *call) createUnless(k *kind, condition string, s decision.Submission) error {
 	return decided(func() (bool, error) {
 		q, err := c.conditional(k, strings.TrimPrefix(condition, "?"))
@@ -107,6 +117,7 @@ func (c *call) createUnless(k *kind, condition string, s decision.Submission) er
 	})
 }
 
+// foundInstead answers with what is there already.
 func (c *call) foundInstead(of ref.Resource) error {
 	var rec record.Record
 	err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
@@ -119,6 +130,7 @@ func (c *call) foundInstead(of ref.Resource) error {
 	return c.created(decision.Receipt{Outcome: record.Unchanged, Resource: rec.Resource, Received: rec.Received, Issues: rec.Issues}, http.StatusOK)
 }
 
+// updateWhere updates the one resource that meets the condition of the query, or creates it.
 func (c *call) updateWhere() error {
 	typ := c.r.PathValue("type")
 	k, err := c.changeable(typ)

@@ -11,6 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
+// delete deletes a resource.
 func (c *call) delete() error {
 	of, _, err := c.target()
 	if err != nil {
@@ -26,6 +27,7 @@ func (c *call) delete() error {
 	return c.deleted(of, g.guarded(of))
 }
 
+// deleteWhere deletes the one resource that meets the condition of the query.
 func (c *call) deleteWhere() error {
 	k, err := c.changeable(c.r.PathValue("type"))
 	if err != nil {
@@ -70,6 +72,7 @@ func (c *call) deleted(of ref.Resource, holds func(store.Reader) error) error {
 	return nil
 }
 
+// gone turns the store's word for what was deleted, or never was, into that of HTTP.
 func gone(err error) error {
 	if fault.Of(err) != fault.NotFound || err == nil {
 		return err

@@ -14,7 +14,6 @@ import (
 )
 
 // sight is one state of a tenant's store, and what was read from it already.
-
 type sight struct {
 	store.Reader
 	*call
@@ -29,7 +28,6 @@ type sight struct {
 }
 
 // look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
-
 func (c *call) look(read func(v *sight) error) error {
 	for {
 		v := &sight{call: c, records: map[ref.Resource]record.Record{}, born: map[ref.Patient][2]time.Time{}}
@@ -49,11 +47,9 @@ func (c *call) look(read func(v *sight) error) error {
 }
 
 // defined names a definition.
-
 type defined struct{ id, version string }
 
 // definition by which something was scored; nil when it is not known, or wanted first.
-
 func (v *sight) definition(of defined) *instrument.Definition {
 	if d := v.config.Definitions.Definition(v.tenant, of.id, of.version); d != nil {
 		return d
@@ -66,7 +62,6 @@ func (v *sight) definition(of defined) *instrument.Definition {
 }
 
 // once reads a record unless it was read before.
-
 func (v *sight) once(of ref.Resource) (record.Record, error) {
 	if rec, ok := v.records[of]; ok {
 		return rec, nil
@@ -78,26 +73,8 @@ func (v *sight) once(of ref.Resource) (record.Record, error) {
 	return rec, err
 }
 
-// findDerived looks among the Observations derived from answered forms.
-
-// scoredBy are the instruments by which what is asked for may have been scored; one that is empty stands for all.
-
-// instrumentOf is the one whose own scores bear a code; ok is false when there is none or more than one.
-
-// derivedMarked leafs through the forms scored by an instrument, or by any, newest first.
-
-// lowest comes before every id.
-
-// derivedAt are those derived from a form that stand at the moment of its mark.
-
-// derivedFromForm are all derived from a form.
-
-// derivedFrom are those of the forms, and of the forms of the Observations, that are named.
-
 // formsOf are the histories of the forms of a patient. A form may have moved from or to another patient: then its history
-
 // lies in both episodes.
-
 func (v *sight) formsOf(patient ref.Patient) ([]fhir.History, error) {
 	taken, err := v.TakenIn(ref.EpisodeOf(patient), fact.KindScores)
 	if err != nil {
@@ -119,10 +96,7 @@ func (v *sight) formsOf(patient ref.Patient) ([]fhir.History, error) {
 	return out, nil
 }
 
-// derivedOf are all of a patient.
-
 // bySource parts facts that lie in the order of their sources.
-
 func bySource(taken []fact.Taken) [][]fact.Taken {
 	var out [][]fact.Taken
 	for len(taken) > 0 {
@@ -136,7 +110,6 @@ func bySource(taken []fact.Taken) [][]fact.Taken {
 }
 
 // takenFrom are the scores ever taken from one resource.
-
 func (v *sight) takenFrom(source ref.Resource) ([]fact.Taken, error) {
 	name := source.Unversioned()
 	taken, err := v.TakenFrom(ref.SourceKey(v.tenant, name.String()))
@@ -144,7 +117,6 @@ func (v *sight) takenFrom(source ref.Resource) ([]fact.Taken, error) {
 }
 
 // derived is the derived Observation of an id, in one version or the newest. ok is false when there is none.
-
 func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	key, stem, part, ok := ref.SplitDerived(of.ID)
 	if !ok {
@@ -164,13 +136,11 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 }
 
 // notOf says whether a fact is none of the scores from which the ids with a stem are derived.
-
 func notOf(t ref.Tenant, stem string) func(fact.Taken) bool {
 	return func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(t, f.Source) != stem }
 }
 
 // history puts the scores ever taken from one form together.
-
 func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	var sheets []fhir.Past
 	taken, err := v.stood(taken)
@@ -195,7 +165,6 @@ func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 }
 
 // stood are the facts as they stood at the event up to which is told.
-
 func (v *sight) stood(taken []fact.Taken) ([]fact.Taken, error) {
 	if v.upto == nil || len(taken) == 0 {
 		return taken, nil
@@ -218,7 +187,6 @@ func (v *sight) stood(taken []fact.Taken) ([]fact.Taken, error) {
 }
 
 // birth of a patient, as far as it is known.
-
 func (v *sight) birth(p ref.Patient) (from, to time.Time, err error) {
 	if known, ok := v.born[p]; ok {
 		return known[0], known[1], nil
@@ -235,7 +203,6 @@ func (v *sight) birth(p ref.Patient) (from, to time.Time, err error) {
 }
 
 // answered fills in what the form itself says.
-
 func (v *sight) answered(s *fhir.Sheet) error {
 	if s.Answered.Status != "" {
 		return nil
@@ -249,18 +216,10 @@ func (v *sight) answered(s *fhir.Sheet) error {
 	return err
 }
 
-// derivedSize is about how large a derived Observation is, in bytes.
-
-// derivedHit reads the form only where what is asked for stands there alone.
-
-// knownOf is what a derived Observation can be found by without making it.
-
 // systemObservationStatus is FHIR's own.
-
 const systemObservationStatus = "http://hl7.org/fhir/observation-status"
 
 // observedPage renders a derived Observation.
-
 func (v *sight) observedPage(o fhir.Observed) (page, error) {
 	if err := v.answered(o.Sheet); err != nil {
 		return page{}, err
@@ -276,9 +235,7 @@ func (v *sight) observedPage(o fhir.Observed) (page, error) {
 }
 
 // derivedPage reads a derived Observation; false when the id is of none. The versions of one that is are numbered as
-
 // those of its form, and not each has one.
-
 func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
 	o, ok, err := v.derived(of.Unversioned())
 	if err != nil || !ok {

@@ -11,6 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/fhir/search"
 )
 
+// findDerived looks among the Observations derived from answered forms.
 func findDerived(v *sight, q *inquiry) ([]lookup, error) {
 	v.upto = q.cursor.upto
 	sources := q.asksFor("derived-from")
@@ -33,6 +34,7 @@ func findDerived(v *sight, q *inquiry) ([]lookup, error) {
 	return out, nil
 }
 
+// scoredBy are the instruments by which what is asked for may have been scored; one that is empty stands for all.
 func (v *sight) scoredBy(q *inquiry) []string {
 	c := q.asksFor("code")
 	if c == nil {
@@ -51,6 +53,7 @@ func (v *sight) scoredBy(q *inquiry) []string {
 	return out
 }
 
+// instrumentOf is the one whose own scores bear a code; ok is false when there is none or more than one.
 func (v *sight) instrumentOf(system, code string) (instrument string, ok bool) {
 	for _, d := range v.config.Definitions.Definitions(v.tenant) {
 		if !fhir.Bears(d, system+"|"+code) {
@@ -64,6 +67,7 @@ func (v *sight) instrumentOf(system, code string) (instrument string, ok bool) {
 	return instrument, ok
 }
 
+// derivedMarked leafs through the forms scored by an instrument, or by any, newest first.
 func (v *sight) derivedMarked(q *inquiry, instrument string) lookup {
 	const marksAtOnce = 64
 	return func(after place, most int) ([]hit, error) {
@@ -101,6 +105,7 @@ func (v *sight) derivedMarked(q *inquiry, instrument string) lookup {
 	}
 }
 
+// lowest comes before every id.
 const lowest = "!"
 
 func inPlace(hits []hit) []hit {
@@ -108,11 +113,13 @@ func inPlace(hits []hit) []hit {
 	return hits
 }
 
+// derivedAt are those derived from a form that stand at the moment of its mark.
 func (v *sight) derivedAt(q *inquiry, m record.Marked) ([]hit, error) {
 	hits, err := v.derivedFromForm(q, ref.Resource{Type: "QuestionnaireResponse", ID: m.ID})
 	return slices.DeleteFunc(hits, func(h hit) bool { return !h.at.Equal(m.At) }), err
 }
 
+// derivedFromForm are all derived from a form.
 func (v *sight) derivedFromForm(q *inquiry, form ref.Resource) ([]hit, error) {
 	taken, err := v.takenFrom(form)
 	if err != nil || len(taken) == 0 {
@@ -133,6 +140,7 @@ func (v *sight) derivedFromForm(q *inquiry, form ref.Resource) ([]hit, error) {
 	return out, nil
 }
 
+// derivedFrom are those of the forms, and of the forms of the Observations, that are named.
 func (v *sight) derivedFrom(q *inquiry, sources *search.Condition) ([]hit, error) {
 	var out []hit
 	for _, a := range sources.Any {
@@ -171,6 +179,7 @@ func (v *sight) derivedByID(q *inquiry) ([]hit, error) {
 	return out, nil
 }
 
+// derivedOf are all of a patient.
 func (v *sight) derivedOf(q *inquiry, patient ref.Patient) ([]hit, error) {
 	forms, err := v.formsOf(patient)
 	if err != nil {
@@ -192,8 +201,10 @@ func (v *sight) derivedOf(q *inquiry, patient ref.Patient) ([]hit, error) {
 	return out, nil
 }
 
+// derivedSize is about how large a derived Observation is, in bytes.
 const derivedSize = 3 << 10
 
+// derivedHit reads the form only where what is asked for stands there alone.
 func (v *sight) derivedHit(q *inquiry, o fhir.Observed) (hit, error) {
 	h := hit{typ: "Observation", place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
 	if q.asks("date", "status") {
@@ -225,6 +236,7 @@ func (v *sight) derivedHit(q *inquiry, o fhir.Observed) (hit, error) {
 	return h, nil
 }
 
+// knownOf is what a derived Observation can be found by without making it.
 func knownOf(o *fhir.Observed, p *search.Param) ([]search.Value, bool) {
 	var out []search.Value
 	coded := func(codes []string) {

@@ -11,6 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
+// tags are the versions that If-Match or If-None-Match name.
 type tags struct {
 	given, any bool
 	versions   []int64
@@ -34,10 +35,12 @@ func readTags(lines []string) (tags, error) {
 	return t, nil
 }
 
+// fits says whether the current version, 0 for none, is one that is named.
 func (t tags) fits(version int64) bool {
 	return !t.given || version > 0 && (t.any || slices.Contains(t.versions, version))
 }
 
+// guard is what must be true of one resource for it to be changed.
 type guard struct {
 	match, none tags
 }
@@ -53,6 +56,7 @@ func (c *call) guard() (guard, error) {
 
 func (g guard) given() bool { return g.match.given || g.none.given }
 
+// holds checks a resource as it stands. Errors: Precondition.
 func (g guard) holds(head record.Head, there bool) error {
 	version := head.Version
 	if !there || head.Gone() {
@@ -70,12 +74,14 @@ func (g guard) holds(head record.Head, there bool) error {
 	return nil
 }
 
+// headOf reads what is known of one resource.
 func headOf(r store.Reader, of ref.Resource) (record.Head, bool, error) {
 	heads, err := r.Heads([]ref.Resource{of.Unversioned()})
 	head, ok := heads[of.Unversioned()]
 	return head, ok, err
 }
 
+// guarded is the condition of a guard within the commit.
 func (g guard) guarded(of ref.Resource) func(store.Reader) error {
 	return func(r store.Reader) error {
 		head, ok, err := headOf(r, of)
@@ -86,6 +92,7 @@ func (g guard) guarded(of ref.Resource) func(store.Reader) error {
 	}
 }
 
+// every joins conditions.
 func every(conditions []func(store.Reader) error) func(store.Reader) error {
 	return func(r store.Reader) error {
 		for _, holds := range conditions {

@@ -14,6 +14,7 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
+// patch changes parts of a resource.
 func (c *call) patch() error {
 	of, _, err := c.target()
 	if err != nil {
@@ -22,6 +23,7 @@ func (c *call) patch() error {
 	return c.patched(func() (ref.Resource, error) { return of, nil })
 }
 
+// patchWhere changes parts of the one resource that meets the condition of the query.
 func (c *call) patchWhere() error {
 	k, err := c.changeable(c.r.PathValue("type"))
 	if err != nil {
@@ -42,6 +44,7 @@ func (c *call) patchWhere() error {
 	})
 }
 
+// patched patches what which finds. The result goes the way of an update.
 func (c *call) patched(which func() (ref.Resource, error)) error {
 	body, err := c.patchBody()
 	if err != nil {
@@ -89,6 +92,7 @@ func (c *call) patchBody() ([]byte, error) {
 	return c.body(c.config.MaxResource)
 }
 
+// current reads the current version. Errors: NotFound, or gone.
 func (c *call) current(of ref.Resource) (rec record.Record, err error) {
 	err = c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
 		rec, err = r.Record(of)
@@ -100,6 +104,7 @@ func (c *call) current(of ref.Resource) (rec record.Record, err error) {
 	return rec, nil
 }
 
+// patchOf is the submission of a patched resource.
 func (c *call) patchOf(rec record.Record, patch []byte) (decision.Submission, error) {
 	doc, err := tree.Parse(fhir.Served(rec), tree.Limits{})
 	if err != nil {
@@ -124,6 +129,7 @@ func (c *call) patchOf(rec record.Record, patch []byte) (decision.Submission, er
 	return s, nil
 }
 
+// unmoved is the condition that a version is still the current one.
 func unmoved(of ref.Resource) func(store.Reader) error {
 	return func(r store.Reader) error {
 		head, _, err := headOf(r, of)

@@ -12,6 +12,7 @@ import (
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
+// references finds what conditional references, and those to entries that are there already, lead to.
 func (p *plan) references(s decision.Submission) error {
 	for i := range p.steps {
 		st, e := &p.steps[i], p.entries[i]
@@ -28,6 +29,7 @@ func (p *plan) references(s decision.Submission) error {
 	return nil
 }
 
+// conditionalReferences looks up those of one entry whose types are searched here.
 func (p *plan) conditionalReferences(e fhir.Request, s decision.Submission) error {
 	for _, text := range conditionsIn(e.Resource) {
 		if _, known := p.targets[text]; known {
@@ -61,6 +63,7 @@ func (p *plan) conditionalReferences(e fhir.Request, s decision.Submission) erro
 	return nil
 }
 
+// nameFor is how a source calls a resource; false when it has no name of its own for it.
 func (p *plan) nameFor(of ref.Resource, source ref.Source) (string, bool, error) {
 	rec, err := p.current(of)
 	switch {
@@ -72,6 +75,7 @@ func (p *plan) nameFor(of ref.Resource, source ref.Source) (string, bool, error)
 	return of.String(), p.config.Namer.ID(source, of.ID) == of.ID, nil
 }
 
+// conditionsIn are the conditional references in a resource, each once.
 func conditionsIn(n tree.Node) []string {
 	var out []string
 	for c := n.First(); c.Exists(); c = c.Next() {

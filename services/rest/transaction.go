@@ -17,7 +17,6 @@ import (
 )
 
 // transaction stores all entries or none.
-
 func (c *call) transaction(s decision.Submission, entries []fhir.Request) error {
 	if err := allAllowed(entries); err != nil {
 		return err
@@ -60,7 +59,6 @@ func allAllowed(entries []fhir.Request) error {
 }
 
 // step is what an entry of a transaction comes to, once it is known what it leads to.
-
 type step struct {
 	// of is the resource that is changed, or found instead; the zero one is new.
 	of ref.Resource
@@ -77,7 +75,6 @@ type step struct {
 }
 
 // plan is a transaction that is being decided.
-
 type plan struct {
 	*call
 	entries []fhir.Request
@@ -91,7 +88,6 @@ type plan struct {
 }
 
 // make looks up what the entries lead to.
-
 func (p *plan) make(s decision.Submission) error {
 	p.plain = true
 	taken := map[ref.Resource]string{}
@@ -112,7 +108,6 @@ func (p *plan) make(s decision.Submission) error {
 }
 
 // at locates what is wrong with an entry.
-
 func at(path string, err error) error {
 	issues := slices.Clone(fault.IssuesOf(err))
 	for i := range issues {
@@ -127,7 +122,6 @@ func at(path string, err error) error {
 }
 
 // step looks up what one entry leads to.
-
 func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 	typ, query, where := strings.Cut(strings.TrimPrefix(e.URL, "/"), "?")
 	switch e.Method {
@@ -171,7 +165,6 @@ func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 }
 
 // lookUp finds the one resource that meets a condition, and makes it a condition of the commit that it still is.
-
 func (p *plan) lookUp(st *step, typ, query string, instead bool) error {
 	k, err := p.changeable(typ)
 	if err != nil {
@@ -190,7 +183,6 @@ func (p *plan) lookUp(st *step, typ, query string, instead bool) error {
 }
 
 // change prepares a PUT, PATCH or DELETE of what was found.
-
 func (p *plan) change(st *step, e fhir.Request, s decision.Submission) error {
 	if st.of.ID == "" {
 		switch e.Method {
@@ -278,16 +270,7 @@ func (p *plan) patch(st *step, e fhir.Request) error {
 	return nil
 }
 
-// references finds what conditional references, and those to entries that are there already, lead to.
-
-// conditionalReferences looks up those of one entry whose types are searched here.
-
-// nameFor is how a source calls a resource; false when it has no name of its own for it.
-
-// conditionsIn are the conditional references in a resource, each once.
-
 // commit sends what is to be stored, all or none of it.
-
 func (p *plan) commit(s decision.Submission) (decision.Receipt, error) {
 	if p.plain && len(p.holds) == 0 {
 		for i := range p.steps {
@@ -324,7 +307,6 @@ func (p *plan) commit(s decision.Submission) (decision.Receipt, error) {
 }
 
 // append writes an entry as it is sent: with what its references lead to.
-
 func (p *plan) append(bundle []byte, n int, e fhir.Request, st *step) []byte {
 	body := st.body
 	if len(p.targets) > 0 {
@@ -348,7 +330,6 @@ func (p *plan) append(bundle []byte, n int, e fhir.Request, st *step) []byte {
 }
 
 // answers are those of all entries, those that read come last.
-
 func (p *plan) answers(receipt decision.Receipt) ([]fhir.Answer, error) {
 	if receipt.Outcome == record.Rejected {
 		return nil, p.rejected(receipt)
@@ -388,7 +369,6 @@ func (p *plan) answers(receipt decision.Receipt) ([]fhir.Answer, error) {
 }
 
 // rejected names the entries at fault by their places in what the client sent.
-
 func (p *plan) rejected(receipt decision.Receipt) error {
 	for i := range receipt.Issues {
 		receipt.Issues[i] = p.located(receipt.Issues[i])

@@ -12,30 +12,8 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// attempts is how often an interaction decides anew when what it has decided by was changed by another in the meantime.
-
-// errMoved says that what a decision rests on is no longer so: decide again.
-
-// moved says whether a receipt was refused because what it rests on is no longer so.
-
-// decided tries until nobody else is first.
-
-// tags are the versions that If-Match or If-None-Match name.
-
-// fits says whether the current version, 0 for none, is one that is named.
-
-// guard is what must be true of one resource for it to be changed.
-
-// holds checks a resource as it stands. Errors: Precondition.
-
-// headOf reads what is known of one resource.
-
-// guarded is the condition of a guard within the commit.
-
 // placed is where a resource that a client names by our id is kept: that of its own source when it has one. A client that
-
 // names another source as its own is told so when it is stored.
-
 func (c *call) placed(s *decision.Submission, of ref.Resource, head record.Head, there bool) {
 	s.Place = decision.Place{ID: of.ID, Source: s.Source, SourceID: of.ID}
 	if own, ok := strings.CutPrefix(of.ID, string(s.Source)+"."); ok && c.config.Namer.ID(s.Source, own) == of.ID {
@@ -51,7 +29,6 @@ func (c *call) placed(s *decision.Submission, of ref.Resource, head record.Head,
 }
 
 // changeable is the kind of what a client wants to change.
-
 func (c *call) changeable(typ string) (*kind, error) {
 	k, ok := kindOf(typ)
 	switch {
@@ -64,13 +41,11 @@ func (c *call) changeable(typ string) (*kind, error) {
 }
 
 // madeHere refuses what would change what the server makes.
-
 func madeHere(what string) error {
 	return &refusal{http.StatusMethodNotAllowed, "GET, HEAD", fault.Newf(fault.NotSupported, "not-supported", "a %s is made by the server and cannot be sent or changed", what)}
 }
 
 // target is the resource that the path names.
-
 func (c *call) target() (ref.Resource, *kind, error) {
 	of := ref.Resource{Type: c.r.PathValue("type"), ID: c.r.PathValue("id")}
 	k, err := c.changeable(of.Type)
@@ -81,7 +56,6 @@ func (c *call) target() (ref.Resource, *kind, error) {
 }
 
 // own refuses to change what is derived.
-
 func (c *call) own(of ref.Resource) error {
 	if of.Type != "Observation" {
 		return nil
@@ -101,7 +75,6 @@ func (c *call) own(of ref.Resource) error {
 }
 
 // update takes a resource under the id that the path names.
-
 func (c *call) update() error {
 	of, _, err := c.target()
 	if err != nil {
@@ -138,7 +111,6 @@ func (c *call) meant(of ref.Resource, source ref.Source) (ref.Resource, error) {
 }
 
 // sameID checks that a body bears the id that the path names. What is wrong with the body otherwise is told later.
-
 func sameID(body []byte, id string) error {
 	doc, err := tree.Parse(body, tree.Limits{Bytes: len(body) + 1})
 	if err != nil {
@@ -151,7 +123,6 @@ func sameID(body []byte, id string) error {
 }
 
 // put stores a resource under one of our ids, if the client's conditions hold.
-
 func (c *call) put(of ref.Resource, s decision.Submission, also ...func(store.Reader) error) error {
 	g, err := c.guard()
 	if err != nil {
@@ -192,10 +163,7 @@ func (c *call) put(of ref.Resource, s decision.Submission, also ...func(store.Re
 	})
 }
 
-// every joins conditions.
-
 // changed answers a PUT or PATCH.
-
 func (c *call) changed(receipt decision.Receipt, existed bool) error {
 	status := http.StatusCreated
 	if existed || receipt.Outcome == record.Unchanged {
@@ -203,37 +171,3 @@ func (c *call) changed(receipt decision.Receipt, existed bool) error {
 	}
 	return c.created(receipt, status)
 }
-
-// conditional reads the search by which an interaction names a resource. A condition of which a part is not understood
-
-// would mean another resource, so it is refused.
-
-// only finds the resource that meets a condition; the zero one when none does. Errors: Precondition for several.
-
-// find is only, in a view of its own.
-
-// still is the condition that a search finds what it found before.
-
-// createUnless creates a resource unless one meets the condition of If-None-Exist.
-
-// foundInstead answers with what is there already.
-
-// updateWhere updates the one resource that meets the condition of the query, or creates it.
-
-// patch changes parts of a resource.
-
-// patchWhere changes parts of the one resource that meets the condition of the query.
-
-// patched patches what which finds. The result goes the way of an update.
-
-// current reads the current version. Errors: NotFound, or gone.
-
-// patchOf is the submission of a patched resource.
-
-// unmoved is the condition that a version is still the current one.
-
-// delete deletes a resource.
-
-// deleteWhere deletes the one resource that meets the condition of the query.
-
-// gone turns the store's word for what was deleted, or never was, into that of HTTP.
