@@ -266,12 +266,12 @@ func TestFeedsAndAlertsAreThoseThatAreGranted(t *testing.T) {
 		if got := follow(token, "all"); got != c.all {
 			t.Errorf("%s follows all: %v, want %v", c.who, got, c.all)
 		}
-		resp, err := g.alerts.ListAlerts(as(t.Context(), token), &rapportv1.ListAlertsRequest{})
+		resp, err := g.alerts.ListAlerts(as(t.Context(), token), &rapportv1.ListAlertsRequest{Rule: "phq9-item-9"})
 		if err != nil || len(resp.GetAlerts()) != c.alerts {
 			t.Errorf("%s lists %d alerts, %v", c.who, len(resp.GetAlerts()), err)
 		}
 	}
-	list, err := g.alerts.ListAlerts(as(t.Context(), full), &rapportv1.ListAlertsRequest{})
+	list, err := g.alerts.ListAlerts(as(t.Context(), full), &rapportv1.ListAlertsRequest{Rule: "phq9-item-9"})
 	if err != nil || len(list.GetAlerts()) != 1 {
 		t.Fatal(list, err)
 	}

@@ -287,6 +287,14 @@ func (s *Server) baseURL() string {
 	if s.config.BaseURL != "" || len(s.proxies) > 0 {
 		return s.config.BaseURL // the requests themselves tell, where there are proxies
 	}
+	return s.ownURL()
+}
+
+// ownURL is where clients reach FHIR REST, as far as that is known without a request.
+func (s *Server) ownURL() string {
+	if s.config.BaseURL != "" {
+		return s.config.BaseURL
+	}
 	scheme := "http"
 	if s.config.TLSCert != "" {
 		scheme = "https"
