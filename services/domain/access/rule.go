@@ -292,7 +292,7 @@ func KnownOperation(part string) bool {
 
 // operation is the rule of a FHIR operation. One on every type is decided for each type as it is met.
 func operation(method, typ, name string) Rule {
-	if method != get && method != post && (method != remove || name != "export") {
+	if method != get && method != post && (method != remove || name != "export") || method == get && name == "import" {
 		return Rule{}
 	}
 	verb, ok := operations[typ+"/"+name]
