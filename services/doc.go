@@ -21,6 +21,7 @@
 //	domain/episode      the state that facts fold into; replay and deadline
 //	domain/judge        rules over before and after; findings
 //	domain/alert        a finding that is being handled, and the table of its life
+//	domain/subscription who wants to be told by FHIR subscription, of what and how; which events that is
 //	domain/decision     the whole judgement of one input, still pure
 //
 // In, from the wire to a durable outcome:
@@ -49,6 +50,7 @@
 //	outcomes            OutcomeService: states, scores, explanations
 //	alerts              AlertService: subscribe, list, acknowledge, resolve
 //	rest                FHIR REST
+//	subscriptions       FHIR Subscriptions: made, shaken hands with, told, and SubscriptionService
 //
 // Round them:
 //
@@ -59,7 +61,7 @@
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
 // Names kept for rooms that have no work yet: domain/audit, domain/packet,
-// domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
+// domain/measure, conference, analytics and analytics/export, cds, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
 package services

@@ -25,24 +25,25 @@ type serveCmd struct {
 	Store      string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
 	Redis      string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
 	streamFlags
-	HomeSource  string        `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
-	Tenant      string        `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
-	BaseURL     string        `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
-	Rules       string        `placeholder:"FILE" help:"YAML file that extends the default rules."`
-	Instruments string        `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
-	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
-	TLSKey      string        `name:"tls-key" placeholder:"FILE" help:"PEM key."`
-	Tokens      string        `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
-	Retention   time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
-	CourseGap   int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
-	Zone        []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
-	Sweep       time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
-	Drain       time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
-	MaxConns    int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
-	GroupSize   int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
-	Linger      time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
-	Pprof       string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
-	LogLevel    string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+	HomeSource  string `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
+	Tenant      string `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
+	BaseURL     string `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
+	Rules       string `placeholder:"FILE" help:"YAML file that extends the default rules."`
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
+	TLSCert     string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
+	TLSKey      string `name:"tls-key" placeholder:"FILE" help:"PEM key."`
+	Tokens      string `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
+	webhookFlags
+	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
+	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
+	Zone      []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
+	Sweep     time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
+	Drain     time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
+	MaxConns  int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
+	GroupSize int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
+	Linger    time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
+	Pprof     string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
+	LogLevel  string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
 // Help shows examples.
@@ -62,6 +63,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap, s.Zones = c.CourseGap, c.Zone
+	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
 	s.Log, s.Version = log, version

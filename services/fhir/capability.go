@@ -17,12 +17,16 @@ type Capability struct {
 	Rules string
 	// Date since when the statement holds.
 	Date time.Time
+	// Instantiates are the canonical URLs of the CapabilityStatements that it keeps.
+	Instantiates []string
 	// Resources in the order to be listed, each type once.
 	Resources []ResourceCapability
 }
 
 // ResourceCapability is what the server does with one type.
 type ResourceCapability struct {
+	// Extensions of the entry.
+	Extensions []CapabilityExtension `json:"extension,omitempty"`
 	// Type is the FHIR type.
 	Type string `json:"type"`
 	// Profiles supported.
@@ -45,6 +49,14 @@ type ResourceCapability struct {
 	SearchParams []SearchParamCapability `json:"searchParam,omitempty"`
 	// Operations that it offers.
 	Operations []OperationCapability `json:"operation,omitempty"`
+}
+
+// CapabilityExtension is an extension whose value is a canonical URL.
+type CapabilityExtension struct {
+	// URL of the extension.
+	URL string `json:"url"`
+	// ValueCanonical is its value.
+	ValueCanonical string `json:"valueCanonical"`
 }
 
 // OperationCapability is one operation.
@@ -87,6 +99,7 @@ type statement struct {
 	Publisher      string         `json:"publisher,omitempty"`
 	Description    string         `json:"description,omitempty"`
 	Kind           string         `json:"kind"`
+	Instantiates   []string       `json:"instantiates,omitempty"`
 	Software       software       `json:"software"`
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
@@ -136,6 +149,7 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	if c.Rules != "" {
 		s.Implementation.Description += "; rules " + c.Rules
 	}
+	s.Instantiates = c.Instantiates
 	s.Rest[0].Resources = c.Resources
 	return encode(s), nil
 }

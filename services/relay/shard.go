@@ -60,8 +60,12 @@ func (p place) cursor(after int64) feed.Cursor {
 	return feed.Cursor{Tenant: p.tenant, Feed: p.feed, After: after}
 }
 
-// owns says whether a place falls to the shard.
+// owns says whether a place falls to the shard. The feeds of FHIR subscriptions fall to none: their events go to endpoints
+// of their own.
 func (r *shard) owns(p place) bool {
+	if _, subscribed := p.feed.OfSubscription(); subscribed {
+		return false
+	}
 	if r.config.Shards == 1 {
 		return true
 	}

@@ -23,6 +23,10 @@ func (s *Server) statement(base string) ([]byte, error) {
 	for _, k := range kinds {
 		c.Resources = append(c.Resources, k.capability())
 	}
+	if s.config.Subscriptions {
+		c.Instantiates = []string{"http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"}
+		c.Resources = append(c.Resources, subscriptionCapabilities()...)
+	}
 	return c.Statement(s.fixed)
 }
 

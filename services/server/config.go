@@ -52,6 +52,10 @@ type Config struct {
 	TLSCert, TLSKey string
 	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
 	Tokens string
+	// AllowPrivateWebhooks lets the endpoints of FHIR subscriptions lie on private and loopback addresses, without TLS too.
+	AllowPrivateWebhooks bool
+	// WebhookHosts are the only hosts on which they may lie, as `host` or `*.domain`; none means any.
+	WebhookHosts []string
 	// Retention is how long feed events are kept for replay; 0 keeps them for ever.
 	Retention time.Duration
 	// Sweep is how long the scheduler waits between two looks at passed deadlines.

@@ -266,12 +266,15 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
-		Zone: s.reader.Zones.At(s.config.Now()),
+		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
 	})
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
+	if err := s.openSubscriptions(mux, face); err != nil {
+		return err
+	}
 	mux.Handle("/fhir", face)
 	mux.Handle("/fhir/", face)
 	mux.Handle("/", face)

@@ -23,6 +23,7 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/subscriptions"
 	"github.com/rapport-health/rapport/services/watch"
 )
 
@@ -33,6 +34,7 @@ type engine interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Deliveries
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -52,10 +54,12 @@ type Server struct {
 	scheduler *deadlines.Scheduler
 	embedded  *embedded.Server
 	relay     *relay.Relay
-	grpc      *grpc.Server
-	health    *health.Server
-	http      *http.Server
-	listeners struct{ grpc, http net.Listener }
+	// subscriptions tells FHIR subscribers.
+	subscriptions *subscriptions.Room
+	grpc          *grpc.Server
+	health        *health.Server
+	http          *http.Server
+	listeners     struct{ grpc, http net.Listener }
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -104,6 +108,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
 	s.running.Go(func() { s.watchRules(ctx) })
+	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}
