@@ -269,7 +269,11 @@ var httpRoutes = []string{
 
 // HTTPRoutes are the patterns that are answered outside of FHIR REST, and RESTRoutes those of FHIR REST.
 func (s *Server) HTTPRoutes() []string {
-	return slices.Concat(httpRoutes, subscriptions.Patterns(), bulk.Patterns)
+	routes := slices.Concat(httpRoutes, subscriptions.Patterns(), bulk.Patterns)
+	if i := slices.Index(routes, bulk.Prefix+"/$import"); i >= 0 {
+		routes[i] = "POST " + routes[i] // any other method is told so there
+	}
+	return routes
 }
 
 // RESTRoutes are the patterns of FHIR REST.
