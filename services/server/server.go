@@ -59,6 +59,8 @@ type Server struct {
 	health    *health.Server
 	http      *http.Server
 	bulk      *bulk.Room
+	// commits of this server, by which bulk jobs see whether others work.
+	commits   commits
 	listeners struct{ grpc, http net.Listener }
 
 	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.
