@@ -36,14 +36,14 @@ type serveCmd struct {
 	Tokens      string   `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
 	accessFlags
 	webhookFlags
-	Retention   time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
-	CourseGap   int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
-	Zone        []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
-	Sweep       time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
-	Drain       time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
-	MaxConns    int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
-	GroupSize   int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
-	Linger      time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
+	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
+	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
+	Zone      []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
+	Sweep     time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
+	Drain     time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
+	MaxConns  int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
+	GroupSize int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
+	Linger    time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
 	bulkFlags
 	Pprof    string `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
 	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
