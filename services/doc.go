@@ -49,6 +49,7 @@
 //	outcomes            OutcomeService: states, scores, explanations
 //	alerts              AlertService: subscribe, list, acknowledge, resolve
 //	rest                FHIR REST
+//	cds                 CDS Hooks: cards from the episode state, and what became of them
 //
 // Round them:
 //
@@ -59,7 +60,7 @@
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
 // Names kept for rooms that have no work yet: domain/audit, domain/packet,
-// domain/measure, conference, analytics and analytics/export, subscriptions, cds, board and board/chart.
+// domain/measure, conference, analytics and analytics/export, subscriptions, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
 package services

@@ -25,6 +25,8 @@ type serveCmd struct {
 	HomeSource  string        `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
 	Tenant      string        `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
 	BaseURL     string        `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
+	BoardURL    string        `name:"board-url" placeholder:"URL" help:"Where people reach the board, to which CDS Hooks cards lead, such as https://rapport.example.org; {patient} stands for the patient's id. Without it cards have no link."`
+	CDSOrigin   []string      `name:"cds-origin" placeholder:"ORIGIN" help:"Origin of a browser that may call CDS Hooks, such as https://ehr.example.org; may be given several times."`
 	Rules       string        `placeholder:"FILE" help:"YAML file that extends the default rules."`
 	Instruments string        `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
 	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
@@ -56,6 +58,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.Listen, s.HTTPListen, s.Store, s.Redis = c.Listen, c.HTTPListen, c.Store, c.Redis
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
 	s.Rules, s.Instruments = c.Rules, c.Instruments
+	s.BoardURL, s.Origins = c.BoardURL, c.CDSOrigin
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap = c.CourseGap
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain

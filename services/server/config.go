@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rapport-health/rapport/services/catalogue"
+	"github.com/rapport-health/rapport/services/cds"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
@@ -33,6 +34,10 @@ type Config struct {
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
 	BaseURL string
+	// BoardURL is where people reach the board, to which CDS cards lead, such as https://rapport.example.org; empty: cards have
+	// no link. Origins of browsers that may call CDS services, such as https://ehr.example.org.
+	BoardURL string
+	Origins  []string
 	// Instruments is a folder of packs, FHIR Questionnaires, overlays and source maps that are added to what ships; empty
 	// for that alone. It is read at the start.
 	Instruments string
@@ -97,6 +102,12 @@ func (c Config) Validate() error {
 	}
 	if err := checkRedis(c.Redis); err != nil {
 		wrong = append(wrong, err)
+	}
+	if err := cds.CheckBoard(c.BoardURL); err != nil {
+		wrong = append(wrong, fmt.Errorf("--board-url: %w", err))
+	}
+	if err := cds.CheckOrigins(c.Origins); err != nil {
+		wrong = append(wrong, fmt.Errorf("--cds-origin: %w", err))
 	}
 	if !ref.ValidSource(string(c.Home)) {
 		wrong = append(wrong, fmt.Errorf("--home-source %q: want 1 to 64 letters, digits, dots or hyphens", c.Home))

@@ -293,6 +293,9 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	mux.Handle("/", face)
 	mux.Handle("GET /metrics", s.authenticated(promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{})))
 	mux.HandleFunc("GET /healthz", s.healthz)
+	if err := s.openCDS(mux); err != nil {
+		return err
+	}
 	s.http = &http.Server{
 		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
 		IdleTimeout:    idle,

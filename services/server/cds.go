@@ -1,0 +1,30 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/rapport-health/rapport/services/cds"
+	"github.com/rapport-health/rapport/services/domain/access"
+	"github.com/rapport-health/rapport/services/domain/ref"
+)
+
+// openCDS lets CDS Hooks in at its prefix.
+func (s *Server) openCDS(mux *http.ServeMux) error {
+	c := cds.Default()
+	c.Store, c.Commands, c.Caller = s.store, s.group, s.caller
+	c.Source, c.Namer = s.config.Home, ref.Namer{Home: s.config.Home}
+	c.BoardURL, c.Origins = s.config.BoardURL, s.config.Origins
+	c.Now, c.Log = s.config.Now, s.config.Log
+	cards, err := cds.New(c)
+	if err != nil {
+		return err
+	}
+	mux.Handle(cds.Prefix, cards)
+	mux.Handle(cds.Prefix+"/", cards)
+	return nil
+}
+
+// caller is who sends an HTTP request, by its bearer token.
+func (s *Server) caller(r *http.Request) (access.Principal, error) {
+	return s.auth.Principal(r.Header.Get("Authorization"))
+}
