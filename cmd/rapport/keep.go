@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -45,14 +46,9 @@ Examples:
 
 // Run checks.
 func (c verifyCmd) Run(ctx context.Context, s streams) error {
-	progress := func(string) {}
-	if s.terminal {
-		progress = func(text string) { fmt.Fprintf(s.err, "\r%s\x1b[K", text) }
-	}
+	progress, done := s.progress()
 	report, err := server.Verify(ctx, c.Store, progress)
-	if s.terminal {
-		fmt.Fprint(s.err, "\r\x1b[K")
-	}
+	done()
 	if err != nil {
 		return err
 	}
@@ -61,19 +57,23 @@ func (c verifyCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(s.out, "%d tenants, %d feeds, %d events, %d episodes, %d facts, %d alerts\n",
-			report.Tenants, report.Feeds, report.Events, report.Episodes, report.Facts, report.Alerts)
-		for _, p := range report.Problems {
-			fmt.Fprintln(s.out, " ", p)
-		}
-		if len(report.Problems) == 0 {
-			fmt.Fprintln(s.out, "Everything is as it must be.")
-		}
+		printReport(s.out, report)
 	}
 	if len(report.Problems) > 0 {
 		return errSaid
 	}
 	return nil
+}
+
+func printReport(w io.Writer, report *server.Report) {
+	fmt.Fprintf(w, "%d tenants, %d feeds, %d events, %d episodes, %d facts, %d alerts\n",
+		report.Tenants, report.Feeds, report.Events, report.Episodes, report.Facts, report.Alerts)
+	for _, p := range report.Problems {
+		fmt.Fprintln(w, " ", p)
+	}
+	if len(report.Problems) == 0 {
+		fmt.Fprintln(w, "Everything is as it must be.")
+	}
 }
 
 // migrateCmd brings a database to this binary's schema.

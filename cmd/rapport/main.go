@@ -42,6 +42,8 @@ type cli struct {
 	Simulate    simulateCmd    `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`
 	Bench       benchCmd       `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify      verifyCmd      `cmd:"" help:"Check a database's own invariants."`
+	Backup      backupCmd      `cmd:"" help:"Copy a database while it is in use."`
+	Restore     restoreCmd     `cmd:"" help:"Make a database from a copy."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring a database to this binary's schema."`
 	Token       tokenCmd       `cmd:"" help:"Make a bearer token and the line that lets it in."`
 	Health      healthCmd      `cmd:"" help:"Ask a server whether it serves; for container health checks."`
