@@ -145,7 +145,7 @@ func (q *query) date(d record.DateBound) {
 // ListAlerts is the statement for a page of alerts (their JSON), with its arguments.
 func ListAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
 	q := &query{mark: m}
-	q.add("SELECT data FROM alert")
+	q.add("SELECT id, data FROM alert")
 	q.alerts(t, s)
 	if (s.After != alert.Place{}) {
 		severity, effective := q.arg(int64(s.After.Severity)), q.arg(s.After.Effective.UnixMicro())
