@@ -31,6 +31,7 @@
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status
 //	store               the port to durable memory; storetest holds its answers to it
+//	store/sealed        rows encrypted under data keys, data keys under a master key that is kept elsewhere
 //	store/rows          the flat form in which both answers keep what was decided
 //	store/postgres      the shared answer
 //	store/sqlite        the embedded answer

@@ -11,6 +11,7 @@ import (
 // backupCmd copies a database while it is in use.
 type backupCmd struct {
 	storeFlag
+	masterFlag
 	outputFlag
 	To string `required:"" placeholder:"FILE" help:"Where the copy goes; its checksum goes beside it, as FILE.sha256." env:"-"`
 }
@@ -28,8 +29,11 @@ Examples:
 
 // Run copies.
 func (c backupCmd) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	progress, done := s.progress()
-	copied, err := server.BackUp(ctx, c.Store, c.To, progress)
+	copied, err := server.BackUp(ctx, c.Store, c.To, progress, c.MasterKey)
 	done()
 	if err != nil {
 		return err
@@ -40,6 +44,7 @@ func (c backupCmd) Run(ctx context.Context, s streams) error {
 // restoreCmd makes a database from a copy.
 type restoreCmd struct {
 	storeFlag
+	masterFlag
 	outputFlag
 	From  string `required:"" placeholder:"FILE" help:"Copy that 'rapport backup' made." env:"-"`
 	Force bool   `help:"Replace the database that is there." env:"-"`
@@ -60,8 +65,11 @@ Example:
 
 // Run restores.
 func (c restoreCmd) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	progress, done := s.progress()
-	copied, err := server.Restore(ctx, c.From, c.Store, c.Force, progress)
+	copied, err := server.Restore(ctx, c.From, c.Store, c.Force, progress, c.MasterKey)
 	done()
 	if err != nil {
 		return err
@@ -77,9 +85,12 @@ func printCopy(s streams, o outputFlag, c *server.Copied, done string) error {
 		}
 	} else {
 		fmt.Fprintf(s.out, "%s %s: %d bytes, schema %d\nsha256 %s%s\n", done, c.File, c.Bytes, c.Schema, c.SHA256, sumWords(c))
-		if c.Report == nil {
+		switch {
+		case c.Sealed:
+			fmt.Fprintln(s.out, "Its pages are sound. Its rows are sealed: they are checked with --master-key.")
+		case c.Report == nil:
 			fmt.Fprintln(s.out, "Its pages are sound. Its schema is an older one: what it holds is checked once it is migrated.")
-		} else {
+		default:
 			printReport(s.out, c.Report)
 		}
 	}

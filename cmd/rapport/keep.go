@@ -27,9 +27,25 @@ func (f storeFlag) Validate() error {
 	return config.Validate()
 }
 
+// masterFlag names the master key of a sealed database.
+type masterFlag struct {
+	MasterKey string `name:"master-key" placeholder:"KEY" help:"Master key of a sealed database: file:PATH, env:NAME or exec:COMMAND."`
+}
+
+// check refuses what names no master key.
+func (f masterFlag) check() error {
+	config := server.Default()
+	config.MasterKey = f.MasterKey
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
 // verifyCmd checks a database.
 type verifyCmd struct {
 	storeFlag
+	masterFlag
 	outputFlag
 }
 
@@ -46,8 +62,11 @@ Examples:
 
 // Run checks.
 func (c verifyCmd) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	progress, done := s.progress()
-	report, err := server.Verify(ctx, c.Store, progress)
+	report, err := server.Verify(ctx, c.Store, progress, c.MasterKey)
 	done()
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ type cli struct {
 	Verify      verifyCmd      `cmd:"" help:"Check a database's own invariants."`
 	Backup      backupCmd      `cmd:"" help:"Copy a database while it is in use."`
 	Restore     restoreCmd     `cmd:"" help:"Make a database from a copy."`
+	Keys        keysCmd        `cmd:"" help:"Make, list and rotate the keys that seal what is stored."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring a database to this binary's schema."`
 	Token       tokenCmd       `cmd:"" help:"Make a bearer token and the line that lets it in."`
 	Health      healthCmd      `cmd:"" help:"Ask a server whether it serves; for container health checks."`

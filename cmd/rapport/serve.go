@@ -21,6 +21,7 @@ type serveCmd struct {
 	Listen      string        `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
 	HTTPListen  string        `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
 	Store       string        `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
+	MasterKey   string        `name:"master-key" placeholder:"KEY" help:"Seal what is stored: file:PATH, env:NAME or exec:COMMAND, which asks a key management service; see 'rapport keys'."`
 	Redis       string        `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://… or none (${default})."`
 	HomeSource  string        `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
 	Tenant      string        `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
@@ -57,7 +58,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
 	s.Listen, s.HTTPListen, s.Store, s.Redis = c.Listen, c.HTTPListen, c.Store, c.Redis
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
-	s.Rules, s.Instruments = c.Rules, c.Instruments
+	s.Rules, s.Instruments, s.MasterKey = c.Rules, c.Instruments, c.MasterKey
 	s.BoardURL, s.Origins = c.BoardURL, c.CDSOrigin
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap = c.CourseGap

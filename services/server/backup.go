@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/store/sealed"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 )
 
@@ -28,7 +29,9 @@ type Copied struct {
 	Current bool  `json:"current"`
 	// Sum says that the bytes agree with a checksum that was kept beside them.
 	Sum bool `json:"sum"`
-	// Report is what Verify found; nil when the schema is an older one, whose contents this program reads only once they are
+	// Sealed says that it is sealed and no master key was given, so that its rows were not looked into.
+	Sealed bool `json:"sealed"`
+	// Report is what Verify found; nil when it is Sealed, or not Current: this program reads an older schema only once it is
 	// migrated.
 	Report *Report `json:"report,omitempty"`
 }
@@ -38,8 +41,9 @@ const sumSuffix = ".sha256"
 
 // BackUp writes a consistent copy of a SQLite database to a file, beside the server that uses it, checks it as Verify does,
 // and keeps its checksum beside it. A file that is there already is not replaced. A copy that is found wrong is left for
-// inspection under its name with `.partial` behind it, and the error says so.
-func BackUp(ctx context.Context, named, to string, progress func(string)) (*Copied, error) {
+// inspection under its name with `.partial` behind it, and the error says so. The rows of a sealed
+// database are checked with its master key; without it the file alone is.
+func BackUp(ctx context.Context, named, to string, progress func(string), masterKey ...string) (*Copied, error) {
 	place, err := sqlitePlace(named)
 	if err != nil {
 		return nil, err
@@ -56,7 +60,7 @@ func BackUp(ctx context.Context, named, to string, progress func(string)) (*Copi
 	if err != nil {
 		return nil, err
 	}
-	copied, err := examine(ctx, partial, schema, progress)
+	copied, err := examine(ctx, partial, schema, progress, masterKey)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +82,7 @@ func BackUp(ctx context.Context, named, to string, progress func(string)) (*Copi
 // Restore makes a SQLite database from a copy. It refuses a copy whose checksum is another than the one kept beside it, one that
 // is damaged, and one of a newer program; a database that is there already it replaces only when force says so, and never
 // while a server uses it.
-func Restore(ctx context.Context, from, named string, force bool, progress func(string)) (*Copied, error) {
+func Restore(ctx context.Context, from, named string, force bool, progress func(string), masterKey ...string) (*Copied, error) {
 	place, err := sqlitePlace(named)
 	if err != nil {
 		return nil, err
@@ -100,7 +104,7 @@ func Restore(ctx context.Context, from, named string, force bool, progress func(
 	if err != nil {
 		return nil, err
 	}
-	copied, err := examine(ctx, place, schema, progress)
+	copied, err := examine(ctx, place, schema, progress, masterKey)
 	if err != nil {
 		return nil, err
 	}
@@ -119,20 +123,42 @@ func sqlitePlace(named string) (string, error) {
 }
 
 // examine says what a file holds.
-func examine(ctx context.Context, path string, schema int64, progress func(string)) (*Copied, error) {
+func examine(ctx context.Context, path string, schema int64, progress func(string), masterKey []string) (*Copied, error) {
 	if _, err := sqlite.Sound(ctx, path); err != nil {
 		return nil, err
 	}
 	c := &Copied{File: path, Schema: schema, Current: schema == sqlite.Schema()}
 	if c.Current {
+		master, err := masterOf(masterKey)
+		if err != nil {
+			return nil, err
+		}
+		if c.Sealed, err = locked(ctx, path, master); err != nil {
+			return nil, err
+		}
+	}
+	if c.Current && !c.Sealed {
 		var err error
-		if c.Report, err = Verify(ctx, "sqlite:"+path, progress); err != nil {
+		if c.Report, err = Verify(ctx, "sqlite:"+path, progress, masterKey...); err != nil {
 			return nil, err
 		}
 	}
 	var err error
 	c.SHA256, c.Bytes, err = digest(ctx, path)
 	return c, err
+}
+
+// locked says whether a file is sealed while there is no master key.
+func locked(ctx context.Context, path string, master sealed.Master) (bool, error) {
+	if master != nil {
+		return false, nil
+	}
+	opened, err := sqlite.OpenReadOnly(ctx, path)
+	if err != nil {
+		return false, err
+	}
+	keys, err := opened.DataKeys(ctx)
+	return len(keys) > 0, errors.Join(err, opened.Close())
 }
 
 // digest of a file, and its length.

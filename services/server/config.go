@@ -16,6 +16,7 @@ import (
 	"github.com/rapport-health/rapport/services/cds"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Config of a server. Default gives the embedded form on loopback.
@@ -26,6 +27,9 @@ type Config struct {
 	HTTPListen string
 	// Store is `sqlite:path` or a `postgres://` URL.
 	Store string
+	// MasterKey is `file:PATH`, `env:NAME` or `exec:COMMAND`: what is stored is sealed under keys that it wraps. Empty seals
+	// nothing.
+	MasterKey string
 	// Redis is `embedded`, `embedded:port`, `redis://…`, `rediss://…`, or `none`.
 	Redis string
 	// Home is the source whose logical ids are kept.
@@ -99,6 +103,9 @@ func (c Config) Validate() error {
 	}
 	if _, _, err := storeOf(c.Store); err != nil {
 		wrong = append(wrong, err)
+	}
+	if err := sealed.CheckMaster(c.MasterKey); err != nil {
+		wrong = append(wrong, fmt.Errorf("--master-key: %w", err))
 	}
 	if err := checkRedis(c.Redis); err != nil {
 		wrong = append(wrong, err)

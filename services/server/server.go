@@ -33,6 +33,7 @@ type engine interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.DataKeys
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -102,6 +103,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	s.running.Go(func() { s.followKeys(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}

@@ -199,8 +199,10 @@ func (w *writing) facts() error {
 	return w.c.insert(w.ctx, intoFact, len(w.batch.Facts), func(i int) []any {
 		f := &w.batch.Facts[i]
 		w.bytes += int64(len(f.Data)) + 256
-		return []any{w.tenant, f.Episode, f.ID, f.Source, f.Version, f.SourceKey, f.Kind, f.At, f.Recorded, f.Superseded,
-			w.c.box.Seal(f.Data, sealed.Fact(ref.Tenant(w.tenant), f.ID, f.Version))}
+		return []any{
+			w.tenant, f.Episode, f.ID, f.Source, f.Version, f.SourceKey, f.Kind, f.At, f.Recorded, f.Superseded,
+			w.c.box.Seal(f.Data, sealed.Fact(ref.Tenant(w.tenant), f.ID, f.Version)),
+		}
 	})
 }
 
