@@ -92,12 +92,8 @@ func TestAnAlertOfTheSameCauseHidesTheLesser(t *testing.T) {
 		want  string
 		heard string
 	}{
-		{
-			"found at once, the graver is told alone",
-			[]judge.Rule{lesser, graver},
-			func(_ *testing.T, w *ward) { w.send(w.sheet("a", 9, 15)) },
-			"graver open, lesser suppressed for same-cause", "opened[unassigned] suppressed[]",
-		},
+		{"found at once, the graver is told alone", []judge.Rule{lesser, graver}, func(_ *testing.T, w *ward) { w.send(w.sheet("a", 9, 15)) },
+			"graver open, lesser suppressed for same-cause", "opened[unassigned] suppressed[]"},
 		{"a graver one takes the place of the lesser, and its readers are told", []judge.Rule{lesser, graver}, func(_ *testing.T, w *ward) {
 			w.send(w.sheet("a", 9, 6))
 			w.send(w.sheet("b", 8, 15))

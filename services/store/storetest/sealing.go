@@ -327,7 +327,7 @@ func tampered(t *testing.T, e SealedEngine) {
 			},
 		},
 		"a fact under another id": {
-			"UPDATE fact SET id = 'moved' WHERE tenant = 'other' AND episode = 'patient-000002'",
+			"UPDATE fact SET id = 'moved' || id WHERE tenant = 'other' AND episode = 'patient-000002'",
 			func(s store.Store) error {
 				return s.View(t.Context(), "other", func(r store.Reader) error {
 					_, err := r.Facts([]ref.Episode{"patient-000002"})
@@ -336,10 +336,6 @@ func tampered(t *testing.T, e SealedEngine) {
 			},
 		},
 	} {
-		if strings.Contains(test.statement, "'moved'") {
-			// The ids stay distinct.
-			test.statement = strings.Replace(test.statement, "'moved'", "'moved' || id", 1)
-		}
 		e.Exec(t, place, test.statement)
 		s := e.open(t, place, m)
 		if err := test.read(s); err == nil || fault.Of(err) != fault.Internal || !strings.Contains(err.Error(), "sealed row") {
