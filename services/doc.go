@@ -21,6 +21,7 @@
 //	domain/episode      the state that facts fold into; replay and deadline
 //	domain/judge        rules over before and after; findings
 //	domain/alert        a finding that is being handled, and the table of its life
+//	domain/subscription who wants to be told by FHIR subscription, of what and how; which events that is
 //	domain/decision     the whole judgement of one input, still pure
 //
 // In, from the wire to a durable outcome:
@@ -50,18 +51,19 @@
 //	outcomes            OutcomeService: states, scores, explanations
 //	alerts              AlertService: subscribe, list, acknowledge, resolve
 //	rest                FHIR REST
+//	subscriptions       FHIR Subscriptions: made, shaken hands with, told, and SubscriptionService
 //	cds                 CDS Hooks: cards from the episode state, and what became of them
 //
 // Round them:
 //
 //	simulate            synthetic clinics whose truth is known
-//	rehearse            simulated clinics played through the rules; what was found, against their truth
+//	rehearse            simulated clinics and stored history played through the rules; what was found, against the truth
 //	server              wires every room, starts and stops them; the import law is its test
 //	bench               load, floor and chaos runs
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
 // Names kept for rooms that have no work yet: domain/audit, domain/packet,
-// domain/measure, conference, analytics and analytics/export, subscriptions, board and board/chart.
+// domain/measure, conference, analytics and analytics/export, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
 package services

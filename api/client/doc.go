@@ -1,7 +1,11 @@
 // Package client follows Rapport's feeds, over gRPC or as a Redis consumer group, and proves that nothing was missed.
 //
 // Feeds have no holes: event n follows n-1, on gRPC and in Redis alike. Follow is for one reader that keeps its own
-// cursor; Group shares the work among several and keeps it in Redis.
+// cursor, best in the same transaction as what it makes of the events. Group shares the work among several and keeps the
+// place in Redis: each entry comes at least once, so handle it by its id (Once, or a unique key of your own database);
+// what a consumer held that died is claimed by another; what cannot be handled goes to the dead letters (Letters, PutBack,
+// Redrive); and when a stream no longer holds what the group has not read, OnGap is told of the gap, which Refill reads
+// over gRPC.
 package client
 
 import (
@@ -23,6 +27,9 @@ type GapError struct {
 func (e *GapError) Error() string {
 	return fmt.Sprintf("feed %s: events %d to %d are missing", e.Feed, e.From, e.To)
 }
+
+// Earliest is the number of the first event behind the gap.
+func (e *GapError) Earliest() int64 { return e.To + 1 }
 
 // backOff is the pause after a number of failures in a row: it doubles from 100 ms to 10 s, with jitter.
 func backOff(failures int) time.Duration {

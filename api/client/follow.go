@@ -21,8 +21,8 @@ const Heartbeat = 15 * time.Second
 // ctx ends, handle fails or following is impossible. After a disconnect it goes on behind the last event that handle
 // took, however long the server is away. The cursors are moved along, so that after an error they say where to go on.
 //
-// Errors: ctx.Err(); what handle returned; *GapError when the server left something out; a gRPC status of
-// OUT_OF_RANGE when a cursor is older than what is kept, INVALID_ARGUMENT when it cannot be, or UNAUTHENTICATED,
+// Errors: ctx.Err(); what handle returned; *GapError when the server left something out; *TooOldError when a cursor is
+// older than what is kept; a gRPC status of INVALID_ARGUMENT when a cursor cannot be, or UNAUTHENTICATED,
 // PERMISSION_DENIED, NOT_FOUND, UNIMPLEMENTED.
 func Follow(
 	ctx context.Context, conn grpc.ClientConnInterface, cursors []*rapportv1.Cursor, handle func(*rapportv1.Event) error,
@@ -127,7 +127,9 @@ func finalStatus(err error) error {
 		return err
 	}
 	switch status.Code(err) {
-	case codes.OutOfRange, codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.NotFound,
+	case codes.OutOfRange:
+		return finalError{tooOld(err)}
+	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.NotFound,
 		codes.Unimplemented, codes.FailedPrecondition:
 		return finalError{err}
 	default:

@@ -3,7 +3,7 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -27,15 +27,21 @@ type Group struct {
 	MinIdle time.Duration
 	// Deliveries is how often an entry is tried before it goes to the dead letters; 0 means 5.
 	Deliveries int64
+	// After is where a feed begins for a group that does not exist, or was lost with Redis: behind this number, which the
+	// caller keeps. Without After it begins at the oldest entry kept, and what was handled before comes again.
+	After func(feed string) int64
 	// OnGap decides what to do about missing events: nil goes on behind the gap, an error ends Consume.
 	// Without OnGap Consume ends with the *GapError.
 	OnGap func(*GapError) error
+	// OnDead is told of every entry that this consumer gives up, after it is among the dead letters. It may be nil.
+	OnDead func(Letter)
 }
 
 // Consume calls handle with every entry that falls to this consumer, one after another, and acknowledges it when handle
 // returns nil. An entry that handle refuses is left pending, so others go first; after MinIdle it comes again, and when
 // it was tried Deliveries times it goes to the dead letters. An entry can come twice, when a consumer or Redis failed
-// in between: its ID tells. A group that does not exist, or was lost with Redis, begins at the oldest entry kept.
+// in between: its ID tells. What is being handled when ctx ends is handled to its end and acknowledged; what was read and
+// not handled yet comes again when a consumer of the same name starts, or after MinIdle to another.
 //
 // Consume waits for Redis for as long as it is away. It ends with ctx.Err(), a *GapError when events are missing,
 // or an error of Redis that waiting does not mend, such as a wrong password or key.
@@ -81,33 +87,6 @@ func (g Group) filled() Group {
 		g.Deliveries = 5
 	}
 	return g
-}
-
-// Redrive hands the dead letters of a feed to handle, oldest first, and removes those that it takes. It stops at the
-// first that handle refuses and says how many were taken.
-func (g Group) Redrive(ctx context.Context, client redis.UniversalClient, feed string, handle func(Entry) error) (int, error) {
-	key := DeadKey(g.Tenant, feed, g.Name)
-	for taken := 0; ; {
-		letters, err := client.XRangeN(ctx, key, "-", "+", 64).Result()
-		if err != nil || len(letters) == 0 {
-			return taken, err
-		}
-		for _, m := range letters {
-			id := m.ID
-			m.ID, _ = m.Values["entry"].(string)
-			e, err := read(feed, m)
-			if err == nil {
-				err = handle(e)
-			}
-			if err != nil {
-				return taken, fmt.Errorf("dead letter %s: %w", id, err)
-			}
-			if err := client.XDel(ctx, key, id).Err(); err != nil {
-				return taken, err
-			}
-			taken++
-		}
-	}
 }
 
 // consumer is one reader of some of the feeds.
@@ -191,15 +170,30 @@ func (c *consumer) turn(ctx context.Context) error {
 // begin creates the groups and handles again what this consumer was given before it was interrupted.
 func (c *consumer) begin(ctx context.Context) error {
 	for _, feed := range c.feeds {
-		err := c.client.XGroupCreateMkStream(ctx, c.key(feed), c.Name, "0").Err()
-		if err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP") {
-			return finalReply(err)
+		if err := c.create(ctx, feed); err != nil {
+			return err
 		}
 		if err := c.own(ctx, feed); err != nil {
 			return err
 		}
 	}
 	c.ready = true
+	return nil
+}
+
+// create makes the group of a feed when there is none.
+func (c *consumer) create(ctx context.Context, feed string) error {
+	var after int64
+	if c.After != nil {
+		after = c.After(feed)
+	}
+	err := c.client.XGroupCreateMkStream(ctx, c.key(feed), c.Name, strconv.FormatInt(after, 10)+"-0").Err()
+	switch {
+	case err == nil && after > 0:
+		c.dense[feed] = after
+	case err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP"):
+		return finalReply(err)
+	}
 	return nil
 }
 
@@ -271,7 +265,7 @@ func (c *consumer) again(ctx context.Context, feed string, messages []redis.XMes
 				err = c.client.XAck(ctx, c.key(feed), c.Name, m.ID).Err()
 			}
 		case tries[m.ID] > c.Deliveries:
-			err = c.bury(ctx, feed, m, tries[m.ID]-1)
+			err = c.bury(ctx, feed, m, tries[m.ID]-1, refused)
 		default:
 			err = c.deliver(ctx, feed, m, tries[m.ID])
 		}
@@ -345,29 +339,19 @@ func (c *consumer) deliver(ctx context.Context, feed string, m redis.XMessage, t
 	}
 	e, err := read(feed, m)
 	if err != nil {
-		return c.bury(ctx, feed, m, times)
+		return c.bury(ctx, feed, m, times, unreadable)
 	}
 	e.Deliveries = max(1, times)
 	if c.handle(e) != nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackLimit)
+	defer cancel()
 	return c.client.XAck(ctx, c.key(feed), c.Name, m.ID).Err()
 }
 
-// bury moves an entry to the dead letters.
-func (c *consumer) bury(ctx context.Context, feed string, m redis.XMessage, times int64) error {
-	values := make([]any, 0, 2*len(m.Values)+6)
-	values = append(values, "entry", m.ID, "deliveries", times, "consumer", c.Consumer)
-	for name, value := range m.Values {
-		values = append(values, name, value)
-	}
-	_, err := c.client.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: DeadKey(c.Tenant, feed, c.Name), Values: values})
-		pipe.XAck(ctx, c.key(feed), c.Name, m.ID)
-		return nil
-	})
-	return err
-}
+// ackLimit is how long an acknowledgement may take. It is made also when the consumer was stopped meanwhile.
+const ackLimit = 2 * time.Second
 
 // finalReply marks errors of Redis that waiting does not mend.
 func finalReply(err error) error {

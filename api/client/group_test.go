@@ -52,6 +52,11 @@ func newBench(t *testing.T, address string) *bench {
 // add writes events from one number to another as the relay does.
 func (b *bench) add(from, to int) {
 	b.Helper()
+	b.addTo(feed, from, to)
+}
+
+func (b *bench) addTo(feed string, from, to int) {
+	b.Helper()
 	for seq := from; seq <= to; seq++ {
 		err := b.redis.XAdd(context.Background(), &redis.XAddArgs{
 			Stream: client.StreamKey("clinic", feed), ID: fmt.Sprintf("%d-0", seq), Values: []string{

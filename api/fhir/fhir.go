@@ -8,3 +8,8 @@ import "embed"
 //
 //go:embed capability.json codesystem/*.json searchparameter/*.json structuredefinition/*.json
 var Files embed.FS
+
+// Topics holds, in subscriptiontopic/, the topics that can be subscribed to, one R4 Basic per file.
+//
+//go:embed subscriptiontopic/*.json
+var Topics embed.FS

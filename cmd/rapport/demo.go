@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -290,8 +291,11 @@ func countAlerts(ctx context.Context, conn *grpc.ClientConn) (alertCount, error)
 }
 
 func (c *alertCount) add(a *rapportv1.Alert) {
-	if a.GetHistory()[0].GetStatus() == rapportv1.AlertStatus_ALERT_STATUS_SUPPRESSED {
-		c.suppressed++
+	told := slices.ContainsFunc(a.GetHistory(), func(s *rapportv1.AlertStep) bool { return s.GetStatus() == rapportv1.AlertStatus_ALERT_STATUS_OPEN })
+	if !told {
+		if a.GetStatus() == rapportv1.AlertStatus_ALERT_STATUS_SUPPRESSED {
+			c.suppressed++
+		}
 		return
 	}
 	c.raised++

@@ -20,7 +20,7 @@ type explainCmd struct {
 	connection
 	outputFlag
 	Patient string `arg:"" help:"Patient id, such as p1 or Patient/p1; with --alert an alert's id."`
-	AsOf    string `name:"as-of" placeholder:"DATE" help:"As it was known at the end of this day (2026-03-31) or at this moment (RFC 3339)." env:"-"`
+	AsOf    string `name:"as-of" placeholder:"DATE" help:"As it was known at the end of this day (2026-03-31) or at this moment (RFC 3339); where all was recorded later, as it had gone by then." env:"-"`
 	Scores  int32  `default:"5" help:"How many score sheets to show (${default}); 0 for none." env:"-"`
 	Why     bool   `help:"Show what each reason and each alert rests on, by which rule, and what happened to it." xor:"form" env:"-"`
 	Alert   bool   `help:"Show that of one alert, named by its id." xor:"form" env:"-"`
@@ -112,15 +112,14 @@ func moment(text string) (time.Time, error) {
 
 func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSheet) {
 	fmt.Fprintf(w, "%s  %s\n", e.GetPatient(), strings.ToUpper(e.GetView()))
-	for _, reason := range e.GetReasons() {
-		fmt.Fprintf(w, "  because %s\n", reason)
-	}
+	writeReasons(w, e)
 	fmt.Fprintf(w, "  %d facts, the last of %s", e.GetFacts(), day(e.GetLastFact()))
 	if e.GetDeadline() != nil {
 		fmt.Fprintf(w, "; looked at again on %s", day(e.GetDeadline()))
 	}
 	fmt.Fprintln(w)
 	writeCourse(w, e)
+	writeAlerts(w, e.GetAlerts())
 	writeAlliance(w, e)
 	writeDistress(w, e.GetDistress())
 	writeAdherence(w, e.GetAdherence())
@@ -130,11 +129,30 @@ func writeEpisode(w io.Writer, e *rapportv1.Episode, sheets []*rapportv1.ScoreSh
 	writeEngagement(w, e.GetEngagement())
 	writeMonitoring(w, e.GetMonitoring())
 	writeTrajectories(w, e.GetTrajectories())
-	writeAlerts(w, e.GetAlerts())
 	for _, sheet := range sheets {
 		fmt.Fprintln(w)
 		writeSheet(w, sheet)
 	}
+}
+
+// writeReasons prints why the view is what it is, with the number where the words leave it open.
+func writeReasons(w io.Writer, e *rapportv1.Episode) {
+	for n, reason := range e.GetReasons() {
+		number := ""
+		if n < len(e.GetWhy()) {
+			if form := reasonNumbers[e.GetWhy()[n].GetCode()]; form != "" {
+				number = fmt.Sprintf(": "+form, tenths(e.GetWhy()[n].GetValue()))
+			}
+		}
+		fmt.Fprintf(w, "  because %s%s\n", reason, number)
+	}
+}
+
+// reasonNumbers are the numbers behind reasons whose words do not hold them.
+var reasonNumbers = map[string]string{
+	"phq-9-item-9": "answered %s", "phq-9": "%s of 27", "srs": "%s of 40", "pcs": "%s of 52", "tsk-11": "%s of 44",
+	"drop-out": "%s points", "adherence-low": "%s %%", "adherence-borderline": "%s %%", "missed-visits": "%s", "silence": "%s days",
+	"weak-link": "%s points per item",
 }
 
 func day(t *timestamppb.Timestamp) string { return t.AsTime().Format(time.DateOnly) }

@@ -28,9 +28,23 @@ func withWhom(clinician, role string) string {
 		return "the team as a whole"
 	}
 	if role != "" {
-		return clinician + " (" + role + ")"
+		return clinician + " (" + roleWord(role) + ")"
 	}
 	return clinician
+}
+
+// roleWords are those of the SNOMED CT codes by which care teams usually name roles.
+var roleWords = map[string]string{
+	"36682004": "physical therapist", "80546007": "occupational therapist", "59944000": "psychologist", "309343006": "physician",
+	"224571005": "nurse practitioner", "106292003": "nurse", "224535009": "registered nurse", "106328005": "social worker",
+	"768820003": "care coordinator", "159021002": "community health worker", "449161006": "physician assistant",
+}
+
+func roleWord(role string) string {
+	if word := roleWords[role]; word != "" {
+		return word
+	}
+	return strings.ReplaceAll(role, "-", " ")
 }
 
 func writeDyad(w io.Writer, d *rapportv1.Dyad) {
@@ -134,7 +148,7 @@ func writeTeam(w io.Writer, team []*rapportv1.TeamLink) {
 	if len(team) < 2 {
 		return
 	}
-	fmt.Fprintln(w, "  The team side by side (mean of the last three ratings per item)")
+	fmt.Fprintln(w, "  The team side by side (mean of the last three ratings)")
 	longest := 0
 	for _, l := range team {
 		longest = max(longest, len(withWhom(l.GetClinician(), l.GetRole())))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
@@ -55,18 +56,18 @@ func writeAdherence(w io.Writer, a *rapportv1.Adherence) {
 	}
 	fmt.Fprintln(w, "\nHome exercise")
 	for _, window := range a.GetWindows() {
-		fmt.Fprintf(w, "  %2d days  %s of %s sessions", window.GetDays(), decimal(window.GetDone()), decimal(window.GetPrescribed()))
+		fmt.Fprintf(w, "  %2d days  %s of %s sessions", window.GetDays(), tenths(window.GetDone()), tenths(window.GetPrescribed()))
 		if window.Completion != nil {
-			fmt.Fprintf(w, ": %s %%", decimal(window.GetCompletion()))
+			fmt.Fprintf(w, ": %s %%", tenths(window.GetCompletion()))
 		}
 		if window.DoseCompletion != nil {
-			fmt.Fprintf(w, ", %s %% of the dose", decimal(window.GetDoseCompletion()))
+			fmt.Fprintf(w, ", %s %% of the dose", tenths(window.GetDoseCompletion()))
 		}
 		switch days := window.GetUnloggedDays(); {
 		case window.GetProvisional() && days > 0:
-			fmt.Fprintf(w, ", %d days not known yet", days)
+			fmt.Fprintf(w, ", %s not known yet", several(days, "day"))
 		case days > 0:
-			fmt.Fprintf(w, ", %d days missed", days)
+			fmt.Fprintf(w, ", %s missed", several(days, "day"))
 		}
 		if window.GetProvisional() {
 			fmt.Fprint(w, ", provisional")
@@ -74,15 +75,18 @@ func writeAdherence(w io.Writer, a *rapportv1.Adherence) {
 		fmt.Fprintln(w)
 	}
 	if a.Elsewhere != nil {
-		fmt.Fprintf(w, "  worked out elsewhere: %s %%\n", decimal(a.GetElsewhere()))
+		fmt.Fprintf(w, "  worked out elsewhere: %s %%\n", tenths(a.GetElsewhere()))
 	}
-	fmt.Fprintf(w, "  %d days in a row, %d at most", a.GetStreakDays(), a.GetLongestStreakDays())
+	fmt.Fprintf(w, "  %s in a row, %d at most", several(a.GetStreakDays(), "day"), a.GetLongestStreakDays())
 	fmt.Fprint(w, prefixed("; lapsed since ", a.GetLapsedSince()))
 	if a.GetLastLog() != nil {
 		fmt.Fprintf(w, "; last log on %s", day(a.GetLastLog()))
 	}
 	fmt.Fprintln(w)
 }
+
+// tenths rounds to one decimal: more would claim to know what nobody does.
+func tenths(x float64) string { return decimal(math.Round(10*x) / 10) }
 
 func writeVisits(w io.Writer, a *rapportv1.Attendance) {
 	if a == nil {
@@ -91,7 +95,7 @@ func writeVisits(w io.Writer, a *rapportv1.Attendance) {
 	fmt.Fprintln(w, "\nVisits")
 	fmt.Fprintf(w, "  %d attended, %d missed, %d cancelled late", a.GetAttended(), a.GetMissed(), a.GetCancelledLate())
 	if a.Percent != nil {
-		fmt.Fprintf(w, ": %s %%", decimal(a.GetPercent()))
+		fmt.Fprintf(w, ": %s %%", tenths(a.GetPercent()))
 	}
 	if early := a.GetCancelledByPatient() - a.GetCancelledLate(); early > 0 || a.GetCancelledByClinic() > 0 {
 		fmt.Fprintf(w, "; not counted: %d cancelled in time, %d by the clinic", early, a.GetCancelledByClinic())
@@ -108,7 +112,7 @@ func writeMilestones(w io.Writer, milestones []*rapportv1.Milestone) {
 	}
 	fmt.Fprintln(w, "\nMilestones")
 	for _, m := range milestones {
-		fmt.Fprintf(w, "  %-8s %s", m.GetStanding(), m.GetGoal())
+		fmt.Fprintf(w, "  %-11s %s", standingWord(m.GetStanding()), m.GetGoal())
 		if m.GetDue() != nil {
 			fmt.Fprintf(w, ", due %s", day(m.GetDue()))
 		}
@@ -117,6 +121,14 @@ func writeMilestones(w io.Writer, milestones []*rapportv1.Milestone) {
 		}
 		fmt.Fprintln(w)
 	}
+}
+
+// standingWord puts how a milestone stands in words: a goal that was closed without being reached was not always given up.
+func standingWord(standing string) string {
+	if standing == "dropped" {
+		return "not reached"
+	}
+	return strings.ReplaceAll(standing, "-", " ")
 }
 
 func writeFunction(w io.Writer, lines []*rapportv1.FunctionLine) {
@@ -143,7 +155,11 @@ func writeEngagement(w io.Writer, e *rapportv1.Engagement) {
 	fmt.Fprintln(w, "\nEngagement")
 	if e.GetHeard() != nil {
 		fmt.Fprintf(w, "  last heard of on %s", day(e.GetHeard()))
-		if e.UsualGapDays != nil {
+		switch {
+		case e.UsualGapDays == nil:
+		case e.GetUsualGapDays() == 1:
+			fmt.Fprint(w, ", usually every day")
+		default:
 			fmt.Fprintf(w, ", usually every %s days", decimal(e.GetUsualGapDays()))
 		}
 		fmt.Fprintln(w)

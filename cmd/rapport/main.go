@@ -28,27 +28,30 @@ const (
 
 // cli is every command with its flags.
 type cli struct {
-	Demo        demoCmd        `cmd:"" help:"Run a small synthetic clinic end to end, on embedded defaults."`
-	Serve       serveCmd       `cmd:"" help:"Run the server."`
-	Ingest      ingestCmd      `cmd:"" help:"Send FHIR JSON files to a server."`
-	Score       scoreCmd       `cmd:"" help:"Score responses without storing them."`
-	Instruments instrumentsCmd `cmd:"" help:"List the instruments, or show one as its scoring sheet."`
-	Watch       watchCmd       `cmd:"" help:"Follow feeds."`
-	Alerts      alertsCmd      `cmd:"" help:"List, show, acknowledge and resolve alerts."`
-	Explain     explainCmd     `cmd:"" help:"Show how a patient is going, and why."`
-	Timeline    timelineCmd    `cmd:"" help:"Tell what happened to a patient, in order, and what became of it."`
-	Unscored    unscoredCmd    `cmd:"" help:"List what was stored but could not be used."`
-	Rescore     rescoreCmd     `cmd:"" help:"Score again what is stored, after a definition has changed."`
-	Simulate    simulateCmd    `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`
-	Bench       benchCmd       `cmd:"" help:"Measure, or kill and count (bench chaos)."`
-	Verify      verifyCmd      `cmd:"" help:"Check a database's own invariants."`
-	Backup      backupCmd      `cmd:"" help:"Copy a database while it is in use."`
-	Restore     restoreCmd     `cmd:"" help:"Make a database from a copy."`
-	Keys        keysCmd        `cmd:"" help:"Make, list and rotate the keys that seal what is stored."`
-	Migrate     migrateCmd     `cmd:"" help:"Bring a database to this binary's schema."`
-	Token       tokenCmd       `cmd:"" help:"Make a bearer token and the line that lets it in."`
-	Health      healthCmd      `cmd:"" help:"Ask a server whether it serves; for container health checks."`
-	Version     versionCmd     `cmd:"" help:"Print the version."`
+	Demo          demoCmd          `cmd:"" help:"Run a small synthetic clinic end to end, on embedded defaults."`
+	Serve         serveCmd         `cmd:"" help:"Run the server."`
+	Ingest        ingestCmd        `cmd:"" help:"Send FHIR JSON files to a server."`
+	Score         scoreCmd         `cmd:"" help:"Score responses without storing them."`
+	Instruments   instrumentsCmd   `cmd:"" help:"List the instruments, or show one as its scoring sheet."`
+	Watch         watchCmd         `cmd:"" help:"Follow feeds."`
+	Deadletter    deadletterCmd    `cmd:"" help:"List, show and give back entries that a Redis consumer group gave up."`
+	Alerts        alertsCmd        `cmd:"" help:"List, show, acknowledge and resolve alerts."`
+	Subscriptions subscriptionsCmd `cmd:"" help:"List and show FHIR subscriptions, inspect and redrive what was not taken."`
+	Explain       explainCmd       `cmd:"" help:"Show how a patient is going, and why."`
+	Timeline      timelineCmd      `cmd:"" help:"Tell what happened to a patient, in order, and what became of it."`
+	Unscored      unscoredCmd      `cmd:"" help:"List what was stored but could not be used."`
+	Rescore       rescoreCmd       `cmd:"" help:"Score again what is stored, after a definition has changed."`
+	Simulate      simulateCmd      `cmd:"" help:"Make a synthetic clinic whose truth is known, or try the rules on one."`
+	Rules         rulesCmd         `cmd:"" help:"List, explain, check, test and back-test the rules."`
+	Bench         benchCmd         `cmd:"" help:"Measure, or kill and count (bench chaos)."`
+	Verify        verifyCmd        `cmd:"" help:"Check a database's own invariants."`
+	Backup        backupCmd        `cmd:"" help:"Copy a database while it is in use."`
+	Restore       restoreCmd       `cmd:"" help:"Make a database from a copy."`
+	Keys          keysCmd          `cmd:"" help:"Make, list and rotate the keys that seal what is stored."`
+	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this binary's schema."`
+	Token         tokenCmd         `cmd:"" help:"Make a bearer token and the line that lets it in."`
+	Health        healthCmd        `cmd:"" help:"Ask a server whether it serves; for container health checks."`
+	Version       versionCmd       `cmd:"" help:"Print the version."`
 }
 
 func main() {

@@ -170,7 +170,7 @@ type listing struct {
 	given   bool
 }
 
-// Decode reads the flag's value.
+// Decode reads the flag's value. A place left empty, and the null of JSON, are like a dash.
 func (l *listing) Decode(ctx *kong.DecodeContext) error {
 	text, err := oneValue(ctx, "a list such as 4,4,-,5")
 	if err != nil {
@@ -179,7 +179,7 @@ func (l *listing) Decode(ctx *kong.DecodeContext) error {
 	l.given, l.numbers = true, nil
 	for n, field := range strings.Split(text, ",") {
 		field = strings.TrimSpace(field)
-		if field == "-" {
+		if field == "-" || field == "" || field == "null" {
 			l.numbers = append(l.numbers, nil)
 			continue
 		}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,31 +19,33 @@ import (
 
 // serveCmd runs the server.
 type serveCmd struct {
-	Config      configPath    `placeholder:"FILE" help:"YAML file with these flags as keys, such as 'listen: 127.0.0.1:7401'. Flags and RAPPORT_* variables win over it."`
-	Listen      string        `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
-	HTTPListen  string        `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
-	Store       string        `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
-	MasterKey   string        `name:"master-key" placeholder:"KEY" help:"Seal what is stored: file:PATH, env:NAME or exec:COMMAND, which asks a key management service; see 'rapport keys'."`
-	Redis       string        `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://… or none (${default})."`
-	HomeSource  string        `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
-	Tenant      string        `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
-	BaseURL     string        `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
-	BoardURL    string        `name:"board-url" placeholder:"URL" help:"Where people reach the board, to which CDS Hooks cards lead, such as https://rapport.example.org; {patient} stands for the patient's id. Without it cards have no link."`
-	CDSOrigin   []string      `name:"cds-origin" placeholder:"ORIGIN" help:"Origin of a browser that may call CDS Hooks, such as https://ehr.example.org; may be given several times."`
-	Rules       string        `placeholder:"FILE" help:"YAML file that extends the default rules."`
-	Instruments string        `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
-	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
-	TLSKey      string        `name:"tls-key" placeholder:"FILE" help:"PEM key."`
-	Tokens      string        `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
-	Retention   time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
-	CourseGap   int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
-	Sweep       time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
-	Drain       time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
-	MaxConns    int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
-	GroupSize   int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
-	Linger      time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
-	Pprof       string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
-	LogLevel    string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+	Config     configPath `placeholder:"FILE" help:"YAML file with these flags as keys, such as 'listen: 127.0.0.1:7401'. Flags and RAPPORT_* variables win over it."`
+	Listen     string     `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
+	HTTPListen string     `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
+	Store      string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
+	sealFlags
+	Redis string `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
+	streamFlags
+	HomeSource string `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
+	Tenant     string `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
+	BaseURL    string `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
+	cardFlags
+	Rules       string `placeholder:"FILE" help:"YAML file that extends the default rules."`
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
+	TLSCert     string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
+	TLSKey      string `name:"tls-key" placeholder:"FILE" help:"PEM key."`
+	Tokens      string `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
+	webhookFlags
+	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
+	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
+	Zone      []string      `placeholder:"NAME,…" help:"Time zone of the clinic's days, such as Europe/Berlin; with 2026-07-01=America/Chicago another one counts from a day on. Without it days are those of UTC where a time is written in UTC."`
+	Sweep     time.Duration `default:"30s" help:"How often passed deadlines are looked for (${default})."`
+	Drain     time.Duration `default:"20s" help:"How long a graceful stop may take (${default})."`
+	MaxConns  int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
+	GroupSize int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
+	Linger    time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
+	Pprof     string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
+	LogLevel  string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
 // Help shows examples.
@@ -56,12 +60,13 @@ Without --tokens everybody who reaches the address is let in, so only loopback a
 
 func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
-	s.Listen, s.HTTPListen, s.Store, s.Redis = c.Listen, c.HTTPListen, c.Store, c.Redis
+	s.Listen, s.HTTPListen, s.Store, s.Redis, s.Streams = c.Listen, c.HTTPListen, c.Store, c.Redis, c.streams()
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
-	s.Rules, s.Instruments, s.MasterKey = c.Rules, c.Instruments, c.MasterKey
-	s.BoardURL, s.Origins = c.BoardURL, c.CDSOrigin
+	s.Rules, s.Instruments = c.Rules, c.Instruments
+	s.MasterKey, s.BoardURL, s.Origins = c.MasterKey, c.BoardURL, c.CDSOrigin
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
-	s.CourseGap = c.CourseGap
+	s.CourseGap, s.Zones = c.CourseGap, c.Zone
+	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
 	s.Log, s.Version = log, version
@@ -107,6 +112,7 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 		return errors.Join(err, running.Stop(context.WithoutCancel(ctx)))
 	}
 	running.Start()
+	defer reloading(running)()
 	log.Info("ready", "grpc", running.Addr(), "http", running.HTTPAddr(), "redis", running.RedisAddr(),
 		"version", version, "after", time.Since(begun).Round(time.Millisecond))
 	<-ctx.Done()
@@ -116,4 +122,24 @@ func (c serveCmd) Run(ctx context.Context, s streams) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// reloading reads the rules again at each SIGHUP, until what it returns is called.
+func reloading(running *server.Server) (stop func()) {
+	hup, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				running.ReloadRules()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hup)
+		close(ended)
+	}
 }

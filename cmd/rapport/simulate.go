@@ -22,6 +22,7 @@ type simulateCmd struct {
 	Target   string `env:"-" placeholder:"HOST:PORT" help:"Send it to this server, over the ingest stream."`
 	Report   bool   `env:"-" help:"Run the rules over it in this process and say what they found, and what not."`
 	Rules    string `env:"-" placeholder:"FILE" help:"With --report: lay these rules over the default set."`
+	Handled  int    `env:"-" placeholder:"DAYS" help:"With --report: resolve each alert so many days after it was told; without it none is."`
 	Seeds    string `env:"-" placeholder:"FROM-TO" help:"With --report: one clinic for each of these seeds, such as 101-110."`
 }
 

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rapport-health/rapport/services/catalogue"
-	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/rehearse"
 	"github.com/rapport-health/rapport/services/rules"
 	"github.com/rapport-health/rapport/services/simulate"
@@ -26,7 +24,7 @@ func (c simulateCmd) report(ctx context.Context, s streams, clinic simulate.Clin
 	if err != nil {
 		return usageError{err}
 	}
-	tried, err := c.rules()
+	tried, err := rules.Read(c.Rules)
 	if err != nil {
 		return err
 	}
@@ -35,7 +33,7 @@ func (c simulateCmd) report(ctx context.Context, s streams, clinic simulate.Clin
 		return err
 	}
 	config := rehearse.Config{
-		Clinics: clinics, Rules: tried, Catalogue: loaded,
+		Clinics: clinics, Rules: tried.Rules, Policy: tried.Policy, Handled: time.Duration(c.Handled) * 24 * time.Hour, Catalogue: loaded,
 		Log: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	drawn := time.Now()
@@ -83,21 +81,4 @@ func (c simulateCmd) clinics(clinic simulate.Clinic) ([]simulate.Clinic, error) 
 			return clinics, nil
 		}
 	}
-}
-
-// rules are the default set, with those of --rules laid over it.
-func (c simulateCmd) rules() ([]judge.Rule, error) {
-	set, err := rules.Default()
-	if err != nil || c.Rules == "" {
-		return set, err
-	}
-	raw, err := os.ReadFile(c.Rules)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", plainPath(err))
-	}
-	own, err := rules.Load(c.Rules, raw)
-	if err != nil {
-		return nil, err
-	}
-	return rules.Extend(set, own), nil
 }

@@ -16,13 +16,15 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 )
 
-// watchCmd follows feeds over gRPC.
+// watchCmd follows feeds over gRPC, or as a consumer of a Redis group.
 type watchCmd struct {
 	connection
 	outputFlag
+	redisFlags
 	Feeds []string `arg:"" optional:"" help:"Feeds: all, unassigned or team:ID, each with @N to go on after event N (default: all)."`
 	Max   int      `help:"Stop after this many events; 0 goes on until interrupted (${default})." default:"0" env:"-"`
 	Alert bool     `name:"alerts-only" help:"Only events about alerts." env:"-"`
+	groupFlags
 }
 
 // Help shows examples.
@@ -30,10 +32,14 @@ func (watchCmd) Help() string {
 	return `Prints every event of the feeds, first those that are stored and then live, without a hole. The number in
 front is the cursor: go on from it with FEED@NUMBER.
 
+With --group it reads the Redis streams instead, as one consumer of a group: what is printed is acknowledged, the group
+keeps its place, and what a consumer that died held is taken over. FEED@NUMBER then is where a new group begins.
+
 Examples:
   rapport watch
   rapport watch team:spine-team unassigned --alerts-only
-  rapport watch all@1200 -o json`
+  rapport watch all@1200 -o json
+  rapport watch team:spine-team --group pager --redis redis://localhost:6379 --refill`
 }
 
 // Validate refuses what cannot be.
@@ -41,7 +47,7 @@ func (c watchCmd) Validate() error {
 	if c.Max < 0 {
 		return fmt.Errorf("--max %d: want 0 or more", c.Max)
 	}
-	return nil
+	return c.validate()
 }
 
 // Run follows until interrupted.
@@ -49,6 +55,9 @@ func (c watchCmd) Run(ctx context.Context, s streams) error {
 	cursors, err := cursorsOf(c.Feeds)
 	if err != nil {
 		return usageError{err}
+	}
+	if c.Group != "" {
+		return c.consume(ctx, s, cursors)
 	}
 	conn, err := c.dial()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // decide reads what the jobs need, judges them in order, commits all that was decided, and returns its events.
 // It may run more than once, so every job's answer is set anew.
-func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
+func decide(tx store.Tx, config *Config, listening *audience, jobs []*job) ([]feed.Draft, error) {
 	desk := decision.NewDesk(config.Rules(), config.Now()).Under(config.Terms).Telling(config.Policy())
 	if err := lay(tx, desk, jobs); err != nil {
 		return nil, err
@@ -42,6 +42,9 @@ func decide(tx store.Tx, config *Config, jobs []*job) ([]feed.Draft, error) {
 			decision.Tally(j.receipts, decisions[from:bounds[n]])
 		}
 		from = bounds[n]
+	}
+	if err := listening.address(tx, decisions); err != nil {
+		return nil, err
 	}
 	var events []feed.Draft
 	for _, made := range decisions {

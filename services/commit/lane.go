@@ -72,6 +72,8 @@ type lane struct {
 	queue   chan *job
 	// stop is closed to end the lane, ended when it has.
 	stop, ended chan struct{}
+	// listening is who is subscribed.
+	listening audience
 	// held is a job taken from the queue that did not fit its group.
 	held *job
 	// company says that the last group held more than one job.
@@ -223,7 +225,7 @@ func (l *lane) update(jobs []*job) (moved []feed.Cursor, events []feed.Draft, er
 				err = fault.Newf(fault.Unprocessable, "exception", "this submission could not be judged: please report it")
 			}
 		}()
-		events, err = decide(tx, l.config, jobs)
+		events, err = decide(tx, l.config, &l.listening, jobs)
 		return err
 	})
 	return moved, events, err

@@ -121,7 +121,9 @@ func TestADetectedIssueTellsTheWholeAlert(t *testing.T) {
 }
 
 func TestADetectedIssueHasTheFHIRStatusOfItsAlert(t *testing.T) {
-	step := func(s alert.Status, reason string) alert.Step { return alert.Step{Status: s, Reason: reason} }
+	step := func(s alert.Status, reason string) alert.Step {
+		return alert.Step{Status: s, Reason: reason, Actor: alert.Service}
+	}
 	late := alert.Alert{Status: alert.Retracted, SuppressedBecause: "cool-down"}
 	if _, raised := IssueStatus(late); raised {
 		t.Error("what was suppressed is raised by its retraction")

@@ -13,14 +13,20 @@ type Capability struct {
 	Base string
 	// Version of the software.
 	Version string
+	// Rules is the version of the rules in force; empty names none.
+	Rules string
 	// Date since when the statement holds.
 	Date time.Time
+	// Instantiates are the canonical URLs of the CapabilityStatements that it keeps.
+	Instantiates []string
 	// Resources in the order to be listed, each type once.
 	Resources []ResourceCapability
 }
 
 // ResourceCapability is what the server does with one type.
 type ResourceCapability struct {
+	// Extensions of the entry.
+	Extensions []CapabilityExtension `json:"extension,omitempty"`
 	// Type is the FHIR type.
 	Type string `json:"type"`
 	// Profiles supported.
@@ -43,6 +49,14 @@ type ResourceCapability struct {
 	SearchParams []SearchParamCapability `json:"searchParam,omitempty"`
 	// Operations that it offers.
 	Operations []OperationCapability `json:"operation,omitempty"`
+}
+
+// CapabilityExtension is an extension whose value is a canonical URL.
+type CapabilityExtension struct {
+	// URL of the extension.
+	URL string `json:"url"`
+	// ValueCanonical is its value.
+	ValueCanonical string `json:"valueCanonical"`
 }
 
 // OperationCapability is one operation.
@@ -85,6 +99,7 @@ type statement struct {
 	Publisher      string         `json:"publisher,omitempty"`
 	Description    string         `json:"description,omitempty"`
 	Kind           string         `json:"kind"`
+	Instantiates   []string       `json:"instantiates,omitempty"`
 	Software       software       `json:"software"`
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
@@ -131,6 +146,10 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	s.Date = c.Date.UTC().Format(time.RFC3339)
 	s.Software.Version = c.Version
 	s.Implementation.URL = c.Base
+	if c.Rules != "" {
+		s.Implementation.Description += "; rules " + c.Rules
+	}
+	s.Instantiates = c.Instantiates
 	s.Rest[0].Resources = c.Resources
 	return encode(s), nil
 }

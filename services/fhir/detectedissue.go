@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"html"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,29 +21,27 @@ const (
 	SystemSeverity    = Canonical + "/CodeSystem/alert-severity"
 	SystemAction      = Canonical + "/CodeSystem/alert-action"
 	SystemAlert       = Canonical + "/sid/alert"
+	// SystemOccurrence identifies an alert by what it is about: rule, group, patient and when it happened.
+	SystemOccurrence = Canonical + "/sid/alert-occurrence"
 )
 
-// reasonEnteredInError is the reason of a retraction that FHIR tells apart from other corrections.
-const reasonEnteredInError = "entered-in-error"
-
 // DetectedIssue is an alert as FHIR tells it. An alert that was suppressed was never raised: ask IssueStatus first.
-func DetectedIssue(a alert.Alert) []byte {
+// Scores are the Observations derived from its sources; they stand among the evidence, before the sources.
+func DetectedIssue(a alert.Alert, scores ...ref.Resource) []byte {
 	status, _ := IssueStatus(a)
 	out := samply.DetectedIssue{
-		Id:   &a.ID,
-		Meta: issueMeta(a),
-		Text: narrative(a),
-		Identifier: []samply.Identifier{{
-			System: new(SystemAlert), Value: &a.ID,
-		}},
+		Id:                 &a.ID,
+		Meta:               issueMeta(a),
+		Text:               narrative(a),
+		Identifier:         alertIdentifiers(a),
 		Status:             status,
 		Code:               concept(SystemRule, a.Rule, a.Title),
-		Severity:           new(issueSeverity(a.Severity)),
+		Severity:           issueSeverity(a),
 		Patient:            &samply.Reference{Reference: new(a.Patient.Reference())},
 		IdentifiedDateTime: new(Instant(a.Opened)),
 		Author:             &samply.Reference{Type: new("Device"), Display: new("Rapport")},
 		Implicated:         implicated(a.Sources),
-		Evidence:           evidence(a),
+		Evidence:           evidence(a, scores),
 		Mitigation:         mitigation(a.History),
 	}
 	if a.Seen != "" {
@@ -54,40 +53,30 @@ func DetectedIssue(a alert.Alert) []byte {
 	}{"DetectedIssue", samply.OtherDetectedIssue(out)})
 }
 
-// IssueStatus is the FHIR status of an alert; false when the alert was suppressed: then it was never raised and is no
-// DetectedIssue, even if it was retracted later.
-func IssueStatus(a alert.Alert) (samply.ObservationStatus, bool) {
-	if a.Status == alert.Suppressed || a.SuppressedBecause != "" {
-		return samply.ObservationStatusCancelled, false
+// alertIdentifiers are the alert's own id, and what it is about: whoever sees the same thing twice can tell.
+func alertIdentifiers(a alert.Alert) []samply.Identifier {
+	occurrence := strings.Join([]string{a.Rule, a.Group, string(a.Patient), Instant(a.Effective)}, "/")
+	return []samply.Identifier{
+		{System: new(SystemAlert), Value: &a.ID},
+		{System: new(SystemOccurrence), Value: &occurrence},
 	}
-	if a.Status == alert.Retracted {
-		if n := len(a.History); n > 0 && a.History[n-1].Reason == reasonEnteredInError {
-			return samply.ObservationStatusEnteredInError, true
-		}
-		return samply.ObservationStatusCancelled, true
-	}
-	for i := 1; i < len(a.History); i++ {
-		// A step that leaves the status as it was is a correction of the facts behind.
-		if a.History[i].Status == a.History[i-1].Status {
-			return samply.ObservationStatusAmended, true
-		}
-	}
-	return samply.ObservationStatusFinal, true
 }
 
-// IssueSeverity is the FHIR severity of an alert: high, moderate or low.
-func IssueSeverity(a alert.Alert) string { return issueSeverity(a.Severity).Code() }
+// IssueStatus is the FHIR status of an alert; false when it was never raised: then it is no DetectedIssue, even if it
+// was retracted later.
+func IssueStatus(a alert.Alert) (samply.ObservationStatus, bool) {
+	var status samply.ObservationStatus
+	_ = status.UnmarshalJSON([]byte(a.IssueStatus())) // the alert knows only codes that FHIR knows
+	return status, a.Raised()
+}
 
-// issueSeverity maps four grades on FHIR's three; meta.tag keeps our own.
-func issueSeverity(s judge.Severity) samply.DetectedIssueSeverity {
-	switch s {
-	case judge.Critical, judge.High:
-		return samply.DetectedIssueSeverityHigh
-	case judge.Moderate:
-		return samply.DetectedIssueSeverityModerate
-	default:
-		return samply.DetectedIssueSeverityLow
-	}
+// IssueSeverity is the FHIR severity of an alert: high, moderate or low; meta.tag keeps our own four grades.
+func IssueSeverity(a alert.Alert) string { return a.IssueSeverity() }
+
+func issueSeverity(a alert.Alert) *samply.DetectedIssueSeverity {
+	var severity samply.DetectedIssueSeverity
+	_ = severity.UnmarshalJSON([]byte(a.IssueSeverity()))
+	return &severity
 }
 
 // IssueUpdated is when the alert last took a step.
@@ -153,8 +142,8 @@ func references(of []ref.Resource) []samply.Reference {
 	return out
 }
 
-func evidence(a alert.Alert) []samply.DetectedIssueEvidence {
-	e := samply.DetectedIssueEvidence{Detail: references(a.Sources)}
+func evidence(a alert.Alert, scores []ref.Resource) []samply.DetectedIssueEvidence {
+	e := samply.DetectedIssueEvidence{Detail: references(slices.Concat(scores, a.Sources))}
 	for _, n := range a.Numbers {
 		e.Code = append(e.Code, samply.CodeableConcept{Text: new(numberText(n))})
 	}

@@ -279,6 +279,7 @@ func TestOnlyExerciseIsAPrescription(t *testing.T) {
 
 func TestVisitsAreAttendedMissedOrCancelled(t *testing.T) {
 	const (
+		group  = `"participant":[{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Patient/2"},"status":"accepted"}],`
 		head   = `{"resourceType":"Appointment","id":"a","start":"2026-02-03T10:00:00Z","end":"2026-02-03T10:30:00Z",`
 		who    = `"participant":[{"actor":{"reference":"Location/l"},"status":"accepted"},{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Practitioner/no"},"status":"declined"},{"actor":{"reference":"Practitioner/pt"},"status":"accepted"}],`
 		seen   = `2026-02-03T10:00:00Z visit  {"clinician":"Practitioner/pt","id":"Appointment/a","status":"`
@@ -320,7 +321,9 @@ func TestVisitsAreAttendedMissedOrCancelled(t *testing.T) {
 		{"declined by the patient", `"participant":[{"actor":{"reference":"Patient/1"},"status":"declined"}],"status":"booked"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"cancelled-patient"}`, unsaid},
 		{"cancelled, the patient declined", `"participant":[{"actor":{"reference":"Patient/1"},"status":"declined"}],"status":"cancelled"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"cancelled-patient"}`, unsaid},
 		{"no patient", `"participant":[{"actor":{"reference":"Practitioner/pt"},"status":"accepted"}],"status":"booked"}`, "", "information informational Appointment.participant"},
-		{"a group", `"participant":[{"actor":{"reference":"Patient/1"},"status":"accepted"},{"actor":{"reference":"Patient/2"},"status":"accepted"}],"status":"booked"}`, "", "information informational Appointment.participant"},
+		{"a group, used for the first", group + `"status":"booked"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"planned"}`, "warning not-supported Appointment.participant"},
+		{"a group that came", group + `"status":"fulfilled"}`, `2026-02-03T10:00:00Z visit  {"id":"Appointment/a","status":"attended"}`, "warning not-supported Appointment.participant"},
+		{"a group of which somebody stayed away", group + `"status":"noshow"}`, "", "warning not-supported Appointment.participant"},
 	} {
 		s.run(t, head)
 	}

@@ -173,7 +173,7 @@ func (w *work) readyMade(part string, at time.Time, of ready, v tree.Node, kind 
 		w.unused(v, "a %s score of %s lies between %g and %g: not used", key.Code, def.ID, low, high)
 		return
 	}
-	scores.Variant, w.out.Respondent = of.variant, scores.Respondent
+	scores.Day, scores.Variant, w.out.Respondent = w.day, of.variant, scores.Respondent
 	w.out.Clinician = w.clinician(extension(w.root, ratedClinician).Child("valueReference"), "Practitioner")
 	scores.Clinician, scores.Encounter = w.out.Clinician, w.out.Encounter
 	w.add(part, at, fact.Fact{Kind: fact.KindScores, Scores: scores})

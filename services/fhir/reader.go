@@ -31,8 +31,11 @@ type Reader struct {
 	Instruments Instruments
 	// Namer gives nested care teams their ids in Rapport.
 	Namer ref.Namer
-	// Zone is where a date without a time is a day; nil means UTC.
+	// Zone is where a date without a time is a day, and where the day lies of a time that is written in UTC; nil leaves
+	// that to Zones.
 	Zone *time.Location
+	// Zones are the same by the time to which a resource belongs; none means UTC.
+	Zones Zones
 }
 
 // Reading is what one resource says.
@@ -141,7 +144,7 @@ func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]str
 	}
 	w := work{Reader: r, checker: &c, root: root, source: source, targets: targets, zone: r.Zone}
 	if w.zone == nil {
-		w.zone = time.UTC
+		w.zone = r.zoneOf(root)
 	}
 	if kind := w.invariants(typ); c.errors > 0 {
 		refused := fault.New(kind, slices.Clone(c.issues)...)
@@ -168,8 +171,8 @@ type work struct {
 	targets map[string]string
 	zone    *time.Location
 	out     Reading
-	// day is the patient's own calendar day of an Observation, where it is not the UTC day of when its facts stand, and
-	// wholeDay says that no time of day was written.
+	// day is the patient's own calendar day of an Observation or a visit, where it is not the UTC day of when its facts
+	// stand, and wholeDay says that no time of day was written.
 	day      string
 	wholeDay bool
 }

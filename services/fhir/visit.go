@@ -33,17 +33,23 @@ func (w *work) appointment() {
 		to = from
 	}
 	w.effective(from, to)
-	switch {
-	case several:
-		w.inform(w.root.Child("participant"), "it is for several patients: stored and not used")
-		return
-	case !patient.Exists():
+	if !patient.Exists() {
 		w.inform(w.root.Child("participant"), "no patient takes part: stored and not used")
 		return
 	}
 	w.subject(patient.Child("actor"))
 	visit := fact.Visit{ID: w.self(), Virtual: extension(w.root, virtualService).Exists()}
 	visit.Status = w.attendance(patient)
+	switch {
+	case several && (visit.Status == missed || visit.Status == cancelledPatient):
+		w.out.Void = true
+		w.unused(w.root.Child("participant"), "it is for several patients and does not say which of them stayed away: stored and "+
+			"not used. Send an Appointment or Encounter for each")
+		return
+	case several && visit.Status != "":
+		w.unused(w.root.Child("participant"), "it is for several patients: used for the first of them alone. Send an Appointment "+
+			"or Encounter for each")
+	}
 	switch {
 	case visit.Status == "":
 		w.out.Void = true
@@ -53,6 +59,8 @@ func (w *work) appointment() {
 		w.inform(w.root, "it has no time: stored and not used")
 		return
 	}
+	w.dayOf(w.root.Child("start"), from)
+	visit.Day = w.day
 	visit.Clinician, visit.Clinicians = who(w.actingClinicians())
 	if visit.Status == cancelledPatient || visit.Status == cancelledClinic {
 		w.cancellation(&visit, from, to)
@@ -209,6 +217,8 @@ func (w *work) encounter() {
 		return
 	}
 	visit := fact.Visit{ID: w.self(), Status: status, Virtual: w.root.Child("class").Child("code").Is("VR")}
+	w.dayOf(w.root.Child("period").Child("start"), from)
+	visit.Day = w.day
 	visit.Clinician, visit.Clinicians = who(w.attending())
 	if n := w.root.Child("appointment").At(0); n.Exists() {
 		if to := w.reference(n, "Appointment"); to.typ == "Appointment" {

@@ -121,16 +121,20 @@ func unknown() error {
 	return fault.Newf(fault.NotFound, "not-found", "nothing is known of this patient yet")
 }
 
-// past folds what had happened, and was known, by a moment.
+// past folds what had happened, and was known, by a moment. Of a history that was recorded afterwards nothing was known then:
+// it is folded as it is known now.
 func past(r store.Reader, patient ref.Patient, at time.Time) (*episode.State, error) {
 	e := ref.EpisodeOf(patient)
 	facts, err := r.FactsAt([]ref.Episode{e}, at)
+	if err == nil && len(facts[e]) == 0 {
+		facts, err = r.Facts([]ref.Episode{e})
+	}
 	if err != nil {
 		return nil, err
 	}
 	known := slices.DeleteFunc(facts[e], func(f fact.Fact) bool { return f.At.After(at) })
 	if len(known) == 0 {
-		return nil, unknown()
+		return nil, fault.Newf(fault.NotFound, "not-found", "nothing that happened to this patient by then is known")
 	}
 	terms, err := termsOf(r, e)
 	if err != nil {

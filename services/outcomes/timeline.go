@@ -3,6 +3,7 @@ package outcomes
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/domain/access"
-	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -156,49 +156,62 @@ func (a *asked) read(r store.Reader) ([]entry, error) {
 		return nil, err
 	}
 	e := ref.EpisodeOf(patient)
-	found, err := r.Facts([]ref.Episode{e})
-	if err != nil {
-		return nil, err
-	}
-	alerts, err := r.AlertsOf([]ref.Episode{e})
-	if err != nil {
-		return nil, err
-	}
 	var entries []entry
 	add := func(one entry) {
 		if !one.At.Before(a.from) && one.At.Before(a.until) && a.beyond(one.spot) {
 			entries = append(entries, one)
 		}
 	}
-	for _, f := range found[e] {
-		if a.kinds[string(f.Kind)] {
-			add(factEntry(f))
-		}
-	}
-	known := len(found[e]) > 0
-	if a.superseded {
-		were, err := former(r, e, a.kinds)
-		if err != nil {
+	for _, read := range []func() error{
+		func() error { return a.facts(r, e, add) },
+		func() error { return a.former(r, e, add) },
+		func() error { return a.turns(r, patient, add) },
+		func() error { return a.steps(r, e, add) },
+	} {
+		if err := read(); err != nil {
 			return nil, err
 		}
-		known = known || len(were) > 0
-		for _, one := range were {
-			add(one)
-		}
 	}
-	if !known && len(alerts[e]) == 0 {
+	if len(entries) == 0 {
 		if err := anything(r, e); err != nil {
 			return nil, err
 		}
 	}
-	turns, err := episodeTurns(r, patient, found[e], a.kinds)
-	if err != nil {
-		return nil, err
-	}
-	a.turns(turns, add)
-	a.steps(alerts[e], add)
 	slices.SortFunc(entries, func(x, y entry) int { return a.order(x.spot, y.spot) })
 	return entries, nil
+}
+
+// lastID is above every id of a fact.
+const lastID = "~"
+
+// facts adds as many facts as the page may hold, and one more, by which it is told that there are others. They are read
+// by their keys: how long the history is makes no difference.
+func (a *asked) facts(r store.Reader, e ref.Episode, add func(entry)) error {
+	q := fact.Page{From: a.from, Newest: !a.oldest, Max: a.size + 1}
+	if a.until.Before(endOfTime) {
+		q.Until = a.until
+	}
+	for _, k := range kinds {
+		if k.fact && a.kinds[k.name] {
+			q.Kinds = append(q.Kinds, fact.Kind(k.name))
+		}
+	}
+	switch {
+	case len(q.Kinds) == 0:
+		return nil
+	case a.superseded:
+		q.Max = math.MaxInt32 // what no longer counts has the same keys
+	case a.after != nil:
+		q.After = &fact.Key{At: a.after.At, ID: a.after.ID}
+		if a.after.Rank > 0 {
+			q.After.ID = lastID // what facts meant stands after every fact of its moment
+		}
+	}
+	found, err := r.FactsBy(e, q)
+	for _, f := range found {
+		add(factEntry(f))
+	}
+	return err
 }
 
 // anything fails with NotFound when an episode has never been begun.
@@ -224,20 +237,21 @@ func factEntry(f fact.Fact) entry {
 	return entry{spot{At: f.At, ID: f.ID, Version: f.Source.Version}, func() (*rapportv1.TimelineEntry, error) { return wire.FactEntry(f) }}
 }
 
-// former are the facts of an episode that no longer count.
-func former(r store.Reader, e ref.Episode, of map[string]bool) ([]entry, error) {
-	var entries []entry
+// former adds the facts of an episode that no longer count, where they were asked for.
+func (a *asked) former(r store.Reader, e ref.Episode, add func(entry)) error {
 	for _, k := range kinds {
-		if !k.fact || !of[k.name] {
+		if !a.superseded || !k.fact || !a.kinds[k.name] {
 			continue
 		}
 		taken, err := r.TakenIn(e, fact.Kind(k.name))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		entries = append(entries, formerOf(taken)...)
+		for _, one := range formerOf(taken) {
+			add(one)
+		}
 	}
-	return entries, nil
+	return nil
 }
 
 // formerOf are those of the facts ever taken that no longer count, marked as such.
@@ -273,19 +287,26 @@ func formerEntry(f fact.Fact, next ref.Resource) entry {
 	}}
 }
 
-// episodeTurns walks the facts only when somebody wants to know of their turns.
-func episodeTurns(r store.Reader, p ref.Patient, facts []fact.Fact, of map[string]bool) ([]episode.Turn, error) {
-	if !of[wire.TimelineAlliance] && !of[wire.TimelineView] {
-		return nil, nil
+// turns adds what the facts meant to the alliance and to the view, where that was asked for: to know it all of them are
+// walked.
+func (a *asked) turns(r store.Reader, p ref.Patient, add func(entry)) error {
+	if !a.kinds[wire.TimelineAlliance] && !a.kinds[wire.TimelineView] {
+		return nil
 	}
-	terms, err := termsOf(r, ref.EpisodeOf(p))
+	e := ref.EpisodeOf(p)
+	found, err := r.Facts([]ref.Episode{e})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return terms.Walk(p, facts).Turns, nil
+	terms, err := termsOf(r, e)
+	if err != nil {
+		return err
+	}
+	a.told(terms.Walk(p, found[e]).Turns, add)
+	return nil
 }
 
-func (a *asked) turns(turns []episode.Turn, add func(entry)) {
+func (a *asked) told(turns []episode.Turn, add func(entry)) {
 	for _, t := range turns {
 		at := spot{At: t.Fact.At, ID: t.Fact.ID}
 		if t.Dyad != nil && a.kinds[wire.TimelineAlliance] {
@@ -306,17 +327,20 @@ func (a *asked) turns(turns []episode.Turn, add func(entry)) {
 	}
 }
 
-func (a *asked) steps(alerts []alert.Alert, add func(entry)) {
+// steps adds those that alerts took.
+func (a *asked) steps(r store.Reader, e ref.Episode, add func(entry)) error {
 	if !a.kinds[wire.TimelineAlert] {
-		return
+		return nil
 	}
-	for _, one := range alerts {
+	alerts, err := r.AlertsOf([]ref.Episode{e})
+	for _, one := range alerts[e] {
 		sight, _ := one.As(a.asks) // what is not for this reader has no history
 		for n, step := range sight.History {
 			at := spot{At: step.Time, Rank: 3, ID: one.ID, Version: step.Version}
 			add(entry{at, func() (*rapportv1.TimelineEntry, error) { return wire.AlertEntry(sight.Alert, n), nil }})
 		}
 	}
+	return err
 }
 
 // pageBytes ends a page that holds so much.

@@ -62,7 +62,7 @@ func play(ctx context.Context, c Config, clinic simulate.Clinic, story *simulate
 		truth: story.PatientTruth, attended: append([]time.Time(nil), story.Attended...), submissions: len(story.Events),
 		suppressed: map[string]int{}, retracted: map[string]int{},
 	}
-	w, d := newWard(c.Rules), newDoor(c)
+	w, d := newWard(c.Rules, c.Policy, c.Handled), newDoor(c)
 	for i := range story.Events {
 		e := &story.Events[i]
 		p.wait(w, e.At)
@@ -112,16 +112,27 @@ func (p *course) arrive(ctx context.Context, d *door, w *ward, e *simulate.Event
 func (p *course) note(at time.Time, made []*decision.Decision) {
 	for _, d := range made {
 		for i := range d.Alerts {
-			switch a := &d.Alerts[i]; {
-			case a.Status == alert.Open && len(a.History) == 1:
+			a := &d.Alerts[i]
+			switch becomes(a) {
+			case alert.Open:
 				p.raised = append(p.raised, raised{a.Rule, at})
-			case a.Status == alert.Suppressed && len(a.History) == 1:
+			case alert.Suppressed:
 				p.suppressed[a.Rule]++
-			case a.Status == alert.Retracted:
+			case alert.Retracted:
 				p.retracted[a.Rule]++
 			}
 		}
 	}
+}
+
+// becomes is the status that an alert has reached with its last step for the first time; empty when it had it before.
+func becomes(a *alert.Alert) alert.Status {
+	for _, earlier := range a.History[:len(a.History)-1] {
+		if earlier.Status == a.Status {
+			return ""
+		}
+	}
+	return a.Status
 }
 
 // session is the number of the last attended visit that began before a moment; 0 before the first.

@@ -1,4 +1,4 @@
-// Package rehearse plays simulated clinics through the judgement that the server uses and holds the alerts against the truth.
+// Package rehearse plays simulated clinics, or stored history, through the judgement that the server uses.
 //
 // A clinic is played patient by patient, for episodes share nothing: each sending in order of arrival, the clock passing
 // every deadline in between, with the reading, the fold, the rules and the alerts' life of the live way. Only the store is
@@ -11,8 +11,10 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/rapport-health/rapport/services/catalogue"
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/simulate"
@@ -24,6 +26,10 @@ type Config struct {
 	Clinics []simulate.Clinic
 	// Rules to try.
 	Rules []judge.Rule
+	// Policy of telling. Its budgets are left out: patients are played one by one.
+	Policy alert.Policy
+	// Handled is how long after it was told an alert is resolved; 0 is never, so that each is told once.
+	Handled time.Duration
 	// Catalogue scores.
 	Catalogue *catalogue.Catalogue
 	// Log takes defects of the reader.

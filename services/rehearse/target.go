@@ -68,6 +68,9 @@ var targets = []target{
 	{name: "weak link", family: familyAlliance, of: func(p *course) (begins, bool) {
 		return begins{}, p.truth.WeakLink != nil
 	}},
+	{name: "part that slips", family: familyAlliance, sessions: 4, of: func(p *course) (begins, bool) {
+		return rupture(p, p.truth.PartSlip, func(*simulate.Rupture) bool { return true })
+	}},
 	{name: "worsening distress", family: familyDistress, days: 28, of: func(p *course) (begins, bool) {
 		if p.truth.Worsening == nil {
 			return begins{}, false
@@ -98,6 +101,12 @@ var targets = []target{
 		}
 		return begins{at: p.truth.Lapse.From}, true
 	}},
+	{name: "stagnation", family: familyBehaviour, days: 84, of: func(p *course) (begins, bool) {
+		if p.truth.Stall == nil {
+			return begins{}, false
+		}
+		return begins{at: p.truth.Stall.From}, true
+	}},
 }
 
 func rupture(_ *course, r *simulate.Rupture, counts func(*simulate.Rupture) bool) (begins, bool) {
@@ -113,12 +122,12 @@ func free(p *course, family string) bool {
 	t := &p.truth
 	switch family {
 	case familyAlliance:
-		return t.Rupture == nil && t.Decline == nil && t.WeakLink == nil
+		return t.Rupture == nil && t.Decline == nil && t.WeakLink == nil && t.PartSlip == nil
 	case familyDistress:
 		return t.Worsening == nil && !t.SevereAtIntake && t.ItemNine == nil && t.PartnerWorry == nil
 	}
 	// The exercise of these people does suffer, whatever else is wrong.
-	return t.SilentFrom.IsZero() && t.Lapse == nil && !t.NeverLogs && t.Rupture == nil && t.Decline == nil && t.Worsening == nil && !t.SevereAtIntake
+	return t.SilentFrom.IsZero() && t.Lapse == nil && t.Stall == nil && !t.NeverLogs && t.Rupture == nil && t.Decline == nil && t.Worsening == nil && !t.SevereAtIntake
 }
 
 // found says whether an alert finds the trouble: not before it begins, and not too late.

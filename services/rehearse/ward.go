@@ -16,6 +16,9 @@ import (
 // ward holds what a store would hold of one patient, and judges one input after another on it.
 type ward struct {
 	rules    []judge.Rule
+	policy   alert.Policy
+	handled  time.Duration
+	terms    episode.Terms
 	heads    map[ref.Resource]record.Head
 	names    map[string]record.Alias
 	episodes map[ref.Episode]*stay
@@ -28,8 +31,14 @@ type stay struct {
 	facts  []fact.Fact
 }
 
-func newWard(rules []judge.Rule) *ward {
-	return &ward{rules, map[ref.Resource]record.Head{}, map[string]record.Alias{}, map[ref.Episode]*stay{}}
+// newWard judges with rules and a policy. Told alerts are resolved after handled has passed, where it is above zero. Budgets
+// are left out: they are shared by all patients of a team, and a ward is of one.
+func newWard(rules []judge.Rule, policy alert.Policy, handled time.Duration) *ward {
+	policy.Budgets = nil
+	return &ward{
+		rules: rules, policy: policy, handled: handled,
+		heads: map[ref.Resource]record.Head{}, names: map[string]record.Alias{}, episodes: map[ref.Episode]*stay{},
+	}
 }
 
 func (w *ward) stay(e ref.Episode) *stay {
@@ -43,7 +52,7 @@ func (w *ward) stay(e ref.Episode) *stay {
 
 // desk at a moment, with the heads and names that inputs need.
 func (w *ward) desk(now time.Time, inputs []decision.Input) *decision.Desk {
-	desk := decision.NewDesk(w.rules, now)
+	desk := decision.NewDesk(w.rules, now).Under(w.terms).Telling(w.policy)
 	needs := decision.NeedsOf(inputs)
 	heads := make(map[ref.Resource]record.Head, len(needs.Resources))
 	for _, r := range needs.Resources {
@@ -95,37 +104,112 @@ func (w *ward) take(now time.Time, inputs []decision.Input, together bool) ([]*d
 	return w.keep(desk, made), receipts
 }
 
-// tick passes the next deadline that lies at or before a moment; nothing when there is none.
-func (w *ward) tick(until time.Time) (made []*decision.Decision, at time.Time) {
-	var due *stay
+// moment is the next one at which time alone changes something: a deadline of an episode, or one of its alerts.
+type moment struct {
+	at time.Time
+	of *stay
+	// alert is its index, -1 for the episode's own deadline; resolve says that somebody resolves it then.
+	alert   int
+	resolve bool
+}
+
+// before says whether a moment comes before another. At the same time an episode's own deadline comes first, as the condition
+// of an alert that waits is judged by it.
+func (m moment) before(o moment) bool {
+	if o.of == nil || !m.at.Equal(o.at) {
+		return o.of == nil || m.at.Before(o.at)
+	}
+	return m.alert < 0 && o.alert >= 0
+}
+
+// next is the first moment at or before another; false when there is none.
+func (w *ward) next(until time.Time) (first moment, found bool) {
+	look := func(m moment) {
+		if !m.at.IsZero() && !m.at.After(until) && m.before(first) {
+			first, found = m, true
+		}
+	}
 	for _, s := range w.episodes {
-		if s.state == nil || s.state.Deadline.IsZero() || s.state.Deadline.After(until) {
+		if s.state == nil {
 			continue
 		}
-		if due == nil || s.state.Deadline.Before(due.state.Deadline) {
-			due = s
+		look(moment{s.state.Deadline, s, -1, false})
+		for i := range s.alerts {
+			look(moment{s.alerts[i].Due, s, i, false})
+			if w.handled > 0 && s.alerts[i].Status == alert.Open {
+				look(moment{s.alerts[i].Since.Add(w.handled), s, i, true})
+			}
 		}
 	}
-	if due == nil {
+	return first, found
+}
+
+// tick lets the next moment pass that lies at or before another; nothing when there is none.
+func (w *ward) tick(until time.Time) (made []*decision.Decision, at time.Time) {
+	m, found := w.next(until)
+	if !found {
 		return nil, time.Time{}
 	}
-	at, e := due.state.Deadline, due.state.Episode
-	desk := w.desk(at, nil)
-	desk.PutEpisode(e, due.state)
-	if desk.TickHistory(e) {
-		desk.PutHistory(e, due.facts)
+	e := m.of.state.Episode
+	desk := w.desk(m.at, nil)
+	desk.PutEpisode(e, m.of.state)
+	var one *decision.Decision
+	if m.alert < 0 {
+		if desk.TickHistory(e) {
+			desk.PutHistory(e, m.of.facts)
+		}
+		one = desk.Tick(e)
+	} else {
+		one = w.rouse(desk, m)
 	}
-	one := desk.Tick(e)
 	if one == nil {
 		return nil, time.Time{}
 	}
-	return w.keep(desk, []*decision.Decision{one}), at
+	return w.keep(desk, []*decision.Decision{one}), m.at
+}
+
+// rouse does to an alert what time does, or what somebody does at that time.
+func (w *ward) rouse(desk *decision.Desk, m moment) *decision.Decision {
+	a, e := &m.of.alerts[m.alert], m.of.state.Episode
+	desk.PutAlerts(e, m.of.alerts)
+	if !m.resolve {
+		if desk.DueHistory(e, a.ID) {
+			desk.PutHistory(e, m.of.facts)
+		}
+		return desk.Rouse(e, a.ID)
+	}
+	made, _, err := desk.Command(e, alert.Command{
+		Alert: a.ID, Verb: alert.Resolve, Version: a.Version, Actor: "Practitioner/rehearsal", Reason: "handled", At: m.at,
+	})
+	if err != nil {
+		return nil
+	}
+	return made
+}
+
+// do does to an alert what somebody did, where there is such an alert and it allows it.
+func (w *ward) do(e ref.Episode, c alert.Command) {
+	s := w.stay(e)
+	i := slices.IndexFunc(s.alerts, func(a alert.Alert) bool { return a.ID == c.Alert })
+	if i < 0 || s.state == nil {
+		return
+	}
+	c.Version = s.alerts[i].Version
+	desk := w.desk(c.At, nil)
+	desk.PutEpisode(e, s.state)
+	desk.PutAlerts(e, s.alerts)
+	if made, _, err := desk.Command(e, c); err == nil && made != nil {
+		w.keep(desk, []*decision.Decision{made})
+	}
 }
 
 // keep settles what the findings come to, and writes the decisions down as a store does.
 func (w *ward) keep(desk *decision.Desk, made []*decision.Decision) []*decision.Decision {
 	for _, e := range desk.Unalerted() {
 		desk.PutAlerts(e, w.stay(e).alerts)
+	}
+	for _, e := range desk.Unread() {
+		desk.PutHistory(e, w.stay(e).facts)
 	}
 	desk.Settle()
 	for _, d := range made {

@@ -3,8 +3,10 @@ package relay
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,7 +26,7 @@ type standing struct {
 }
 
 // ask finds out where the streams stand of those lines that do not know, and where they go on.
-func (r *Relay) ask(ctx context.Context, lines []*line) error {
+func (r *shard) ask(ctx context.Context, lines []*line) error {
 	var unsure []*line
 	for _, l := range lines {
 		if !l.asked {
@@ -53,7 +55,7 @@ func (r *Relay) ask(ctx context.Context, lines []*line) error {
 }
 
 // standings asks streams in one round trip.
-func (r *Relay) standings(ctx context.Context, lines []*line) (map[*line]standing, error) {
+func (r *shard) standings(ctx context.Context, lines []*line) (map[*line]standing, error) {
 	pipe := r.redis.Pipeline()
 	lasts := make([]*redis.Cmd, len(lines))
 	newest := make([]*redis.XMessageSliceCmd, len(lines))
@@ -63,6 +65,7 @@ func (r *Relay) standings(ctx context.Context, lines []*line) (map[*line]standin
 	}
 	_, _ = pipe.Exec(ctx) // each reply holds its own error
 	standings := make(map[*line]standing, len(lines))
+	part := part{tried: len(lines)}
 	for i, l := range lines {
 		last, _, err := answer(lasts[i])
 		if err == nil && newest[i].Err() != nil {
@@ -70,7 +73,7 @@ func (r *Relay) standings(ctx context.Context, lines []*line) (map[*line]standin
 		}
 		if err != nil {
 			if err = r.refuseWrongType(l, err); err != nil {
-				return nil, err
+				part.miss(l, err)
 			}
 			continue
 		}
@@ -81,7 +84,7 @@ func (r *Relay) standings(ctx context.Context, lines []*line) (map[*line]standin
 		}
 		standings[l] = s
 	}
-	return standings, nil
+	return standings, r.bear(part)
 }
 
 // number is the event number of an entry id.
@@ -95,7 +98,7 @@ func number(id string) int64 {
 }
 
 // extend brings the lines up to what the database holds.
-func (r *Relay) extend(ctx context.Context, lines []*line) error {
+func (r *shard) extend(ctx context.Context, lines []*line) error {
 	names := map[ref.Tenant][]feed.Name{}
 	for _, l := range lines {
 		names[l.tenant] = append(names[l.tenant], l.feed)
@@ -109,8 +112,8 @@ func (r *Relay) extend(ctx context.Context, lines []*line) error {
 }
 
 // extents reads how far feeds are, or every feed of the tenant when none is named, and lets those wait that lack something.
-func (r *Relay) extents(ctx context.Context, t ref.Tenant, feeds []feed.Name) error {
-	known := r.known(t)
+func (r *shard) extents(ctx context.Context, t ref.Tenant, feeds []feed.Name) error {
+	known := r.known(t, feeds)
 	var extents []feed.Extent
 	err := r.store.View(ctx, t, func(reader store.Reader) (err error) {
 		extents, err = reader.Extents(feeds...)
@@ -122,7 +125,11 @@ func (r *Relay) extents(ctx context.Context, t ref.Tenant, feeds []feed.Name) er
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range extents {
-		l := r.line(place{t, e.Feed})
+		p := place{t, e.Feed}
+		if !r.owns(p) {
+			continue
+		}
+		l := r.line(p)
 		l.first = e.First
 		if e.Last < known[e.Feed] {
 			l.last = e.Last
@@ -132,26 +139,32 @@ func (r *Relay) extents(ctx context.Context, t ref.Tenant, feeds []feed.Name) er
 		if l.asked && l.top > l.last {
 			l.asked = false
 		}
+		if len(feeds) == 0 {
+			r.enqueue(l)
+		}
 	}
 	return nil
 }
 
-// known is how far the feeds of a tenant were before the database was looked at: less than that means that it was
-// restored from an older copy.
-func (r *Relay) known(t ref.Tenant) map[feed.Name]int64 {
+// known is how far feeds were, or every feed of the tenant, before the database was looked at: less than that means that
+// it was restored from an older copy.
+func (r *shard) known(t ref.Tenant, feeds []feed.Name) map[feed.Name]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	known := map[feed.Name]int64{}
-	for p, l := range r.lines {
-		if p.tenant == t {
-			known[p.feed] = l.last
+	if len(feeds) == 0 {
+		feeds = r.feeds[t]
+	}
+	known := make(map[feed.Name]int64, len(feeds))
+	for _, f := range feeds {
+		if l := r.lines[place{t, f}]; l != nil {
+			known[f] = l.last
 		}
 	}
 	return known
 }
 
 // settle decides where a line goes on, or that it must not.
-func (r *Relay) settle(ctx context.Context, l *line, s standing) error {
+func (r *shard) settle(ctx context.Context, l *line, s standing) error {
 	if end := r.end(l); s.last > end {
 		r.refuse(l, fmt.Sprintf("the stream is at %d, but the feed ends at %d: the database is older than the stream", s.last, end))
 		return nil
@@ -166,7 +179,7 @@ func (r *Relay) settle(ctx context.Context, l *line, s standing) error {
 	}
 	r.mu.Lock()
 	was := l.top
-	l.asked, l.refused, l.top, l.from = true, "", s.last, s.last
+	l.asked, l.refused, l.held, l.top, l.from = true, "", time.Time{}, s.last, s.last
 	switch {
 	case s.last == 0 && r.config.MaxLen > 0:
 		l.from = max(l.first-1, l.last-r.config.MaxLen)
@@ -181,25 +194,29 @@ func (r *Relay) settle(ctx context.Context, l *line, s standing) error {
 }
 
 // end is the number of the last event of a line.
-func (r *Relay) end(l *line) int64 {
+func (r *shard) end(l *line) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return l.last
 }
 
 // report tells of a stream that lost entries.
-func (r *Relay) report(l *line, s standing, was int64) {
+func (r *shard) report(l *line, s standing, was int64) {
 	if s.last >= was {
 		return
 	}
 	r.counts.refills.Inc()
-	r.config.Log.Warn("the stream lost entries and is filled again",
+	level := slog.LevelDebug // an emptied Redis lost thousands of streams, and one tells of all
+	if now := r.config.Now(); now.Sub(r.mourned) >= r.config.Tidy {
+		level, r.mourned = slog.LevelWarn, now
+	}
+	r.config.Log.Log(context.Background(), level, "the stream lost entries and is filled again, and others perhaps with it",
 		"tenant", l.tenant, "feed", l.feed, "had", was, "has", s.last)
 }
 
 // sameHistory says whether the newest entry of a stream is the event that the feed has under that number.
 // What is no longer kept cannot be compared.
-func (r *Relay) sameHistory(ctx context.Context, l *line, s standing) (bool, error) {
+func (r *shard) sameHistory(ctx context.Context, l *line, s standing) (bool, error) {
 	if s.seq < l.first || s.id == "" {
 		return true, nil
 	}

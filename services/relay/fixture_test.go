@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,6 +48,8 @@ type bench struct {
 	tenant ref.Tenant
 	// serial counts the events made.
 	serial *atomic.Int64
+	// redisAddress is the URL of Redis.
+	redisAddress string
 }
 
 // onBoth runs a test on an in-process Redis and on a real redis-server.
@@ -93,7 +94,15 @@ func onMiniredis(t *testing.T) *bench {
 // flush empties Redis.
 func (b *bench) flush() {
 	b.Helper()
-	if err := b.redis.FlushAll(context.Background()).Err(); err != nil {
+	ctx := context.Background()
+	empty := func(ctx context.Context, one *redis.Client) error { return one.FlushAll(ctx).Err() }
+	var err error
+	if cluster, ok := b.redis.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, empty)
+	} else {
+		err = b.redis.FlushAll(ctx).Err()
+	}
+	if err != nil {
 		b.Fatal(err)
 	}
 }
@@ -105,14 +114,12 @@ func (b *bench) connect(url string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	url, _, _ = strings.Cut(url, "?")
-	options, err := redis.ParseURL(url)
+	own, err := relay.Dial(url)
 	if err != nil {
 		b.Fatal(err)
 	}
-	own := redis.NewClient(options)
 	b.Cleanup(func() { link.Close(); own.Close() })
-	b.link, b.redis = link, own
+	b.link, b.redis, b.redisAddress = link, own, url
 }
 
 func onServer(t *testing.T) *bench {

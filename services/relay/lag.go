@@ -12,9 +12,11 @@ import (
 
 // Lag says how far the relay of this server is behind.
 type Lag struct {
-	// Leading is true while this server holds the lease; the rest is empty otherwise.
+	// Leading is true while this server holds a lease; the rest is empty otherwise.
 	Leading bool
-	// Connected is true while Redis does what it is asked for.
+	// Shards is how many of the leases it holds.
+	Shards int
+	// Connected is true while Redis does what it is asked for, by every shard that is led.
 	Connected bool
 	// Tenants in order.
 	Tenants []Behind
@@ -40,13 +42,35 @@ type Refusal struct {
 
 // Lag of this moment.
 func (r *Relay) Lag() Lag {
+	lag := Lag{}
+	tenants := map[ref.Tenant]*Behind{}
+	for _, s := range r.shards {
+		leading, connected := s.lag(tenants)
+		if !leading {
+			continue
+		}
+		lag.Connected = connected && (lag.Connected || lag.Shards == 0)
+		lag.Leading = true
+		lag.Shards++
+	}
+	for _, b := range tenants {
+		sort.Slice(b.Refused, func(i, j int) bool { return b.Refused[i].Feed < b.Refused[j].Feed })
+		lag.Tenants = append(lag.Tenants, *b)
+	}
+	sort.Slice(lag.Tenants, func(i, j int) bool { return lag.Tenants[i].Tenant < lag.Tenants[j].Tenant })
+	return lag
+}
+
+// lag adds up what a shard lacks, when this server leads it.
+func (r *shard) lag(tenants map[ref.Tenant]*Behind) (leading, connected bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.leading {
-		return Lag{}
+		return false, false
 	}
-	tenants := map[ref.Tenant]*Behind{}
+	connected = r.connected
 	for p, l := range r.lines {
+		connected = connected && l.held.IsZero()
 		b := tenants[p.tenant]
 		if b == nil {
 			b = &Behind{Tenant: p.tenant}
@@ -61,17 +85,15 @@ func (r *Relay) Lag() Lag {
 			b.Oldest = l.oldest
 		}
 	}
-	lag := Lag{Leading: true, Connected: r.connected}
-	for _, b := range tenants {
-		sort.Slice(b.Refused, func(i, j int) bool { return b.Refused[i].Feed < b.Refused[j].Feed })
-		lag.Tenants = append(lag.Tenants, *b)
-	}
-	sort.Slice(lag.Tenants, func(i, j int) bool { return lag.Tenants[i].Tenant < lag.Tenants[j].Tenant })
-	return lag
+	return true, connected
 }
 
 // counts only rise.
-type counts struct{ written, lost, refills prometheus.Counter }
+type counts struct{ written, lost, refills, trimmed, unread prometheus.Counter }
+
+func (c counts) all() []prometheus.Counter {
+	return []prometheus.Counter{c.written, c.lost, c.refills, c.trimmed, c.unread}
+}
 
 func newCounts() counts {
 	counter := func(name, help string) prometheus.Counter {
@@ -81,11 +103,14 @@ func newCounts() counts {
 		written: counter("rapport_relay_entries_written_total", "Entries appended to Redis Streams."),
 		lost:    counter("rapport_relay_events_lost_total", "Events that the database forgot before Redis had them."),
 		refills: counter("rapport_relay_refills_total", "Times that a stream had lost entries and was filled again."),
+		trimmed: counter("rapport_relay_entries_trimmed_total", "Entries removed from Redis Streams because of their age or number."),
+		unread:  counter("rapport_relay_entries_unread_total", "Entries removed that a consumer group had not handled, once for each group."),
 	}
 }
 
 var (
-	leadingDesc   = prometheus.NewDesc("rapport_relay_leading", "1 while this server holds the relay's lease.", nil, nil)
+	shardsDesc    = prometheus.NewDesc("rapport_relay_shards_led", "Shards of which this server holds the lease.", nil, nil)
+	leadingDesc   = prometheus.NewDesc("rapport_relay_leading", "1 while this server holds a lease of the relay.", nil, nil)
 	connectedDesc = prometheus.NewDesc("rapport_relay_connected", "1 while Redis does what it is asked for.", nil, nil)
 	backlogDesc   = prometheus.NewDesc("rapport_relay_backlog_entries", "Entries that the streams lack.", []string{"tenant"}, nil)
 	oldestDesc    = prometheus.NewDesc("rapport_relay_backlog_age_seconds", "Age of the oldest event that a stream lacks.", []string{"tenant"}, nil)
@@ -94,10 +119,11 @@ var (
 
 // Describe names the metrics.
 func (r *Relay) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{leadingDesc, connectedDesc, backlogDesc, oldestDesc, refusedDesc} {
+	for _, d := range []*prometheus.Desc{leadingDesc, shardsDesc, connectedDesc, backlogDesc, oldestDesc, refusedDesc} {
 		ch <- d
 	}
-	for _, c := range []prometheus.Counter{r.counts.written, r.counts.lost, r.counts.refills} {
+	describeSeries(ch)
+	for _, c := range r.counts.all() {
 		c.Describe(ch)
 	}
 }
@@ -109,6 +135,7 @@ func (r *Relay) Collect(ch chan<- prometheus.Metric) {
 	}
 	lag := r.Lag()
 	gauge(leadingDesc, truth(lag.Leading))
+	gauge(shardsDesc, float64(lag.Shards))
 	gauge(connectedDesc, truth(lag.Connected))
 	for _, b := range lag.Tenants {
 		tenant := string(b.Tenant)
@@ -120,7 +147,8 @@ func (r *Relay) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(oldestDesc, age, tenant)
 	}
-	for _, c := range []prometheus.Counter{r.counts.written, r.counts.lost, r.counts.refills} {
+	r.collectSeries(ch)
+	for _, c := range r.counts.all() {
 		c.Collect(ch)
 	}
 }

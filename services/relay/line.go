@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
 // line is one feed on its way to one stream.
@@ -21,10 +22,16 @@ type line struct {
 	asked bool
 	// queued is true while the line waits for its turn.
 	queued bool
+	// held is until when the line is left alone because its node of the cluster is away.
+	held time.Time
 	// refused says why nothing is appended; empty when all is well.
 	refused string
 	// oldest is when the event after from was committed; zero when not known.
 	oldest time.Time
+	// kept is the number of the oldest entry that the stream was last seen to hold; 0 before it was looked at.
+	kept int64
+	// groups are those of the stream when it was last looked at.
+	groups []group
 }
 
 // behind is how many entries the stream lacks.
@@ -33,35 +40,37 @@ func (l *line) behind() int64 {
 }
 
 // begin forgets what an earlier lead knew.
-func (r *Relay) begin() {
+func (r *shard) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lines, r.queue, r.round = map[place]*line{}, nil, nil
-	r.leading = true
+	r.lines, r.feeds = map[place]*line{}, map[ref.Tenant][]feed.Name{}
+	r.queue, r.round, r.again, r.hurry = nil, nil, nil, 0
+	r.leading, r.said = true, time.Time{}
 }
 
 // rest says that another server may lead now.
-func (r *Relay) rest() {
+func (r *shard) rest() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.leading, r.connected = false, false
-	r.config.Log.Info("the relay gave up the lease")
+	r.config.Log.Info("the relay gave up the lease", "lease", r.lease())
 }
 
 // line of a place, made when it is first heard of. The caller holds mu.
-func (r *Relay) line(p place) *line {
+func (r *shard) line(p place) *line {
 	l := r.lines[p]
 	if l == nil {
 		l = &line{place: p, key: Key(p.tenant, p.feed), first: 1}
 		r.lines[p] = l
 		r.round = append(r.round, p)
+		r.feeds[p.tenant] = append(r.feeds[p.tenant], p.feed)
 	}
 	return l
 }
 
 // enqueue lets a line wait for its turn when it has anything to do. The caller holds mu.
-func (r *Relay) enqueue(l *line) {
-	if l.queued || l.refused != "" || l.asked && l.from >= l.last {
+func (r *shard) enqueue(l *line) {
+	if l.queued || l.refused != "" || l.asked && l.from >= l.last || time.Now().Before(l.held) {
 		return
 	}
 	l.queued = true
@@ -69,14 +78,23 @@ func (r *Relay) enqueue(l *line) {
 }
 
 // moved hears of commits.
-func (r *Relay) moved(cursors []feed.Cursor) {
+func (r *shard) moved(cursors []feed.Cursor) {
 	r.mu.Lock()
+	woken := false
 	for _, c := range cursors {
-		l := r.line(place{c.Tenant, c.Feed})
+		p := place{c.Tenant, c.Feed}
+		if !r.owns(p) {
+			continue
+		}
+		woken = true
+		l := r.line(p)
 		l.last = max(l.last, c.After)
 		r.enqueue(l)
 	}
 	r.mu.Unlock()
+	if !woken {
+		return
+	}
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -84,7 +102,7 @@ func (r *Relay) moved(cursors []feed.Cursor) {
 }
 
 // take ends the wait of up to n lines.
-func (r *Relay) take(n int) []*line {
+func (r *shard) take(n int) []*line {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n = min(n, len(r.queue))
@@ -97,7 +115,7 @@ func (r *Relay) take(n int) []*line {
 }
 
 // giveBack lets lines wait again that are not done.
-func (r *Relay) giveBack(lines []*line) {
+func (r *shard) giveBack(lines []*line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range lines {
@@ -106,20 +124,20 @@ func (r *Relay) giveBack(lines []*line) {
 }
 
 // doubt makes every line ask its stream again.
-func (r *Relay) doubt(redisAway bool) {
+func (r *shard) doubt(redisAway bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if redisAway {
 		r.connected = false
 	}
 	for _, l := range r.lines {
-		l.asked = false
+		l.asked, l.held = false, time.Time{}
 		r.enqueue(l)
 	}
 }
 
 // doubtOne makes one line ask its stream again.
-func (r *Relay) doubtOne(l *line) {
+func (r *shard) doubtOne(l *line) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l.asked = false
@@ -127,7 +145,7 @@ func (r *Relay) doubtOne(l *line) {
 }
 
 // date finds out since when the lines wait that have waited longest, for Lag. It gives up when the database is away.
-func (r *Relay) date(ctx context.Context) {
+func (r *shard) date(ctx context.Context) {
 	const most = 64
 	for _, l := range r.undated(most) {
 		events, err := r.log.Since(ctx, l.cursor(max(l.from, l.first-1)), 1)
@@ -140,16 +158,19 @@ func (r *Relay) date(ctx context.Context) {
 	}
 }
 
-func (r *Relay) undated(most int) []*line {
+func (r *shard) undated(most int) []*line {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var undated []*line
 	for _, l := range r.queue {
-		if l.behind() > 0 && l.oldest.IsZero() {
+		if l.behind() > 0 && l.oldest.IsZero() && len(undated) < most {
 			undated = append(undated, l)
-			if len(undated) == most {
-				break
-			}
+		}
+	}
+	for _, l := range r.lines {
+		idle := l.refused != "" || !l.held.IsZero()
+		if idle && l.behind() > 0 && l.oldest.IsZero() && len(undated) < most {
+			undated = append(undated, l)
 		}
 	}
 	return undated

@@ -16,7 +16,7 @@ import (
 const turn = 64
 
 // move lets the lines that wait longest have their turn. worked is false when none waited.
-func (r *Relay) move(ctx context.Context) (worked bool, err error) {
+func (r *shard) move(ctx context.Context) (worked bool, err error) {
 	lines := r.take(turn)
 	if len(lines) == 0 {
 		return false, nil
@@ -43,7 +43,7 @@ func (p piece) first() int64 { return p.events[0].Seq }
 func (p piece) last() int64  { return p.events[len(p.events)-1].Seq }
 
 // gather reads what the lines lack: a piece of each in turn, until a batch is full or nothing is left.
-func (r *Relay) gather(ctx context.Context, lines []*line) ([]piece, error) {
+func (r *shard) gather(ctx context.Context, lines []*line) ([]piece, error) {
 	var pieces []piece
 	type reach struct{ top, from int64 }
 	reached := make(map[*line]reach, len(lines))
@@ -78,7 +78,7 @@ func (r *Relay) gather(ctx context.Context, lines []*line) ([]piece, error) {
 }
 
 // read returns the next events of a line. When they are no longer kept it goes on at the earliest that is.
-func (r *Relay) read(ctx context.Context, l *line, from *int64) ([]feed.Event, error) {
+func (r *shard) read(ctx context.Context, l *line, from *int64) ([]feed.Event, error) {
 	events, err := r.log.Since(ctx, l.cursor(*from), r.config.Chunk)
 	switch fault.Of(err) {
 	case fault.TooOld:
@@ -102,28 +102,27 @@ func (r *Relay) read(ctx context.Context, l *line, from *int64) ([]feed.Event, e
 }
 
 // send appends pieces in one round trip.
-func (r *Relay) send(ctx context.Context, pieces []piece) error {
+func (r *shard) send(ctx context.Context, pieces []piece) error {
 	if len(pieces) == 0 {
 		return nil
 	}
 	pipe := r.redis.Pipeline()
 	replies := make([]*redis.Cmd, len(pieces))
 	for i, p := range pieces {
-		args := arguments(p.top, r.config.MaxLen, Source(p.line.tenant), p.events)
+		args := arguments(p.top, r.config.HeldLen, Source(p.line.tenant), p.events)
 		replies[i] = pipe.Eval(ctx, appendScript, []string{p.line.key}, args...)
 	}
 	_, _ = pipe.Exec(ctx) // each reply holds its own error
+	part := part{tried: len(pieces)}
 	for i, p := range pieces {
 		before, after, err := answer(replies[i])
-		if err != nil {
-			if err = r.refuseWrongType(p.line, err); err != nil {
-				return err
-			}
-			continue
+		if err == nil {
+			r.sent(p, before, after)
+		} else if err = r.refuseWrongType(p.line, err); err != nil {
+			part.miss(p.line, err)
 		}
-		r.sent(p, before, after)
 	}
-	return nil
+	return r.bear(part)
 }
 
 // answer reads the reply of appendScript.
@@ -139,7 +138,7 @@ func answer(reply *redis.Cmd) (before, after int64, err error) {
 }
 
 // sent books the reply for one piece.
-func (r *Relay) sent(p piece, before, after int64) {
+func (r *shard) sent(p piece, before, after int64) {
 	l := p.line
 	if p.top > 0 && after >= p.last() {
 		r.lose(l, p.first()-1-max(p.top, before))
@@ -156,7 +155,7 @@ func (r *Relay) sent(p piece, before, after int64) {
 }
 
 // lose says that a stream will have a hole because the database forgot events before Redis had them.
-func (r *Relay) lose(l *line, n int64) {
+func (r *shard) lose(l *line, n int64) {
 	if n <= 0 {
 		return
 	}
@@ -166,7 +165,7 @@ func (r *Relay) lose(l *line, n int64) {
 }
 
 // refuseWrongType stops a line whose key holds something else. Other errors are returned.
-func (r *Relay) refuseWrongType(l *line, err error) error {
+func (r *shard) refuseWrongType(l *line, err error) error {
 	if !strings.Contains(err.Error(), "WRONGTYPE") {
 		return err
 	}
@@ -175,7 +174,7 @@ func (r *Relay) refuseWrongType(l *line, err error) error {
 }
 
 // refuse stops a line, loudly when the reason is new. Each sweep looks at it again.
-func (r *Relay) refuse(l *line, why string) {
+func (r *shard) refuse(l *line, why string) {
 	r.mu.Lock()
 	known := l.refused == why
 	l.refused, l.asked = why, false

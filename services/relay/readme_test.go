@@ -12,25 +12,20 @@ import (
 	"github.com/rapport-health/rapport/services/testbed"
 )
 
-// examples are the commands that the README prints.
-func examples(t *testing.T) []string {
+// blocks are the lines of the README's blocks in a language.
+func blocks(t *testing.T, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var commands []string
+	var lines []string
 	for i, block := range strings.Split(string(text), "```") {
-		if i%2 == 0 {
-			continue
+		if body, ok := strings.CutPrefix(block, language+"\n"); ok && i%2 == 1 {
+			lines = append(lines, strings.Split(strings.TrimSpace(body), "\n")...)
 		}
-		body, ok := strings.CutPrefix(block, "sh\n")
-		if !ok {
-			t.Fatalf("a block of the README is no shell: %q", block)
-		}
-		commands = append(commands, strings.Split(strings.TrimSpace(body), "\n")...)
 	}
-	return commands
+	return lines
 }
 
 // shimFor is a folder with a redis-cli that talks to a port of the test instead of to 6379.
@@ -73,7 +68,7 @@ func TestTheCommandsOfTheReadmeWorkAsPrinted(t *testing.T) {
 			b.await(north, 5)
 			_, port, _ := strings.Cut(strings.TrimPrefix(url, "redis://"), ":")
 			shim := shimFor(t, port)
-			commands := examples(t)
+			commands := blocks(t, "sh")
 			if len(commands) < 12 {
 				t.Fatalf("the README has %d examples, want them all", len(commands))
 			}
@@ -97,9 +92,13 @@ func TestEveryMetricIsInTheReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile(filepath.Join("lag.go"))
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, name := range []string{"lag.go", "series.go"} {
+		part, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, part...)
 	}
 	found := 0
 	for _, part := range strings.Split(string(source), `"`) {
@@ -110,8 +109,8 @@ func TestEveryMetricIsInTheReadme(t *testing.T) {
 			}
 		}
 	}
-	if found != 8 {
-		t.Errorf("%d metrics were found in the source, want 8", found)
+	if found != 17 {
+		t.Errorf("%d metrics were found in the source, want 17", found)
 	}
 }
 

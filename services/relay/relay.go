@@ -7,7 +7,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -21,9 +20,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
-
-// Lease is the name of the lease under which one relay of all servers works.
-const Lease = "relay"
 
 // Store is what the relay asks of the database; both engines answer it.
 type Store interface {
@@ -45,14 +41,25 @@ type Log interface {
 
 // Config of a Relay.
 type Config struct {
-	// MaxLen is about how many entries a stream keeps; 0 keeps all.
+	// Shards is how many leases the feeds are spread over, 1 to 64; the servers share the leases. Servers that differ in it
+	// do the same work twice, without harm.
+	Shards int
+	// MaxLen is about how many entries a stream keeps that every group has handled; 0 keeps all.
 	MaxLen int64
-	// MaxAge is how old an entry may become, by the time of its event; 0 keeps all. The newest is kept whatever its age.
+	// MaxAge is how old an entry may become that every group has handled, by the time of its event; 0 keeps all. The newest
+	// is kept whatever its age.
 	MaxAge time.Duration
-	// Poll is the time between looks at the database and at the streams for what nobody told of; positive.
+	// HeldLen and HeldAge are what a stream keeps at the very most for a group that has not handled it; at least MaxLen and
+	// MaxAge, and 0 for no limit. A group that falls further behind has a gap, which its numbers show.
+	HeldLen int64
+	HeldAge time.Duration
+	// Poll is the time between looks at the database and at some of the streams for what nobody told of; positive.
 	Poll time.Duration
-	// Tidy is the time between removals of entries older than MaxAge; positive.
+	// Tidy is the time in which every stream is looked at once: whether it still has what was written, how far its groups
+	// are, and what may go; positive.
 	Tidy time.Duration
+	// Trim is how many entries one look removes from one stream at most; at least 1.
+	Trim int
 	// Chunk is how many entries one script appends at most, and Batch how many one round trip carries; at least 1.
 	Chunk, Batch int
 	// Patience and MaxPatience bound the pauses between attempts while Redis or the database is away.
@@ -67,11 +74,14 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Default keeps a million entries or thirty days and looks around every second.
+// Default keeps a million entries or thirty days, for a group that is behind three times as much, and looks around every
+// second.
 func Default() Config {
 	return Config{
+		Shards: 1,
 		MaxLen: 1_000_000, MaxAge: 30 * 24 * time.Hour,
-		Poll: time.Second, Tidy: time.Minute,
+		HeldLen: 3_000_000, HeldAge: 90 * 24 * time.Hour,
+		Poll: time.Second, Tidy: time.Minute, Trim: 10_000,
 		Chunk: 128, Batch: 1024,
 		Patience: 50 * time.Millisecond, MaxPatience: 5 * time.Second,
 		Now: time.Now, Random: rand.Float64,
@@ -87,8 +97,12 @@ func (c Config) Validate() error {
 			issues = append(issues, fault.Errorf("value", name, "%s", text))
 		}
 	}
+	must(c.Shards >= 1 && c.Shards <= 64, "Shards", "must be 1 to 64")
 	must(c.MaxLen >= 0, "MaxLen", "must not be negative")
 	must(c.MaxAge >= 0, "MaxAge", "must not be negative")
+	must(c.HeldLen == 0 || c.HeldLen >= c.MaxLen, "HeldLen", "must be 0 or at least MaxLen")
+	must(c.HeldAge == 0 || c.HeldAge >= c.MaxAge, "HeldAge", "must be 0 or at least MaxAge")
+	must(c.Trim >= 1, "Trim", "must be at least 1")
 	must(c.Poll > 0, "Poll", "must be positive")
 	must(c.Tidy > 0, "Tidy", "must be positive")
 	must(c.Chunk >= 1 && c.Chunk <= 1000, "Chunk", "must be 1 to 1000")
@@ -103,29 +117,17 @@ func (c Config) Validate() error {
 
 // Relay moves the events of all tenants to one Redis.
 type Relay struct {
+	tools
+	shards []*shard
+}
+
+// tools are what every shard of a relay works with.
+type tools struct {
 	store  Store
 	log    Log
 	redis  redis.UniversalClient
 	config Config
-	wake   chan struct{}
 	counts counts
-
-	mu        sync.Mutex
-	lines     map[place]*line
-	queue     []*line
-	round     []place
-	leading   bool
-	connected bool
-}
-
-// place is a feed of a tenant.
-type place struct {
-	tenant ref.Tenant
-	feed   feed.Name
-}
-
-func (p place) cursor(after int64) feed.Cursor {
-	return feed.Cursor{Tenant: p.tenant, Feed: p.feed, After: after}
 }
 
 // New is a Relay that has not started. It fails when the config is not valid or its metrics are already registered.
@@ -133,11 +135,9 @@ func New(s Store, log Log, client redis.UniversalClient, config Config) (*Relay,
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Relay{
-		store: s, log: log, redis: client, config: config,
-		wake:   make(chan struct{}, 1),
-		counts: newCounts(),
-		lines:  map[place]*line{},
+	r := &Relay{tools: tools{store: s, log: log, redis: client, config: config, counts: newCounts()}}
+	for i := range config.Shards {
+		r.shards = append(r.shards, newShard(r.tools, i))
 	}
 	if config.Metrics != nil {
 		if err := config.Metrics.Register(r); err != nil {
@@ -147,126 +147,13 @@ func New(s Store, log Log, client redis.UniversalClient, config Config) (*Relay,
 	return r, nil
 }
 
-// Run waits for the lease and then relays, again and again, until ctx ends; it returns ctx.Err().
+// Run waits for the lease of each shard and then relays, again and again, until ctx ends; it returns ctx.Err().
 // It waits for Redis and for the database for as long as they are away.
 func (r *Relay) Run(ctx context.Context) error {
-	for failures := 0; ctx.Err() == nil; {
-		held, err := r.store.Hold(ctx, Lease)
-		if err != nil {
-			if ctx.Err() == nil {
-				r.config.Log.Warn("the relay cannot get its lease", "error", err)
-			}
-			failures++
-			r.pause(ctx, failures, false)
-			continue
-		}
-		failures = 0
-		r.lead(held)
+	var running sync.WaitGroup
+	for _, s := range r.shards {
+		running.Go(func() { s.run(ctx) })
 	}
+	running.Wait()
 	return ctx.Err()
-}
-
-// lead relays while the lease is held.
-func (r *Relay) lead(ctx context.Context) {
-	r.config.Log.Info("the relay holds the lease")
-	r.begin()
-	defer r.rest()
-	defer r.log.Tell(r.moved)()
-	next := schedule{relay: r}
-	for failures := 0; ctx.Err() == nil; {
-		err := next.step(ctx)
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			failures++
-			r.failed(ctx, err, failures)
-			r.pause(ctx, failures, false)
-		default:
-			if failures > 0 {
-				r.config.Log.Info("the relay is back", "attempts", failures)
-			}
-			failures = 0
-			r.pause(ctx, 0, true)
-		}
-	}
-}
-
-// schedule does what is due.
-type schedule struct {
-	relay       *Relay
-	sweep, tidy time.Time
-}
-
-// step looks around when it is time to, and then moves entries until there are none left or it is time again.
-func (s *schedule) step(ctx context.Context) error {
-	r := s.relay
-	if now := time.Now(); !now.Before(s.sweep) {
-		if err := r.sweep(ctx); err != nil {
-			return err
-		}
-		took := time.Since(now)
-		s.sweep = now.Add(max(r.config.Poll, 20*took))
-		if err := r.audit(ctx); err != nil {
-			return err
-		}
-	}
-	for time.Now().Before(s.sweep) {
-		worked, err := r.move(ctx)
-		if err != nil {
-			return err
-		}
-		if !worked {
-			break
-		}
-	}
-	if now := time.Now(); r.config.MaxAge > 0 && !now.Before(s.tidy) {
-		s.tidy = now.Add(r.config.Tidy)
-		return r.tidy(ctx)
-	}
-	return nil
-}
-
-// pause waits for work or, after failures, for longer and longer.
-func (r *Relay) pause(ctx context.Context, failures int, listen bool) {
-	wait, wake := r.config.Poll, r.wake
-	if failures > 0 {
-		wait = backOff(failures, r.config.Patience, r.config.MaxPatience, r.config.Random())
-	}
-	if !listen {
-		wake = nil
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-wake:
-	case <-timer.C:
-	}
-}
-
-// backOff doubles with every failure up to a limit and takes between half and all of it.
-func backOff(failures int, least, most time.Duration, random float64) time.Duration {
-	wait := most
-	if failures < 20 {
-		wait = min(most, least<<(failures-1))
-	}
-	return wait/2 + time.Duration(random*float64(wait/2))
-}
-
-// away says that Redis did not do what it was asked for; the same can be asked again.
-type away struct{ cause error }
-
-func (a away) Error() string { return "redis: " + a.cause.Error() }
-func (a away) Unwrap() error { return a.cause }
-
-// failed notes a failed step. Whatever failed, no position is trusted any longer.
-func (r *Relay) failed(ctx context.Context, err error, failures int) {
-	_, redisAway := errors.AsType[away](err)
-	r.doubt(redisAway)
-	level := slog.LevelWarn
-	if failures > 1 {
-		level = slog.LevelDebug
-	}
-	r.config.Log.Log(ctx, level, "the relay waits and tries again", "attempt", failures, "error", err)
-	r.date(ctx)
 }

@@ -145,6 +145,8 @@ func entryAllowed(e fhir.Request) error {
 		return fault.New(fault.Invalid, fault.Errorf("required", e.Path+".resource", "a resource with a resourceType is needed"))
 	case e.Type == "DetectedIssue":
 		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a DetectedIssue is made by the server and cannot be sent"))
+	case e.Type == "Subscription":
+		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a Subscription cannot stand in a Bundle: send it to [base]/Subscription"))
 	case e.Method == http.MethodPost && url != e.Type:
 		return fault.New(fault.Invalid, fault.Errorf("value", request+".url", "the url of a POST must be the type of the resource"))
 	case e.Method == http.MethodPut && !putForm.MatchString(url):

@@ -94,13 +94,13 @@ func listed(all func() ([]hit, error)) lookup {
 	}
 }
 
-// raised are the statuses of alerts that are DetectedIssues.
-var raised = []alert.Status{alert.Open, alert.Acknowledged, alert.Resolved, alert.Retracted}
+// raised are the statuses of alerts that may be DetectedIssues: one that was raised may have given way to another.
+var raised = []alert.Status{alert.Open, alert.Acknowledged, alert.Snoozed, alert.Resolved, alert.Retracted, alert.Suppressed}
 
 // findAlerts looks among the alerts that were raised.
 func findAlerts(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
 	if len(c.ids) > 0 {
-		return listed(func() ([]hit, error) { return alertsByID(v, c.ids[0], patient) })
+		return listed(func() ([]hit, error) { return alertsByID(v, c.ids[0], patient, v.alertHit) })
 	}
 	q := alert.Query{Patient: patient, Statuses: raised}
 	for _, group := range c.tokens["code"] {
@@ -109,16 +109,21 @@ func findAlerts(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
 		}
 	}
 	return func(after place, max int) ([]hit, error) {
-		q.Max, q.After = max, alert.Place{}
-		if after.id != "" {
-			q.After = alert.Place{Severity: judge.Severity(after.severity), Effective: after.at, ID: after.id}
-		}
+		q.Max, q.After = max, alertPlace(after)
 		alerts, err := v.ListAlerts(q)
-		return hitsOf(alerts, alertHit), err
+		return hitsOf(alerts, v.alertHit), err
 	}
 }
 
-func alertsByID(r store.Reader, ids []string, patient ref.Patient) ([]hit, error) {
+// alertPlace is a place among alerts; the beginning for the zero place.
+func alertPlace(after place) alert.Place {
+	if after.id == "" {
+		return alert.Place{}
+	}
+	return alert.Place{Severity: judge.Severity(after.severity), Effective: after.at, ID: after.id}
+}
+
+func alertsByID(r store.Reader, ids []string, patient ref.Patient, hitOf func(alert.Alert) hit) ([]hit, error) {
 	var out []hit
 	for _, id := range ids {
 		a, err := r.Alert(id)
@@ -126,7 +131,7 @@ func alertsByID(r store.Reader, ids []string, patient ref.Patient) ([]hit, error
 		case err != nil && fault.Of(err) != fault.NotFound:
 			return nil, err
 		case err == nil && (patient == "" || a.Patient == patient):
-			out = append(out, alertHit(a))
+			out = append(out, hitOf(a))
 		}
 	}
 	return out, nil
@@ -141,7 +146,7 @@ const (
 // alertSize is about how large a DetectedIssue is, in bytes.
 const alertSize = 2 << 10
 
-func alertHit(a alert.Alert) hit {
+func (v *sight) alertHit(a alert.Alert) hit {
 	opened := a.Opened.Truncate(time.Millisecond)
 	status, wasRaised := fhir.IssueStatus(a)
 	return hit{
@@ -158,6 +163,6 @@ func alertHit(a alert.Alert) hit {
 				return []string{systemIssueStatus + "|" + status.Code()}
 			}
 		},
-		body: func() ([]byte, error) { return fhir.DetectedIssue(a), nil },
+		body: func() ([]byte, error) { return v.issue(a) },
 	}
 }

@@ -64,6 +64,7 @@ var kinds = []kind{
 			{name: "status", typ: "token", definition: own + "detectedissue-status", read: readToken},
 		},
 	},
+	taskKind, flagKind,
 	{name: "ServiceRequest", created: true, doc: "Exercise prescriptions."},
 	{name: "Patient", created: true},
 	{name: "CareTeam", created: true, doc: "Decides to which feeds a patient's alerts go."},

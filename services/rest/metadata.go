@@ -17,8 +17,15 @@ const (
 // statement is the CapabilityStatement, made from the same tables as the routes.
 func (s *Server) statement(base string) ([]byte, error) {
 	c := fhir.Capability{Base: base, Version: s.config.Version, Date: s.since}
+	if s.config.Rules != nil {
+		c.Rules = s.config.Rules()
+	}
 	for _, k := range kinds {
 		c.Resources = append(c.Resources, k.capability())
+	}
+	if s.config.Subscriptions {
+		c.Instantiates = []string{"http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"}
+		c.Resources = append(c.Resources, subscriptionCapabilities()...)
 	}
 	return c.Statement(s.fixed)
 }

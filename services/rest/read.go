@@ -71,9 +71,13 @@ func (v *sight) page(of ref.Resource) (page, error) {
 		a, err := v.Alert(of.ID)
 		switch {
 		case err == nil:
-			return issuePage(a, of.Version)
+			return v.issuePage(a, of.Version)
 		case fault.Of(err) != fault.NotFound:
 			return page{}, err
+		}
+	case "Task", "Flag":
+		if p, made, err := v.workPage(of); made || err != nil {
+			return p, err
 		}
 	case "Observation":
 		if p, derived, err := v.derivedPage(of); derived || err != nil {
@@ -91,14 +95,15 @@ func (v *sight) page(of ref.Resource) (page, error) {
 }
 
 // issuePage renders an alert. Its earlier versions are steps in its history, not pages.
-func issuePage(a alert.Alert, version int64) (page, error) {
+func (v *sight) issuePage(a alert.Alert, version int64) (page, error) {
 	if _, raised := fhir.IssueStatus(a); !raised {
 		return page{}, unknownResource()
 	}
-	if version != 0 && version != a.Version {
-		return page{}, fault.Newf(fault.NotFound, "not-supported", "of a DetectedIssue only the current version, %d, is kept as a page", a.Version)
+	if err := currentAlone("DetectedIssue", a, version); err != nil {
+		return page{}, err
 	}
-	return page{version: a.Version, updated: fhir.IssueUpdated(a), body: fhir.DetectedIssue(a)}, nil
+	body, err := v.issue(a)
+	return page{version: a.Version, updated: fhir.IssueUpdated(a), body: body}, err
 }
 
 // give answers a read, or says that the client has it already.

@@ -78,6 +78,10 @@ type Config struct {
 	Log *slog.Logger
 	// Version of the software.
 	Version string
+	// Rules gives the version of the rules in force, for the metadata; nil names none.
+	Rules func() string
+	// Subscriptions says that another room answers for Subscription and its topics under the same base.
+	Subscriptions bool
 	// MaxResource and MaxBundle bound a body, in bytes; 0 means the constants of those names.
 	MaxResource, MaxBundle int64
 }

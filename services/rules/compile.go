@@ -13,6 +13,7 @@ import (
 	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/ext"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -32,7 +33,7 @@ var viewTypes = []reflect.Type{
 	reflect.TypeFor[Dyad](), reflect.TypeFor[HEP](), reflect.TypeFor[Silence](), reflect.TypeFor[Visits](),
 	reflect.TypeFor[Apart](), reflect.TypeFor[Repair](), reflect.TypeFor[Gap](), reflect.TypeFor[Link](), reflect.TypeFor[Withdrawal](),
 	reflect.TypeFor[Course](), reflect.TypeFor[Dropout](), reflect.TypeFor[Signal](), reflect.TypeFor[CheckIn](), reflect.TypeFor[Line](),
-	reflect.TypeFor[Part](), reflect.TypeFor[Fact](), reflect.TypeFor[Critical](),
+	reflect.TypeFor[Part](), reflect.TypeFor[Fact](), reflect.TypeFor[Critical](), reflect.TypeFor[Discrepancy](),
 }
 
 // compiler checks and compiles expressions over the vocabulary.
@@ -151,8 +152,8 @@ func number(v ref.Val) (float64, error) {
 type expression struct {
 	program cel.Program
 	place   string
-	// after says that it looks at the episode after the fact.
-	after bool
+	// after says that it looks at the episode after the fact, counted that what it costs is counted while it runs.
+	after, counted bool
 }
 
 // problem is what is wrong with an expression, at a position within it.
@@ -174,11 +175,12 @@ func (c *compiler) compile(text, place string, want ...*cel.Type) (*expression, 
 	if !slices.ContainsFunc(want, ast.OutputType().IsExactType) {
 		return nil, []problem{{1, 0, fmt.Sprintf("the expression gives %s, want %s", ast.OutputType(), want[0])}}
 	}
-	program, err := c.env.Program(ast, c.limits(ast)...)
+	limits := c.limits(ast)
+	program, err := c.env.Program(ast, limits...)
 	if err != nil {
 		return nil, []problem{{1, 0, err.Error()}}
 	}
-	e := &expression{program: program, place: place}
+	e := &expression{program: program, place: place, counted: len(limits) > 1}
 	for _, r := range ast.NativeRep().ReferenceMap() {
 		e.after = e.after || r.Name == varAfter
 	}
@@ -259,6 +261,22 @@ func (e *expression) text(v judge.View) (string, error) {
 		return "", err
 	}
 	return word(out), nil
+}
+
+// words are those of a text or of a list of texts.
+func (e *expression) words(v judge.View) ([]string, error) {
+	out, err := e.eval(v)
+	if err != nil {
+		return nil, err
+	}
+	if list, ok := out.(traits.Lister); ok {
+		var said []string
+		for at := list.Iterator(); at.HasNext() == types.True; {
+			said = append(said, word(at.Next()))
+		}
+		return said, nil
+	}
+	return []string{word(out)}, nil
 }
 
 func (e *expression) number(v judge.View) (float64, error) {

@@ -13,6 +13,7 @@ import (
 	"cel.dev/cel-go/cel"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -24,7 +25,7 @@ var (
 	severities = []string{judge.Info.String(), judge.Moderate.String(), judge.High.String(), judge.Critical.String()}
 	roles      = []string{
 		"physical-therapist", "occupational-therapist", "psychologist", "physician", "nurse", "social-worker",
-		"community-health-worker", "care-coordinator",
+		"community-health-worker", "care-coordinator", alert.CarePartner,
 	}
 	kinds = []string{
 		string(fact.KindScores), string(fact.KindExercise), string(fact.KindPrescription), string(fact.KindVisit),
@@ -34,6 +35,7 @@ var (
 	constructs = []string{
 		"alliance", "distress", "beliefs", "risk", "sleep", "fatigue", "adherence", "function", "pain", "change", "other",
 	}
+	modalities = []string{"in-person", "telephone", "video", "joint-visit", "message", "home-visit"}
 )
 
 var idForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
@@ -41,15 +43,11 @@ var idForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // maxFile bounds a rule file.
 const maxFile = 1 << 20
 
-// Load reads rules from YAML and compiles their conditions. The name stands in errors, which are of kind
-// fault.Invalid and hold every issue found, each with `name:line:column` as its path.
-func Load(name string, raw []byte) ([]judge.Rule, error) {
+// parse reads one file of YAML. The name stands in errors, which are of kind fault.Invalid and hold every issue found, each
+// with `name:line:column` as its path. With an error that names places comes what could be read all the same.
+func parse(name string, raw []byte, compiler *compiler) (*sheaf, error) {
 	if len(raw) > maxFile {
 		return nil, fault.New(fault.TooLarge, fault.Errorf("too-long", name, "a rule file may have %d bytes", maxFile))
-	}
-	compiler, err := newCompiler()
-	if err != nil {
-		return nil, err
 	}
 	var document yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
@@ -62,7 +60,7 @@ func Load(name string, raw []byte) ([]judge.Rule, error) {
 		l.fail(name, "one YAML document was expected")
 	}
 	if len(l.issues) > 0 {
-		return nil, fault.New(fault.Invalid, l.issues...)
+		return found, fault.New(fault.Invalid, l.issues...)
 	}
 	return found, nil
 }
@@ -81,31 +79,80 @@ type loader struct {
 	page
 	compiler *compiler
 	issues   []fault.Issue
+	// own are the roles that the clinic names beside ours.
+	own []string
 }
 
 func (l *loader) fail(place, format string, args ...any) {
 	l.issues = append(l.issues, fault.Errorf("invalid", place, format, args...))
 }
 
-func (l *loader) file(document *yaml.Node) []judge.Rule {
+// sheaf is what one file holds, before it is laid over what it extends.
+type sheaf struct {
+	// extends names what it lies over: standard, alone, or a file; place is where it says so.
+	extends, place string
+	// disable are ids of rules of the base, changes what is said of others of them.
+	disable []placed
+	changes []change
+	policy  *policy
+	// glossary of its own.
+	glossary glossary
+	leaves   []*Leaf
+}
+
+// placed is a word with the place it was written at.
+type placed struct{ word, place string }
+
+func (l *loader) file(document *yaml.Node) *sheaf {
+	s := &sheaf{extends: standard}
 	if len(document.Content) == 0 {
 		l.fail(l.name, "no rules: want `rules:` with a list")
-		return nil
+		return s
 	}
-	var found []judge.Rule
 	if l.aliases(document) {
-		return nil
+		return s
 	}
-	l.fields(document.Content[0], map[string]func(*yaml.Node){"rules": func(n *yaml.Node) {
-		for _, item := range l.list(n) {
-			rule := l.rule(item)
-			if rule.ID != "" && slices.ContainsFunc(found, func(r judge.Rule) bool { return r.ID == rule.ID }) {
-				l.fail(l.at(item), "a second rule with the id %s", rule.ID)
-			}
-			found = append(found, rule)
+	l.ownRoles(document.Content[0])
+	l.fields(document.Content[0], map[string]func(*yaml.Node){
+		"roles":    func(*yaml.Node) {}, // read first, for the rules name them
+		"extends":  func(n *yaml.Node) { s.extends, s.place = l.scalar(n), l.at(n) },
+		"disable":  func(n *yaml.Node) { s.disable = l.placed(n) },
+		"change":   func(n *yaml.Node) { s.changes = l.changes(n) },
+		"policy":   func(n *yaml.Node) { s.policy = l.policy(n) },
+		"glossary": func(n *yaml.Node) { s.glossary = l.glossary(n) },
+		"rules":    func(n *yaml.Node) { s.leaves = l.rules(n) },
+	})
+	return s
+}
+
+// ownRoles reads the roles that a clinic adds: care teams may name any.
+func (l *loader) ownRoles(n *yaml.Node) {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value != "roles" {
+			continue
 		}
-	}}, "rules")
-	return found
+		for _, item := range l.list(n.Content[i+1]) {
+			l.own = append(l.own, l.id(item))
+		}
+	}
+}
+
+func (l *loader) rules(n *yaml.Node) (leaves []*Leaf) {
+	for _, item := range l.list(n) {
+		leaf := l.rule(item)
+		if leaf.Rule.ID != "" && slices.ContainsFunc(leaves, func(have *Leaf) bool { return have.Rule.ID == leaf.Rule.ID }) {
+			l.fail(l.at(item), "a second rule with the id %s", leaf.Rule.ID)
+		}
+		leaves = append(leaves, leaf)
+	}
+	return leaves
+}
+
+func (l *loader) placed(n *yaml.Node) (words []placed) {
+	for _, item := range l.list(n) {
+		words = append(words, placed{l.scalar(item), l.at(item)})
+	}
+	return words
 }
 
 // aliases refuses them: a reviewer should read a rule in one place, and some never end.
@@ -122,34 +169,43 @@ func (l *loader) aliases(n *yaml.Node) (found bool) {
 
 // fields hands each value of a mapping to its reader. Unknown and repeated names are refused, missing ones named.
 func (l *loader) fields(n *yaml.Node, readers map[string]func(*yaml.Node), required ...string) {
-	if n.Kind != yaml.MappingNode {
-		l.fail(l.at(n), "a mapping was expected")
-		return
-	}
-	var seen []string
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, value := n.Content[i], n.Content[i+1]
-		read := readers[key.Value]
-		switch {
-		case read == nil:
-			known := make([]string, 0, len(readers))
+	var known []string
+	seen := l.entries(n, func(key, value *yaml.Node) {
+		if read := readers[key.Value]; read != nil {
+			read(value)
+			return
+		}
+		if known == nil {
 			for name := range readers {
 				known = append(known, name)
 			}
 			slices.Sort(known)
-			l.fail(l.at(key), "unknown field '%s'%s", key.Value, meant(key.Value, known))
-		case slices.Contains(seen, key.Value):
-			l.fail(l.at(key), "the field '%s' is given twice", key.Value)
-		default:
-			read(value)
 		}
-		seen = append(seen, key.Value)
-	}
+		l.fail(l.at(key), "unknown field '%s'%s", key.Value, meant(key.Value, known))
+	})
 	for _, name := range required {
-		if !slices.Contains(seen, name) {
+		if n.Kind == yaml.MappingNode && !slices.Contains(seen, name) {
 			l.fail(l.at(n), "the field '%s' is missing", name)
 		}
 	}
+}
+
+// entries hands over each entry of a mapping, once.
+func (l *loader) entries(n *yaml.Node, take func(key, value *yaml.Node)) (seen []string) {
+	if n.Kind != yaml.MappingNode {
+		l.fail(l.at(n), "a mapping was expected")
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if slices.Contains(seen, key.Value) {
+			l.fail(l.at(key), "the field '%s' is given twice", key.Value)
+			continue
+		}
+		seen = append(seen, key.Value)
+		take(key, value)
+	}
+	return seen
 }
 
 func (l *loader) list(n *yaml.Node) []*yaml.Node {
@@ -176,6 +232,15 @@ func (l *loader) flag(n *yaml.Node) bool {
 	return b
 }
 
+// count reads a whole number within bounds.
+func (l *loader) count(n *yaml.Node, from, to int) int {
+	count, err := strconv.Atoi(l.scalar(n))
+	if err != nil || count < from || count > to {
+		l.fail(l.at(n), "a number from %d to %d was expected", from, to)
+	}
+	return count
+}
+
 // oneOf reads a word that must be among the known ones.
 func (l *loader) oneOf(n *yaml.Node, what string, known []string) string {
 	s := l.scalar(n)
@@ -185,29 +250,48 @@ func (l *loader) oneOf(n *yaml.Node, what string, known []string) string {
 	return s
 }
 
+// someOf reads a list of such words, each once.
 func (l *loader) someOf(n *yaml.Node, what string, known []string) (words []string) {
 	for _, item := range l.list(n) {
-		words = append(words, l.oneOf(item, what, known))
+		word := l.oneOf(item, what, known)
+		if slices.Contains(words, word) && word != "" {
+			l.fail(l.at(item), "the %s '%s' is given twice", what, word)
+			continue
+		}
+		words = append(words, word)
 	}
 	return words
 }
 
-var cooldownForm = regexp.MustCompile(`^([1-9][0-9]{0,3})([dh])$`)
+func (l *loader) roles(n *yaml.Node) []string {
+	words := l.someOf(n, "role", slices.Concat(roles, l.own))
+	if n.Kind == yaml.SequenceNode && len(words) == 0 {
+		l.fail(l.at(n), "at least one role was expected")
+	}
+	return words
+}
 
-func (l *loader) cooldown(n *yaml.Node) time.Duration {
-	m := cooldownForm.FindStringSubmatch(l.scalar(n))
+var spanForm = regexp.MustCompile(`^([1-9][0-9]{0,3})([dhm])$`)
+
+var spanUnits = map[string]time.Duration{"d": 24 * time.Hour, "h": time.Hour, "m": time.Minute}
+
+// span reads a length of time above zero.
+func (l *loader) span(n *yaml.Node) time.Duration {
+	text := l.scalar(n)
+	if strings.HasPrefix(text, "-") {
+		l.fail(l.at(n), "a length of time is not negative")
+		return 0
+	}
+	m := spanForm.FindStringSubmatch(text)
 	if m == nil {
-		l.fail(l.at(n), "days or hours were expected, such as 14d or 12h")
+		l.fail(l.at(n), "days, hours or minutes were expected, such as 14d or 12h or 30m")
 		return 0
 	}
 	count, err := strconv.Atoi(m[1])
 	if err != nil {
 		l.fail(l.at(n), "a number was expected")
 	}
-	if m[2] == "d" {
-		return time.Duration(count) * 24 * time.Hour
-	}
-	return time.Duration(count) * time.Hour
+	return time.Duration(count) * spanUnits[m[2]]
 }
 
 // expression compiles a scalar.
@@ -221,19 +305,6 @@ func (l *loader) expression(n *yaml.Node, want ...*cel.Type) *expression {
 		l.fail(l.within(n, p.line, p.column), "%s", p.text)
 	}
 	return e
-}
-
-// phrase reads a template, or `{cel: expression}`.
-func (l *loader) phrase(n *yaml.Node, numbers []string) (p phrase) {
-	if n.Kind == yaml.MappingNode {
-		l.fields(n, map[string]func(*yaml.Node){"cel": func(n *yaml.Node) { p.expression = l.expression(n, cel.StringType) }}, "cel")
-		return p
-	}
-	p, unknown := newPhrase(strings.Join(strings.Fields(l.scalar(n)), " "), numbers)
-	for _, name := range unknown {
-		l.fail(l.at(n), "there is no number '%s'%s", name, meant(name, numbers))
-	}
-	return p
 }
 
 // version is a digest of everything of a rule that shapes its findings; its tests do not.

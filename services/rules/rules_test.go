@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,32 +52,70 @@ func TestTheDefaultRulesPassTheirOwnTests(t *testing.T) {
 
 func TestTheDefaultSetIsWhatItPromises(t *testing.T) {
 	want := map[string]judge.Severity{
-		"phq9-item-9": judge.Critical, "screening-severe": judge.High, "reliable-worsening": judge.Moderate,
-		"alliance-drop": judge.High, "alliance-strain": judge.Info, "alliance-part": judge.Moderate,
-		"alliance-withdrawal": judge.Moderate, "alliance-repaired": judge.Info, "alliance-gap": judge.Info, "team-weak-link": judge.Moderate,
-		"hep-low": judge.Moderate, "silence": judge.Moderate,
-		"hep-lapse": judge.Info, "hep-recovered": judge.Info, "missed-visits": judge.Moderate, "drop-out-risk": judge.High,
-		"check-in-overdue": judge.Info, "stagnation": judge.Moderate, "no-response": judge.Moderate, "milestone-reached": judge.Info,
+		"phq9-item-9": judge.Critical, "critical-item": judge.Critical, "safety-item-unanswered": judge.Moderate, "session-item-low": judge.Info,
+		"screening-severe": judge.High, "screening-positive": judge.Moderate, "beliefs-high": judge.Info,
+		"reliable-worsening": judge.Moderate, "no-response": judge.Moderate, "mood-improved": judge.Info,
+		"alliance-drop": judge.High, "alliance-decline": judge.Moderate, "rupture-and-low-adherence": judge.High,
+		"alliance-strain": judge.Info, "alliance-part": judge.Moderate, "alliance-withdrawal": judge.Moderate,
+		"alliance-repaired": judge.Info, "alliance-gap": judge.Info, "team-weak-link": judge.Moderate,
+		"drop-out-risk": judge.High, "silence": judge.Moderate, "missed-visits": judge.Moderate, "hep-very-low": judge.Moderate,
+		"hep-lapse": judge.Info, "hep-falling": judge.Info, "hep-low": judge.Info, "hep-recovered": judge.Info, "check-in-overdue": judge.Info,
+		"function-worsening": judge.Moderate, "stagnation": judge.Moderate, "milestone-reached": judge.Info,
+		"total-discrepant": judge.Info,
 	}
+	safety := []string{"phq9-item-9", "critical-item"}
 	got := map[string]judge.Severity{}
 	for _, r := range defaultRules(t) {
 		got[r.ID] = r.Severity
-		if r.Safety != (r.ID == "phq9-item-9") || r.Safety && (r.CoolDown != 0 || !r.Each) {
+		if r.Safety != slices.Contains(safety, r.ID) || r.Safety && (r.CoolDown != 0 || !r.Each) {
 			t.Errorf("%s: safety %v, cool-down %v, each %v", r.ID, r.Safety, r.CoolDown, r.Each)
 		}
 		if len(r.Version) != 26 || r.Title == "" || r.Evidence == "" || len(r.Roles) == 0 {
 			t.Errorf("%s is incomplete", r.ID)
 		}
+		if first := [...]time.Duration{judge.Moderate: 7 * 24 * time.Hour, judge.High: 24 * time.Hour, judge.Critical: time.Hour}; r.Severity > judge.Info &&
+			(len(r.Ladder) == 0 || r.Ladder[0].After > first[r.Severity] || r.AckTimeout == 0 || r.Proposal == nil) {
+			t.Errorf("%s is %s: ladder %v, acknowledgement for %v", r.ID, r.Severity, r.Ladder, r.AckTimeout)
+		}
+		if r.Severity == judge.Info && len(r.Ladder) > 0 {
+			t.Errorf("%s is for information and escalates", r.ID)
+		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, word := range []string{"diagnos", "patient has depression", "suicidal patient"} {
-		for _, line := range strings.Split(string(defaults), "\n") {
-			if strings.Contains(line, word) && !strings.HasPrefix(line, "#") {
-				t.Errorf("%q in %q", word, line)
+}
+
+func TestNoWordingSoundsLikeADiagnosis(t *testing.T) {
+	files, err := fs.Glob(defaults, "defaults/*.yaml")
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, name := range files {
+		raw, err := defaults.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"diagnos", "Diagnos", "diagnós", "patient has depression", "suicidal patient"} {
+			for line := range strings.Lines(string(raw)) {
+				if strings.Contains(line, word) && !strings.HasPrefix(line, "#") {
+					t.Errorf("%s: %q in %q", name, word, line)
+				}
 			}
 		}
+	}
+}
+
+func TestTheDefaultSetIsWholeInThreeLanguages(t *testing.T) {
+	set, err := Standard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"de", "es"}, set.Languages()); diff != "" {
+		t.Errorf("languages (-want +got):\n%s", diff)
+	}
+	for _, issue := range set.Lint() {
+		t.Errorf("%s: %s", issue.Path, issue.Text)
 	}
 }
 
@@ -144,7 +184,7 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		{"a construct", "[sleep]", "[sleeep]", "7:18", "did you mean 'sleep'?"},
 		{"a cool-down", "14d", "2 weeks", "8:15", "such as 14d or 12h"},
 		{"an id", "id: tired", "id: Very Tired", "2:9", "lower-case words"},
-		{"a number that is not there", "{sleep}", "{sleap}", "16:13", "there is no number 'sleap'; did you mean 'sleep'?"},
+		{"a number that is not there", "{sleep}", "{sleap}", "16:13", "there is no number or text 'sleap'; did you mean 'sleep'?"},
 		{"an open brace", "{sleep}", "{sleep", "16:13", "there is no number"},
 		{"an alias", "title: Tired", "title: &t [*t]", "3:16", "an alias"},
 		{"no mapping", small, "rules:\n  - just text\n", "2:5", "a mapping was expected"},
@@ -210,20 +250,6 @@ func TestTheVersionFollowsTheContentNotTheTests(t *testing.T) {
 	} {
 		if version(change[0], change[1]) != base {
 			t.Errorf("a change of %s changes the version", name)
-		}
-	}
-}
-
-func TestAClinicsOwnRulesExtendAndReplace(t *testing.T) {
-	base := defaultRules(t)
-	own := load(t, small+strings.Replace(strings.TrimPrefix(small, "rules:\n"), "id: tired", "id: hep-low", 1))
-	all := Extend(base, own)
-	if len(all) != len(base)+1 || all[len(all)-1].ID != "tired" {
-		t.Errorf("%d rules of %d and 2", len(all), len(base))
-	}
-	for i, r := range all {
-		if r.ID == "hep-low" && (r.Title != "Tired" || base[i].Title == "Tired") {
-			t.Errorf("hep-low is %q, in the base %q", r.Title, base[i].Title)
 		}
 	}
 }

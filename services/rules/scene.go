@@ -104,6 +104,9 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 	for _, d := range s.Dyads {
 		if d.Chart.Open() {
 			all.OpenRuptures++
+			if d.Rater == alliance.Patient {
+				all.Ruptured = string(d.Clinician)
+			}
 		}
 	}
 	all.Withdrawal = viewWithdrawal(s)
@@ -116,16 +119,17 @@ func viewEpisode(s *episode.State, f *fact.Fact) *Episode {
 func viewSheet(s *episode.State, sheet *fact.Scores) *Sheet {
 	v := &Sheet{}
 	if d := s.Dyad(sheet); d != nil {
-		*v = Sheet{true, d.Instrument, sheet.Construct, d.Rater, d.Sessions, viewTracks(d.Instrument, d.Tracks), nil}
+		*v = Sheet{
+			Known: true, Instrument: d.Instrument, Construct: sheet.Construct, Respondent: d.Rater, Count: d.Sessions,
+			Scores: viewTracks(d.Instrument, d.Tracks),
+		}
 	} else if i := s.Instrument(sheet.Instrument, sheet.Respondent); i != nil {
-		*v = Sheet{true, i.ID, i.Construct, i.Respondent, i.Sheets, viewTracks(i.ID, i.Tracks), nil}
-	}
-	for i := range v.Scores {
-		if since := v.Scores[i].SinceFirst; since != nil && since.Worse {
-			v.Worsened = &v.Scores[i]
-			break
+		*v = Sheet{
+			Known: true, Instrument: i.ID, Construct: i.Construct, Respondent: i.Respondent, Count: i.Sheets,
+			Scores: viewTracks(i.ID, i.Tracks),
 		}
 	}
+	v.single()
 	return v
 }
 
@@ -161,7 +165,7 @@ func viewTrack(v *Score, instrument string, t *trend.Track) {
 		Known: t.Count > 0, Code: t.Code, Instrument: instrument, Value: t.Last.Value, Band: t.Last.Band, At: t.Last.At,
 		Count: t.Count, First: t.First.Value, FirstBand: t.First.Band, Previous: t.Previous.Value,
 		PreviousBand: t.Previous.Band, HigherBetter: t.HigherBetter, Part: t.Part, Level: t.Level,
-		Unconfirmed: t.Last.Unconfirmed,
+		Unconfirmed: t.Last.Unconfirmed, Screen: screen(instrument, t.Last.Band),
 	}
 	if t.Count < 2 {
 		return
@@ -169,6 +173,7 @@ func viewTrack(v *Score, instrument string, t *trend.Track) {
 	first, _ := t.SinceFirst()
 	previous, _ := t.SincePrevious()
 	v.SinceFirst, v.SincePrevious = viewChange(first), viewChange(previous)
+	v.ScreenBefore = screen(instrument, t.Previous.Band)
 }
 
 func viewChange(v trend.Verdict) *Change {
@@ -184,6 +189,7 @@ func viewHEP(s *episode.State) HEP {
 	if w, ok := s.Completed(); ok {
 		v.Completion, v.Closed = w.Completion()
 		v.Done, v.Due, v.DaysLogged = w.Done, w.Due, w.Logged
+		v.week(s, w)
 	}
 	running := s.Programme.Running(s.Now)
 	v.Running, _ = running.Completion()
@@ -192,6 +198,20 @@ func viewHEP(s *episode.State) HEP {
 	v.Streak, v.Longest, v.Owed = streak.Days, streak.Longest, streak.Owed
 	v.Lapsed, v.Returned = s.Programme.Lapsed(), streak.Lapse.Returned
 	return v
+}
+
+// week compares the last closed week with the one before, of which both windows together tell.
+func (v *HEP) week(s *episode.State, both adherence.Window) {
+	last, ok := s.Programme.Last(adherence.WeekDays, s.Now)
+	if !ok || last.To != both.To || last.From <= both.From {
+		return
+	}
+	before := adherence.Window{Done: both.Done - last.Done, Due: both.Due - last.Due}
+	now, asked := last.Completion()
+	earlier, was := before.Completion()
+	if asked && was {
+		v.WeekClosed, v.WeekDone, v.WeekDue, v.WeekCompletion, v.WeekBefore = true, last.Done, last.Due, now, earlier
+	}
 }
 
 func viewCourse(s *episode.State) Course {
@@ -224,6 +244,7 @@ func viewFact(v judge.View) *Fact {
 		for _, c := range s.Critical {
 			out.Critical = append(out.Critical, Critical{c.Item, c.Value, c.Severity})
 		}
+		out.Discrepancy = viewDiscrepancy(s)
 	case f.Exercise != nil:
 		out.Done = f.Exercise.Done
 	case f.Goal != nil:

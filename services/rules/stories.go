@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,11 +24,16 @@ var dayZero = time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC)
 func (l *loader) tests(n *yaml.Node) (tests []judge.Test) {
 	for _, item := range l.list(n) {
 		var t judge.Test
+		until := 0
 		l.fields(item, map[string]func(*yaml.Node){
 			"name":     func(n *yaml.Node) { t.Name = l.scalar(n) },
 			"facts":    func(n *yaml.Node) { t.Facts = l.facts(n) },
+			"until":    func(n *yaml.Node) { until = l.count(n, 1, 36500) },
 			"findings": func(n *yaml.Node) { t.Findings = l.expected(n) },
 		}, "name", "facts")
+		if until > 0 {
+			t.Facts = goOn(t.Facts, dayZero.AddDate(0, 0, until))
+		}
 		tests = append(tests, t)
 	}
 	return tests
@@ -51,6 +57,40 @@ func (l *loader) facts(n *yaml.Node) (facts []fact.Fact) {
 
 // factID of the n-th fact of a story; in order as text.
 func factID(n int) string { return fmt.Sprintf("fact-%03d", n) }
+
+// goOn lets time pass in a story as it does in the service: each deadline of the episode up to the end becomes a fact.
+func goOn(facts []fact.Fact, until time.Time) (all []fact.Fact) {
+	state := episode.New("synthetic")
+	pass := func(to time.Time) {
+		for last := ""; !state.Deadline.IsZero() && !state.Deadline.After(to) && len(all) < maxStory; {
+			id := dayID(int(state.Deadline.Sub(dayZero).Hours() / 24))
+			if last = last + "."; !strings.HasPrefix(lastID(all), id) {
+				last = ""
+			}
+			f := fact.Fact{ID: id + last, Kind: fact.KindClock, At: state.Deadline, Clock: &fact.Clock{}}
+			all, state = append(all, f), episode.Fold(state, f)
+		}
+	}
+	for _, f := range facts {
+		pass(f.At)
+		all, state = append(all, f), episode.Fold(state, f)
+	}
+	pass(until)
+	return all
+}
+
+// maxStory bounds how many facts a story goes on for.
+const maxStory = 1000
+
+// dayID is the id of what the clock tells on a day.
+func dayID(day int) string { return fmt.Sprintf("day-%d", day) }
+
+func lastID(facts []fact.Fact) string {
+	if len(facts) == 0 {
+		return ""
+	}
+	return facts[len(facts)-1].ID
+}
 
 func readFact(n *yaml.Node) (f fact.Fact, err error) {
 	var told map[string]any
@@ -116,30 +156,39 @@ func (l *loader) expected(n *yaml.Node) (findings []judge.Expected) {
 				}
 				e.Fact = factID(number)
 			},
+			"day":   func(n *yaml.Node) { e.Fact = dayID(l.count(n, 0, 36500)) },
 			"group": func(n *yaml.Node) { e.Group = l.scalar(n) },
 			"seen":  func(n *yaml.Node) { e.Seen = l.scalar(n) },
-		}, "fact")
+		})
+		if e.Fact == "" && item.Kind == yaml.MappingNode {
+			l.fail(l.at(item), "a finding names the `fact` it was found at, or the `day` on which time alone brought it")
+		}
 		findings = append(findings, e)
 	}
 	return findings
 }
 
-// Failure is a test of a rule that did not come out as written.
+// Failure is a test of a rule, and how it did not come out as written.
 type Failure struct {
 	// Rule and Test by name.
 	Rule, Test string
-	// Text says what was expected and what was found.
+	// Text says what was expected and what was found; empty when it came out.
 	Text string
 }
 
-// Test runs the rules' own tests, each rule by itself, and returns those that fail.
+// Stories runs a rule's own tests, and says of each how it came out.
+func Stories(rule judge.Rule) []Failure {
+	told := make([]Failure, len(rule.Tests))
+	for i, t := range rule.Tests {
+		told[i] = Failure{rule.ID, t.Name, differ(t.Findings, play([]judge.Rule{rule}, t.Facts))}
+	}
+	return told
+}
+
+// Test runs the tests of all rules, each rule by itself, and returns those that fail.
 func Test(rules []judge.Rule) (failures []Failure) {
-	for i := range rules {
-		for _, t := range rules[i].Tests {
-			if text := differ(t.Findings, play(rules[i:i+1], t.Facts)); text != "" {
-				failures = append(failures, Failure{rules[i].ID, t.Name, text})
-			}
-		}
+	for _, r := range rules {
+		failures = append(failures, slices.DeleteFunc(Stories(r), func(f Failure) bool { return f.Text == "" })...)
 	}
 	return failures
 }
@@ -160,7 +209,7 @@ func differ(want []judge.Expected, got []judge.Finding) string {
 		switch {
 		case f.Err != nil:
 			return f.Err.Error()
-		case i >= len(want) || f.Fact != want[i].Fact:
+		case i >= len(want) || strings.TrimRight(f.Fact, ".") != want[i].Fact:
 			return fmt.Sprintf("not expected at %s: %s", f.Fact, f.Wording.Seen)
 		case want[i].Group != "" && f.Group != want[i].Group:
 			return fmt.Sprintf("at %s the group is %q, want %q", f.Fact, f.Group, want[i].Group)

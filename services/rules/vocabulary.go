@@ -20,6 +20,8 @@ type Episode struct {
 	Dyad *Dyad `cel:"dyad"`
 	// OpenRuptures is the number of dyads in which a rupture is open.
 	OpenRuptures int `cel:"open_ruptures"`
+	// Ruptured is the clinician of the last of them that the patient rated; empty when there is none, or for the whole team.
+	Ruptured string `cel:"ruptured"`
 	// Withdrawal is the last rupture, still open, that the patient's behaviour told.
 	Withdrawal *Withdrawal `cel:"withdrawal"`
 	// HEP is the home exercise programme.
@@ -105,6 +107,12 @@ type Sheet struct {
 	Scores []Score `cel:"scores"`
 	// Worsened is the first of them that is worse than at the start beyond measurement error; else not known.
 	Worsened *Score `cel:"worsened"`
+	// Severe is the first whose screen is `severe`; Positive the first whose screen is `positive` and was neither that nor
+	// `severe` in the reading before; else not known.
+	Severe   *Score `cel:"severe"`
+	Positive *Score `cel:"positive"`
+	// Clear is how many forms in a row, up to the last one, have no screen that is positive: 0, 1, or 2 for two and more.
+	Clear int `cel:"clear"`
 }
 
 // Score is one score with its baseline and the reading before the last.
@@ -126,6 +134,10 @@ type Score struct {
 	FirstBand    string  `cel:"first_band"`
 	Previous     float64 `cel:"previous"`
 	PreviousBand string  `cel:"previous_band"`
+	// Screen of the last reading: `positive` from the instrument's cut on, `severe` in its severe band; empty below, and
+	// where the instrument has no cut. ScreenBefore is that of the reading before.
+	Screen       string `cel:"screen"`
+	ScreenBefore string `cel:"screen_before"`
 	// SinceFirst and SincePrevious compare the last reading with them.
 	SinceFirst    *Change `cel:"since_first"`
 	SincePrevious *Change `cel:"since_previous"`
@@ -268,6 +280,13 @@ type HEP struct {
 	DaysLogged int     `cel:"days_logged"`
 	// WindowDays is its length.
 	WindowDays int `cel:"window_days"`
+	// WeekClosed says that a week has closed lately, and that there is one before it; WeekDone, WeekDue and WeekCompletion
+	// (in %) are of that week, WeekBefore is the completion of the one before.
+	WeekClosed     bool    `cel:"week_closed"`
+	WeekDone       float64 `cel:"week_done"`
+	WeekDue        float64 `cel:"week_due"`
+	WeekCompletion float64 `cel:"week_completion"`
+	WeekBefore     float64 `cel:"week_before"`
 	// Running is the completion of the window that is still open: provisional. It is 0 while RunningDue is.
 	Running    float64 `cel:"running"`
 	RunningDue float64 `cel:"running_due"`
@@ -332,6 +351,8 @@ type Fact struct {
 	Critical []Critical `cel:"critical"`
 	// SafetyUnknown are safety items left unanswered.
 	SafetyUnknown []int `cel:"safety_unknown"`
+	// Discrepancy is a score that was sent with the form and is not what its answers give.
+	Discrepancy *Discrepancy `cel:"discrepancy"`
 	// Done is the number of sessions of an exercise log.
 	Done float64 `cel:"done"`
 	// Status of a visit, a prescription or a course, or the step of a repair: `acknowledged`, `attempted`.
@@ -348,4 +369,15 @@ type Critical struct {
 	Item     int     `cel:"item"`
 	Value    float64 `cel:"value"`
 	Severity string  `cel:"severity"`
+}
+
+// Discrepancy is a score as it was sent beside what the answers give.
+type Discrepancy struct {
+	Known bool `cel:"known"`
+	// Code of the score, and the value Submitted.
+	Code      string  `cel:"code"`
+	Submitted float64 `cel:"submitted"`
+	// Scorable says that the answers give a score: Ours.
+	Scorable bool    `cel:"scorable"`
+	Ours     float64 `cel:"ours"`
 }

@@ -556,7 +556,7 @@ func TestAServerThatSleptAMonthCatchesUpOnce(t *testing.T) {
 	if n, err := c.Sweep(t.Context()); err != nil || n != 0 {
 		t.Errorf("a second look moved %d, %v", n, err)
 	}
-	if alerts := c.listAlerts(&rapportv1.ListAlertsRequest{PageSize: 500}); len(alerts) != patients {
+	if alerts := c.listAlerts(&rapportv1.ListAlertsRequest{PageSize: 500, Rule: "silence"}); len(alerts) != patients {
 		t.Errorf("%d alerts for %d silent patients", len(alerts), patients)
 	}
 	verified(t, store)

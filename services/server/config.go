@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rapport-health/rapport/api/client"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/cds"
 	"github.com/rapport-health/rapport/services/domain/episode"
@@ -30,8 +31,10 @@ type Config struct {
 	// MasterKey is `file:PATH`, `env:NAME` or `exec:COMMAND`: what is stored is sealed under keys that it wraps. Empty seals
 	// nothing.
 	MasterKey string
-	// Redis is `embedded`, `embedded:port`, `redis://…`, `rediss://…`, or `none`.
+	// Redis is `embedded`, `embedded:port`, `none`, or an address as client.Dial takes it.
 	Redis string
+	// Streams is what Redis keeps.
+	Streams Streams
 	// Home is the source whose logical ids are kept.
 	Home ref.Source
 	// Tenant of callers without tokens, on loopback.
@@ -51,10 +54,17 @@ type Config struct {
 	Rules string
 	// CourseGap is how many days without care end a course of care, 30 to 3650.
 	CourseGap int
+	// Zones are the time zones of the clinic's days, such as `Europe/Berlin`; `2026-07-01=America/Chicago` counts from a
+	// day on. None is UTC.
+	Zones []string
 	// TLSCert and TLSKey are PEM files; both or none.
 	TLSCert, TLSKey string
 	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
 	Tokens string
+	// AllowPrivateWebhooks lets the endpoints of FHIR subscriptions lie on private and loopback addresses, without TLS too.
+	AllowPrivateWebhooks bool
+	// WebhookHosts are the only hosts on which they may lie, as `host` or `*.domain`; none means any.
+	WebhookHosts []string
 	// Retention is how long feed events are kept for replay; 0 keeps them for ever.
 	Retention time.Duration
 	// Sweep is how long the scheduler waits between two looks at passed deadlines.
@@ -79,7 +89,7 @@ type Config struct {
 // Default is the embedded form: SQLite beside the caller, Redis in the process, loopback only.
 func Default() Config {
 	return Config{
-		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded",
+		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
 		CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
@@ -110,6 +120,9 @@ func (c Config) Validate() error {
 	if err := checkRedis(c.Redis); err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := c.Streams.validate(); err != nil {
+		wrong = append(wrong, err)
+	}
 	if err := cds.CheckBoard(c.BoardURL); err != nil {
 		wrong = append(wrong, fmt.Errorf("--board-url: %w", err))
 	}
@@ -127,6 +140,9 @@ func (c Config) Validate() error {
 	}
 	if c.CourseGap < 30 || c.CourseGap > 3650 {
 		wrong = append(wrong, fmt.Errorf("--course-gap %d: want 30 to 3650 days", c.CourseGap))
+	}
+	if _, err := zonesOf(c.Zones); err != nil {
+		wrong = append(wrong, err)
 	}
 	if c.Now == nil || c.Log == nil || c.Metrics == nil {
 		wrong = append(wrong, errors.New("server: Now, Log and Metrics are required"))
@@ -157,13 +173,12 @@ func storeOf(s string) (engine, place string, err error) {
 }
 
 func checkRedis(s string) error {
-	switch {
-	case s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:"):
+	if s == "none" || s == "embedded" || strings.HasPrefix(s, "embedded:") {
 		return nil
-	case strings.HasPrefix(s, "redis://") || strings.HasPrefix(s, "rediss://"):
-		if _, err := url.Parse(s); err == nil {
-			return nil
-		}
 	}
-	return errors.New("--redis: want embedded, embedded:PORT, redis://host:6379/0, rediss://host:6379/0 or none")
+	c, err := client.Dial(s)
+	if err != nil {
+		return fmt.Errorf("--redis: want embedded, embedded:PORT, none or an address: %w", err)
+	}
+	return c.Close()
 }

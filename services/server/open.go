@@ -28,7 +28,6 @@ import (
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
 	"github.com/rapport-health/rapport/services/domain/episode"
-	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/ingest"
@@ -36,7 +35,6 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/rest"
-	"github.com/rapport-health/rapport/services/rules"
 	"github.com/rapport-health/rapport/services/store/postgres"
 	"github.com/rapport-health/rapport/services/store/sqlite"
 	"github.com/rapport-health/rapport/services/watch"
@@ -125,13 +123,9 @@ func (s *Server) openWatch(context.Context) error {
 }
 
 func (s *Server) openCommit(context.Context) (err error) {
-	set, err := loadRules(s.config.Rules)
-	if err != nil {
-		return err
-	}
 	config := commit.Default()
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
-	config.Rules = func() []judge.Rule { return set }
+	config.Rules, config.Policy = s.rules.Rules, s.rules.Policy
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
 	counted, err := alerts.NewMetrics(s.config.Metrics)
 	if err != nil {
@@ -152,22 +146,6 @@ func (s *Server) openCommit(context.Context) (err error) {
 	return err
 }
 
-func loadRules(path string) ([]judge.Rule, error) {
-	base, err := rules.Default()
-	if err != nil || path == "" {
-		return base, err
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", err)
-	}
-	own, err := rules.Load(path, text)
-	if err != nil {
-		return nil, fmt.Errorf("--rules: %w", err)
-	}
-	return rules.Extend(base, own), nil
-}
-
 // embeddedEntries is how many entries a stream of the embedded Redis keeps: it shares the memory of this process.
 const embeddedEntries = 10_000
 
@@ -176,14 +154,15 @@ func (s *Server) openRedis(context.Context) error {
 	if address == "none" {
 		return nil
 	}
-	config := relay.Default()
-	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
+	streams := s.config.Streams
 	if strings.HasPrefix(address, "embedded") {
 		if err := s.startRedis(address); err != nil {
 			return err
 		}
-		address, config.MaxLen = s.embedded.URL(), embeddedEntries
+		address, streams = s.embedded.URL(), streams.embedded()
 	}
+	config := streams.relay()
+	config.Log, config.Now, config.Metrics = s.config.Log, s.config.Now, s.config.Metrics
 	client, err := relay.Dial(address)
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
@@ -210,7 +189,11 @@ func (s *Server) startRedis(address string) (err error) {
 func (s *Server) openRooms(context.Context) (err error) {
 	namer := ref.Namer{Home: s.config.Home}
 	s.library = catalogue.NewLibrary(s.catalogue, s.store, namer, s.config.Now)
-	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer}
+	zones, err := zonesOf(s.config.Zones)
+	if err != nil {
+		return err
+	}
+	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer, Zones: zones}
 	s.ingest, err = ingest.New(ingest.Config{
 		Group: s.group, Store: s.store, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
@@ -287,12 +270,16 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	face, err := rest.New(rest.Config{
 		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
 		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
-		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version,
+		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
+		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
 	})
 	if err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
+	if err := s.openSubscriptions(mux, face); err != nil {
+		return err
+	}
 	mux.Handle("/fhir", face)
 	mux.Handle("/fhir/", face)
 	mux.Handle("/", face)

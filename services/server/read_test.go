@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/domain/decision"
 )
 
 func TestEveryServiceIsListedByReflectionAndServing(t *testing.T) {
@@ -70,6 +71,22 @@ func TestAnEpisodeIsReadAsItWasKnownOnAnEarlierDay(t *testing.T) {
 	}
 }
 
+func TestAsOfADayBeforeItsHistoryWasRecordedAnEpisodeIsAsItHadGoneByThen(t *testing.T) {
+	c := start(t, nil)
+	c.send(patientP1, phq9("r1", "p1", monday.AddDate(0, 0, -60), 1, 1, 1, 1, 1, 0, 0, 0, 0), phq9("r2", "p1", monday.AddDate(0, 0, -20), 2, 2, 2, 2, 2, 2, 2, 2, 0))
+	for day, want := range map[int]float64{-60: 5, -30: 5, -10: 16} {
+		at := timestamppb.New(monday.AddDate(0, 0, day).Add(time.Hour))
+		resp, err := c.outcomes.GetEpisode(t.Context(), &rapportv1.GetEpisodeRequest{Patient: "p1", AsOf: at})
+		if err != nil || resp.GetEpisode().GetDistress()[0].GetValue() != want {
+			t.Errorf("day %d: %v %v", day, resp.GetEpisode().GetDistress(), err)
+		}
+	}
+	before := &rapportv1.GetEpisodeRequest{Patient: "p1", AsOf: timestamppb.New(monday.AddDate(0, 0, -90))}
+	if _, err := c.outcomes.GetEpisode(t.Context(), before); status.Code(err) != codes.NotFound {
+		t.Errorf("before anything happened: %v", err)
+	}
+}
+
 func TestPagesOfAlertsAndOfWhatWasNotUsedHoldEverythingOnce(t *testing.T) {
 	c := start(t, nil)
 	for n := range 5 {
@@ -80,11 +97,13 @@ func TestPagesOfAlertsAndOfWhatWasNotUsedHoldEverythingOnce(t *testing.T) {
 	var alerts, unscored []string
 	for token, pages := "", 0; token != "" || pages == 0; pages++ {
 		resp, err := c.alerts.ListAlerts(t.Context(), &rapportv1.ListAlertsRequest{PageSize: 2, PageToken: token})
-		if err != nil || pages > 5 {
+		if err != nil || pages > 10 {
 			t.Fatal(pages, err)
 		}
 		for _, a := range resp.GetAlerts() {
-			alerts = append(alerts, a.GetPatient())
+			if a.GetRule() != decision.NobodyAssigned {
+				alerts = append(alerts, a.GetPatient())
+			}
 		}
 		token = resp.GetNextPageToken()
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
 	"github.com/rapport-health/rapport/services/store"
+	"github.com/rapport-health/rapport/services/subscriptions"
 	"github.com/rapport-health/rapport/services/watch"
 )
 
@@ -33,6 +34,7 @@ type engine interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Deliveries
 	store.DataKeys
 }
 
@@ -42,6 +44,7 @@ type Server struct {
 	auth      auth.Authenticator
 	store     engine
 	log       *watch.Log
+	rules     *rulebook
 	group     *commit.Group
 	ingest    *ingest.Ingest
 	catalogue *catalogue.Catalogue
@@ -52,10 +55,12 @@ type Server struct {
 	scheduler *deadlines.Scheduler
 	embedded  *embedded.Server
 	relay     *relay.Relay
-	grpc      *grpc.Server
-	health    *health.Server
-	http      *http.Server
-	listeners struct{ grpc, http net.Listener }
+	// subscriptions tells FHIR subscribers.
+	subscriptions *subscriptions.Room
+	grpc          *grpc.Server
+	health        *health.Server
+	http          *http.Server
+	listeners     struct{ grpc, http net.Listener }
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -84,7 +89,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
+		s.openAuth, s.bind, s.openStore, s.openWatch, s.openRules, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
@@ -103,6 +108,8 @@ func (s *Server) Start() {
 	s.running.Go(func() { s.listenForCommits(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
+	s.running.Go(func() { s.watchRules(ctx) })
+	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
 	s.running.Go(func() { s.followKeys(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/rapport-health/rapport/api/client"
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
+	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/server"
 )
 
@@ -92,13 +94,14 @@ func (c *clinic) send(bodies ...string) []*rapportv1.Result {
 	return resp.GetResults()
 }
 
+// listAlerts lists alerts but the service's own that nobody is assigned: the teams of these tests have few roles.
 func (c *clinic) listAlerts(req *rapportv1.ListAlertsRequest) []*rapportv1.Alert {
 	c.t.Helper()
 	resp, err := c.alerts.ListAlerts(c.t.Context(), req)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return resp.GetAlerts()
+	return slices.DeleteFunc(resp.GetAlerts(), func(a *rapportv1.Alert) bool { return a.GetRule() == decision.NobodyAssigned })
 }
 
 // phq9 is a PHQ-9 as LOINC publishes it, answered in the order of the form.
@@ -291,7 +294,11 @@ func TestBothDoorsHaveOneEffect(t *testing.T) {
 		if resp.StatusCode != http.StatusOK || err != nil {
 			t.Errorf("%s: %d %v %v", url, resp.StatusCode, err, doc)
 		}
-		if strings.Contains(url, "?") && doc["total"] != float64(1) {
+		want := float64(1)
+		if strings.Contains(url, "DetectedIssue") {
+			want = 2 // the answer, and that nobody is assigned
+		}
+		if strings.Contains(url, "?") && doc["total"] != want {
 			t.Errorf("%s found %v", url, doc["total"])
 		}
 	}
@@ -453,7 +460,7 @@ func TestARestartLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := server.Verify(t.Context(), store, func(string) {})
-	if err != nil || len(report.Problems) > 0 || report.Alerts != 1 {
+	if err != nil || len(report.Problems) > 0 || report.Alerts != 2 { // the answer, and that nobody is assigned
 		t.Errorf("verify: %+v %v", report, err)
 	}
 }

@@ -79,7 +79,7 @@ func TestAWatcherSeesThePresentStateAndThenEachThatACommitMakes(t *testing.T) {
 			}
 		}
 		c.later(20 * 24 * time.Hour)
-		if n, err := c.Sweep(t.Context()); n != 1 || err != nil {
+		if n, err := c.Sweep(t.Context()); n < 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		if silent := c.state(s); !silent.GetEpisode().GetLastFact().AsTime().After(m.GetEpisode().GetLastFact().AsTime()) {

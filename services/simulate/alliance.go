@@ -38,6 +38,8 @@ func (co *course) therapy(d dice) rapport {
 		r.base, r.wobble = 5, 0
 	case RuptureRepaired, RuptureUnrepaired:
 		r.base, r.onset = d.between(4.1, 4.5), 5+d.IntN(3)
+	case PartSlips:
+		r.base, r.onset = d.between(4.2, 4.5), 5+d.IntN(3)
 	case GradualDecline:
 		r.base, r.wobble, r.onset = 4.5, 0.015, 4+d.IntN(2)
 		r.weight = [3]float64{1, 1, 1}
@@ -177,15 +179,16 @@ func (co *course) offset(dyad *rapport, since int) float64 {
 // mark fills the alliance form of a visit.
 func (v *visit) mark(d dice, co *course, dyad *rapport, since int) {
 	v.rated = true
+	slip := co.slip(dyad, since)
 	off := co.offset(dyad, since) + d.about(0, dyad.wobble)
 	if co.archetype == Flaps {
 		off = 0.07 - 0.14*float64(dyad.ratings%2)
 	}
-	v.mean = max(1, min(5, dyad.base+off))
+	v.mean = max(1, min(5, dyad.base+off-slip/3))
 	if co.rates == srs {
 		co.markSRS(d, v, dyad.base)
 	} else {
-		markWAI(d, v, dyad, off)
+		markWAI(d, v, dyad, off, slip)
 	}
 	halfFilled := co.quit > 0 && dayOf(v.at) >= co.quit-14 && d.chance(0.5)
 	switch {
@@ -198,13 +201,24 @@ func (v *visit) mark(d dice, co *course, dyad *rapport, since int) {
 	}
 }
 
-// markWAI spreads each part over its own four items.
-func markWAI(d dice, v *visit, dyad *rapport, off float64) {
+// slip is how far the tasks alone lie down, so many ratings after the onset.
+func (co *course) slip(dyad *rapport, since int) float64 {
+	if co.archetype != PartSlips || dyad.onset == 0 || since < 0 {
+		return 0
+	}
+	return 1
+}
+
+// markWAI spreads each part over its own four items; slip is how much lower the tasks lie than the rest.
+func markWAI(d dice, v *visit, dyad *rapport, off, slip float64) {
 	var four [4]int8
 	for part, items := range allianceParts {
 		o := off
 		if off < -0.3 {
 			o *= dyad.weight[part]
+		}
+		if part == 0 {
+			o -= slip
 		}
 		d.spread(four[:], int(math.Round(4*(dyad.base+o))), 1, 5)
 		for i, item := range items {

@@ -46,6 +46,11 @@ const (
 	PartnerSeesMore Archetype = "partner-sees-more"
 	// WeakLink people are seen by several of a team and get on with all of them but one, from the first day on.
 	WeakLink Archetype = "weak-link"
+	// PartSlips people go on liking their therapist, and agree less and less on what to do: one part of the alliance falls and
+	// the others hold.
+	PartSlips Archetype = "part-slips"
+	// Stalls people come and exercise, and their pain stays as it is.
+	Stalls Archetype = "stalls"
 )
 
 // Archetypes are all of them.
@@ -53,7 +58,7 @@ func Archetypes() []Archetype {
 	return []Archetype{
 		Steady, SteadyAtCeiling, RuptureRepaired, RuptureUnrepaired, GradualDecline, WorseningDepression,
 		SevereAtIntake, ItemNine, FadesOut, NeverLogs, Flaps, RecoversWell, AnswersNothing,
-		HEPLapse, PausesByChoice, ChangesClinician, PartnerSeesMore, WeakLink,
+		HEPLapse, PausesByChoice, ChangesClinician, PartnerSeesMore, WeakLink, PartSlips, Stalls,
 	}
 }
 
@@ -61,7 +66,7 @@ func Archetypes() []Archetype {
 // second therapist.
 func (a Archetype) atHome() bool {
 	switch a {
-	case ItemNine, PausesByChoice, ChangesClinician, PartnerSeesMore, WeakLink:
+	case ItemNine, PausesByChoice, ChangesClinician, PartnerSeesMore, WeakLink, PartSlips, Stalls:
 		return true
 	}
 	return false
@@ -151,6 +156,10 @@ var shares = [...]share{
 	{Steady, 18},
 }
 
+// recast are the steady people of a block who are cast otherwise, by their number. They came late to the cast: so
+// everybody else stays who they were, whatever the seed.
+var recast = map[int]Archetype{2: PartSlips, 5: Stalls, 8: PartSlips, 11: Stalls, 14: PartSlips, 17: Stalls}
+
 // block is every so many patients after the head, likewise in an order that the seed decides.
 var block = mixed()
 
@@ -170,6 +179,13 @@ func mixed() []role {
 		}
 	}
 	slices.SortStableFunc(seats, func(a, b seat) int { return cmp.Compare(a.at, b.at) })
+	steady := 0
+	for i := range seats {
+		if seats[i].archetype == Steady {
+			seats[i].archetype = cmp.Or(recast[steady], Steady)
+			steady++
+		}
+	}
 	roles := make([]role, len(seats))
 	for i, s := range seats {
 		roles[i] = role{archetype: s.archetype, dialect: dialects[i%len(dialects)]}

@@ -24,6 +24,8 @@ type course struct {
 	lifelike bool
 	// others are the forms that somebody else filled in.
 	others []other
+	// pains as they were told, of those who are asked.
+	pains []hurt
 	// end of the watch, in days.
 	end int
 }
@@ -157,7 +159,7 @@ func (a *answers) complete(k instrument) bool {
 func live(co *course, c Clinic, who person) {
 	*co = course{
 		person: who, end: 7 * c.Weeks, lifelike: c.Lifelike,
-		visits: co.visits[:0], forms: co.forms[:0], logs: co.logs[:0], doses: co.doses[:0], others: co.others[:0],
+		visits: co.visits[:0], forms: co.forms[:0], logs: co.logs[:0], doses: co.doses[:0], others: co.others[:0], pains: co.pains[:0],
 	}
 	d := newDice(c.Seed, uint64(who.index), saltCourse)
 	if who.archetype == FadesOut {
@@ -178,6 +180,7 @@ func live(co *course, c Clinic, who person) {
 	co.follow(d)
 	co.aim(d)
 	co.observe(newDice(c.Seed, uint64(who.index), saltOthers+1))
+	co.ache(newDice(c.Seed, uint64(who.index), saltOthers+3))
 }
 
 // progress is how far into the stay a day is, 0 to 1.

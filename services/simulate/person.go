@@ -97,7 +97,7 @@ func (c Clinic) person(index int, r role) person {
 	p.partner, p.timed = d.chance(0.12), d.chance(0.3)
 	p.partner = p.partner || r.archetype == PartnerSeesMore
 	p.dyads = p.dyads && r.archetype != ChangesClinician || r.archetype == WeakLink
-	if r.archetype == WeakLink {
+	if r.archetype == WeakLink || r.archetype == PartSlips {
 		p.rates = waiSR
 	}
 	p.reflects = r.dialect == usCore && d.chance(0.4)

@@ -19,6 +19,7 @@ const (
 	kindReflection
 	kindProxy
 	kindEpisode
+	kindPain
 )
 
 // touch is one sending: what the writer needs to write it, and no more, for a window holds very many.
@@ -115,6 +116,9 @@ func post(touches []touch, c Clinic, co *course) []touch {
 	p.d = newDice(c.Seed, uint64(co.index), saltOthers+2)
 	p.episode()
 	p.others()
+	for i, h := range co.pains {
+		p.send(touch{happened: h.at, kind: kindPain, number: uint16(i + 1), version: 1, count: uint8(h.level)}, 30*minute)
+	}
 	return p.touches
 }
 

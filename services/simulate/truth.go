@@ -25,6 +25,10 @@ type PatientTruth struct {
 	Rupture *Rupture `json:"rupture,omitempty"`
 	// Decline is a slow fall of a dyad; Repaired never.
 	Decline *Rupture `json:"decline,omitempty"`
+	// PartSlip is a fall of the tasks of a dyad, of a point and less of its mean, while bond and goals hold.
+	PartSlip *Rupture `json:"partSlip,omitempty"`
+	// Stall is since when pain has stayed as it is, though there is room.
+	Stall *Stretch `json:"stall,omitempty"`
 	// SilentFrom is the day from which nothing comes from the patient any more; zero when nobody falls silent.
 	SilentFrom time.Time `json:"silentFrom,omitzero"`
 	// FadingFrom is the day from which a patient who falls silent does less home exercise than before.
@@ -168,9 +172,12 @@ func (c Clinic) truth(co *course, sent []touch) PatientTruth {
 	if !t.AnswersNothing {
 		t.AllianceForm = sheets[co.rates].id
 	}
-	if r := c.rupture(co); co.archetype == GradualDecline {
+	switch r := c.rupture(co); co.archetype {
+	case GradualDecline:
 		t.Decline = r
-	} else {
+	case PartSlips:
+		t.PartSlip = r
+	default:
 		t.Rupture = r
 	}
 	t.SilentFrom = c.silence(co)

@@ -249,6 +249,9 @@ func TestRupturesShowInTheRatingsAndQuietPeopleStayLevel(t *testing.T) {
 				}
 				continue
 			}
+			if truth.PartSlip != nil {
+				continue // a third of the fall of the tasks is one of the whole
+			}
 			for who, dyad := range dyads {
 				for i := range dyad {
 					if f := fallen(dyad, i); f >= 0.4 {

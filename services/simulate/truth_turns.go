@@ -26,6 +26,9 @@ func (c Clinic) turns(co *course, sent []touch, t *PatientTruth) {
 		t.Flaps = []Flapping{{sheets[phq9].id, 10}, {sheets[srs].id, 36}}
 	}
 	t.WeakLink = co.weakLink()
+	if co.archetype == Stalls && len(co.pains) > 0 {
+		t.Stall = &Stretch{From: c.time(co.pains[0].at)}
+	}
 	t.PartnerWorry = c.worry(sent)
 }
 

@@ -47,7 +47,7 @@ func (co *course) observe(d dice) {
 				off -= 0.3
 			}
 			rated := visit{}
-			markWAI(d, &rated, &own, off)
+			markWAI(d, &rated, &own, off, 0)
 			f.answers = rated.answers
 			co.others = append(co.others, f)
 		}
@@ -61,5 +61,30 @@ func (co *course) observe(d dice) {
 		f := other{at: moment(at)*day + 20*hour + d.within(0, hour), kind: phq9, visit: -1}
 		d.spread(f.answers[:8], int(d.about(worry.at(co.progress(at)), 0.6)+0.5), 0, 3)
 		co.others = append(co.others, f)
+	}
+}
+
+// hurt is pain as it was told at a visit, 0 to 10.
+type hurt struct {
+	at    moment
+	level int8
+}
+
+// ache asks those whose pain tells something how much it hurts, every other week at a visit: of people who stall it stays
+// within a point, of those who recover it goes.
+func (co *course) ache(d dice) {
+	if co.archetype != Stalls && co.archetype != RecoversWell {
+		return
+	}
+	begun := 5 + d.IntN(3)
+	for _, v := range co.visits {
+		if n := len(co.pains); v.came != attended || n > 0 && v.at < co.pains[n-1].at+13*day {
+			continue
+		}
+		level := begun - d.IntN(2)
+		if co.archetype == RecoversWell {
+			level = int(max(0, float64(begun)*(1-2*co.progress(dayOf(v.at)))) + 0.5)
+		}
+		co.pains = append(co.pains, hurt{v.at + 10*minute, int8(level)})
 	}
 }

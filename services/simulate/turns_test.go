@@ -326,3 +326,83 @@ func TestPanelsKeepMemoryBounded(t *testing.T) {
 		t.Errorf("three times the patients take %d MB instead of %d", many>>20, few>>20)
 	}
 }
+
+func TestOfAPartThatSlipsTheOthersHold(t *testing.T) {
+	c := only(simulate.PartSlips, false)
+	d := newDoor(t)
+	onset := map[string]time.Time{}
+	for _, truth := range c.Truth() {
+		if truth.PartSlip == nil || truth.Rupture != nil || truth.AllianceForm != "wai-sr" {
+			t.Fatalf("%+v", truth)
+		}
+		onset[truth.Patient] = truth.PartSlip.At
+	}
+	type parts struct{ task, bond, goal, count float64 }
+	before, after := map[string]parts{}, map[string]parts{}
+	for e := range c.Events() {
+		if e.Note != "wai-sr rating" {
+			continue
+		}
+		sum := before
+		if e.At.After(onset[e.Patient]) {
+			sum = after
+		}
+		for _, sheet := range d.sheets(t, e) {
+			p := sum[e.Patient]
+			p.count++
+			for _, s := range sheet.Scores {
+				switch {
+				case s.NotScorable != "":
+				case s.Key.Code == "task":
+					p.task += s.Value
+				case s.Key.Code == "bond":
+					p.bond += s.Value
+				case s.Key.Code == "goal":
+					p.goal += s.Value
+				}
+			}
+			sum[e.Patient] = p
+		}
+	}
+	slipped := 0
+	for who := range onset {
+		b, a := before[who], after[who]
+		if b.bond/b.count-a.bond/a.count < 1 && b.goal/b.count-a.goal/a.count < 1 && b.task/b.count-a.task/a.count > 2 {
+			slipped++
+		}
+	}
+	if slipped < len(onset)*3/4 {
+		t.Errorf("of %d the tasks alone fell in %d", len(onset), slipped)
+	}
+}
+
+func TestPainOfThoseWhoStallStaysAndOfThoseWhoRecoverGoes(t *testing.T) {
+	pains := func(a simulate.Archetype) (found map[string][]float64) {
+		found = map[string][]float64{}
+		c, d := only(a, true), newDoor(t)
+		for e := range c.Events() {
+			if e.Note != "pain" {
+				continue
+			}
+			for _, r := range d.read(t, e) {
+				found[e.Patient] = append(found[e.Patient], *r.Facts[0].Scores.Scores[0].Value)
+			}
+		}
+		return found
+	}
+	for who, levels := range pains(simulate.Stalls) {
+		if len(levels) < 5 || slices.Max(levels)-slices.Min(levels) > 1 || slices.Min(levels) < 4 {
+			t.Errorf("%s stalls at %v", who, levels)
+		}
+	}
+	for who, levels := range pains(simulate.RecoversWell) {
+		if levels[0] < 4 || levels[len(levels)-1] > 1 {
+			t.Errorf("%s recovers from %v", who, levels)
+		}
+	}
+	for _, truth := range only(simulate.Stalls, true).Truth() {
+		if truth.Stall == nil {
+			t.Errorf("%s does not stall", truth.Patient)
+		}
+	}
+}

@@ -80,6 +80,8 @@ func (w *writer) resource(who *person, t *touch) {
 		w.response(who, t)
 	case kindEpisode:
 		w.episode(who, t)
+	case kindPain:
+		w.pain(who, t)
 	}
 }
 
@@ -130,12 +132,14 @@ var typeOf = [...]string{
 	kindPrescription: "ServiceRequest", kindAppointment: "Appointment", kindEncounter: "Encounter",
 	kindRating: "QuestionnaireResponse", kindForm: "QuestionnaireResponse", kindLog: "Observation",
 	kindReflection: "QuestionnaireResponse", kindProxy: "QuestionnaireResponse", kindEpisode: "EpisodeOfCare",
+	kindPain: "Observation",
 }
 
 var idParts = [...]string{
 	kindPatient: "", kindPartner: "-partner", kindTeam: "-team", kindGoal: "-goal", kindPrescription: "-hep-",
 	kindAppointment: "-appt-", kindEncounter: "-visit-", kindRating: "-rating-", kindForm: "-form-", kindLog: "-log-",
 	kindReflection: "-reflection-", kindProxy: "-proxy-", kindEpisode: "-episode",
+	kindPain: "-pain-",
 }
 
 // idOf is the logical id of a patient's thing in the source that sends it.
@@ -231,6 +235,7 @@ func (t *touch) note() string {
 var kindNotes = [...]string{
 	kindPatient: "patient", kindPartner: "care partner", kindTeam: "care team", kindGoal: "goal",
 	kindPrescription: "prescription", kindEncounter: "visit", kindEpisode: "episode of care",
+	kindPain: "pain",
 }
 
 var comingNotes = [...]string{

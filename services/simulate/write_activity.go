@@ -177,6 +177,19 @@ func (w *writer) quantity(key string, v int, unit string) {
 	p.end()
 }
 
+// pain at a visit, 0 to 10.
+func (w *writer) pain(who *person, t *touch) {
+	p := &w.page
+	w.begin(who, t, "Observation", "")
+	p.str("status", "final")
+	p.concepts("category", [2]string{terminology + "observation-category", "vital-signs"})
+	p.concept("code", loinc, "72514-3", "")
+	w.subject("subject", who, who.source())
+	p.time("effectiveDateTime", w.at(t.happened))
+	w.quantity("valueQuantity", int(t.count), "{score}")
+	p.end()
+}
+
 // score writes the total of a public form as a plain Observation; a form with an item left out has none.
 func (w *writer) score(who *person, t *touch) {
 	p := &w.page

@@ -13,6 +13,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/subscription"
 )
 
 // Store is all that the rooms ask of durable memory. Errors are faults: Unavailable asks the caller to come again,
@@ -42,6 +43,7 @@ type Reader interface {
 	Episodes
 	Alerts
 	Feeds
+	Subscriptions
 }
 
 // Bundler is a Reader to which each round trip costs something.
@@ -92,6 +94,8 @@ type Episodes interface {
 	States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 	// Facts returns the facts that count (not superseded) of each episode, in the order of fact.Key.
 	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
+	// FactsBy returns a page of the facts that count of one episode. Facts of one microsecond are told apart by their ids.
+	FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error)
 	// TakenFrom returns every fact ever taken from the resources of a ref.SourceKey, whether it counts still or not, by
 	// source, version and id.
 	TakenFrom(key int64) ([]fact.Taken, error)
@@ -129,6 +133,16 @@ type Alerts interface {
 type Feeds interface {
 	// Extents returns the extent of the named feeds, or of every feed when none is named. Unknown feeds are absent.
 	Extents(of ...feed.Name) ([]feed.Extent, error)
+}
+
+// Subscriptions reads who wants to be told by FHIR subscription.
+type Subscriptions interface {
+	// SubscriptionsVersion counts the commits that changed any of them, from 0. In a Tx it holds until the commit.
+	SubscriptionsVersion() (int64, error)
+	// Subscription returns one, also a deleted one. Errors: NotFound.
+	Subscription(id string) (subscription.Subscription, error)
+	// ListSubscriptions returns all but the deleted ones, by id.
+	ListSubscriptions() ([]subscription.Subscription, error)
 }
 
 // Tx is a Reader that may commit once.
@@ -174,6 +188,21 @@ type Definition struct {
 
 // ServerWide is the tenant of definitions that are in force for every tenant of a server.
 const ServerWide ref.Tenant = ""
+
+// Deliveries keeps how far each subscription was told, outside of the order in which a tenant's writers come. Both
+// engines offer it beside Store.
+type Deliveries interface {
+	// Deliveries returns what is kept of a tenant's subscriptions, by id; what was never told has nothing kept.
+	Deliveries(ctx context.Context, t ref.Tenant) ([]subscription.Delivery, error)
+	// KeepDelivery keeps all of a delivery, but never moves Delivered back, together with letters that were given up on.
+	KeepDelivery(ctx context.Context, t ref.Tenant, d subscription.Delivery, givenUp ...subscription.Letter) error
+	// DeadLetters returns up to max letters above a number, of one subscription, in order.
+	DeadLetters(ctx context.Context, t ref.Tenant, id string, after int64, max int) ([]subscription.Letter, error)
+	// KeepLetters inserts or replaces letters.
+	KeepLetters(ctx context.Context, t ref.Tenant, of ...subscription.Letter) error
+	// DropLetters forgets letters of a subscription; those that are not there are none.
+	DropLetters(ctx context.Context, t ref.Tenant, id string, seqs ...int64) error
+}
 
 // Doorbell tells of commits by other servers on the same database. Both engines offer it beside Store.
 type Doorbell interface {

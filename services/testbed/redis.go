@@ -19,6 +19,8 @@ type Redis struct {
 	process process
 	home    string
 	port    int
+	tlsPort int
+	busPort int
 }
 
 // RedisOptions say how a server is set up.
@@ -28,6 +30,33 @@ type RedisOptions struct {
 	AppendOnly bool
 	// Cluster makes it a Redis Cluster of one node, which refuses commands over several hash slots as every cluster does.
 	Cluster bool
+	// CA, Cert and Key are PEM files. With them it serves TLS too, at TLSAddr, and asks for no certificate of its clients.
+	CA, Cert, Key string
+	// Settings are further arguments of redis-server, such as "--requirepass", "secret" or "--user", "…".
+	Settings []string
+
+	// member leaves a server in cluster mode without slots, for others to join.
+	member bool
+}
+
+// arguments of redis-server.
+func (o RedisOptions) arguments(home string, port, tlsPort, bus int) []string {
+	appendOnly := "no"
+	if o.AppendOnly {
+		appendOnly = "yes"
+	}
+	args := []string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", home, "--save", "", "--appendonly", appendOnly,
+	}
+	if o.Cluster || o.member {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-announce-ip", "127.0.0.1",
+			"--cluster-node-timeout", "1000")
+	}
+	if o.Cert != "" {
+		args = append(args, "--tls-port", strconv.Itoa(tlsPort), "--tls-ca-cert-file", o.CA, "--tls-cert-file", o.Cert,
+			"--tls-key-file", o.Key, "--tls-auth-clients", "no")
+	}
+	return append(args, o.Settings...)
 }
 
 // StartRedis makes and starts a server. Stop it with Stop.
@@ -37,11 +66,7 @@ func StartRedis(o RedisOptions) (*Redis, error) {
 		if err != nil {
 			return nil, errMissing("redis-server")
 		}
-		port, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		bus, err := freePort()
+		port, tlsPort, bus, err := freePorts()
 		if err != nil {
 			return nil, err
 		}
@@ -49,20 +74,11 @@ func StartRedis(o RedisOptions) (*Redis, error) {
 		if err != nil {
 			return nil, err
 		}
-		appendOnly := "no"
-		if o.AppendOnly {
-			appendOnly = "yes"
-		}
-		r := &Redis{home: home, port: port}
+		r := &Redis{home: home, port: port, tlsPort: tlsPort, busPort: bus}
 		r.process = process{
 			name: "Redis", log: filepath.Join(home, "log"), ready: r.ready, gentle: syscall.SIGTERM,
 			command: func() *exec.Cmd {
-				cmd := exec.Command(program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", home, "--save", "",
-					"--appendonly", appendOnly)
-				if o.Cluster {
-					cmd.Args = append(cmd.Args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus),
-						"--cluster-announce-ip", "127.0.0.1")
-				}
+				cmd := exec.Command(program, o.arguments(home, port, tlsPort, bus)...)
 				cmd.SysProcAttr = attributes(nil)
 				return cmd
 			},
@@ -77,6 +93,16 @@ func StartRedis(o RedisOptions) (*Redis, error) {
 		}
 		return r, nil
 	})
+}
+
+// freePorts are ports for plain text, for TLS and for the bus of a cluster.
+func freePorts() (port, tls, bus int, err error) {
+	for _, p := range []*int{&port, &tls, &bus} {
+		if *p, err = freePort(); err != nil {
+			return 0, 0, 0, err
+		}
+	}
+	return port, tls, bus, nil
 }
 
 // FreshRedis starts an empty server for a test and stops it when the test ends.
@@ -136,6 +162,9 @@ func (r *Redis) say(ctx context.Context, command, want string) error {
 
 // Addr is host:port.
 func (r *Redis) Addr() string { return "127.0.0.1:" + strconv.Itoa(r.port) }
+
+// TLSAddr is host:port of the port that serves TLS.
+func (r *Redis) TLSAddr() string { return "127.0.0.1:" + strconv.Itoa(r.tlsPort) }
 
 // URL is the address as redis://host:port.
 func (r *Redis) URL() string { return "redis://" + r.Addr() }

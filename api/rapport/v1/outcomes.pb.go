@@ -28,7 +28,8 @@ type GetEpisodeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Patient reference or id: `Patient/p1` or `p1`.
 	Patient string `protobuf:"bytes,1,opt,name=patient,proto3" json:"patient,omitempty"`
-	// The state as of this moment, folded from the facts known until then; absent for now.
+	// The state as of this moment, folded from the facts known until then; absent for now. Where nothing was known until then,
+	// since the history was recorded later, it is folded from what had happened until then as it is known now.
 	AsOf          *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

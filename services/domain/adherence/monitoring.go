@@ -71,9 +71,10 @@ func (m Monitoring) Data(d Date) Monitoring {
 	return m
 }
 
-// Manage takes minutes and interactions of one moment; negative ones take back what was said before.
-func (m Monitoring) Manage(at time.Time, minutes float64, interactions int) Monitoring {
-	at = at.UTC()
+// Manage takes minutes and interactions of one day of the patient's own calendar; negative ones take back what was said
+// before.
+func (m Monitoring) Manage(on Date, minutes float64, interactions int) Monitoring {
+	at := on.Start()
 	first := DateOf(time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC))
 	i, found := slices.BinarySearchFunc(m.Months, first, func(have Month, want Date) int { return int(have.First) - int(want) })
 	m.Months = slices.Clone(m.Months)
@@ -86,13 +87,13 @@ func (m Monitoring) Manage(at time.Time, minutes float64, interactions int) Moni
 	return m
 }
 
-// Closes is when the running period is over; zero when it has no data.
+// Closes is when the running period is over; zero when it has no data. A patient to the east may already be in the next one.
 func (m Monitoring) Closes(now time.Time) time.Time {
-	if len(m.Periods) == 0 {
-		return time.Time{}
-	}
-	if end := m.Periods[len(m.Periods)-1].From + PeriodDays; end > DateOf(now) {
-		return end.Start()
+	today := DateOf(now)
+	for _, p := range m.Periods {
+		if end := p.From + PeriodDays; end > today {
+			return end.Start()
+		}
 	}
 	return time.Time{}
 }

@@ -252,7 +252,7 @@ func TestMonitoringFollowsTheTableInForce(t *testing.T) {
 	}
 	late := func(m Monitoring) time.Time { return (m.Since + 400).Start() }
 	talk := func(minutes float64, interactions int) Monitoring {
-		return begun(2026).Manage(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC), minutes, interactions)
+		return begun(2026).Manage(DateOf(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC)), minutes, interactions)
 	}
 	cases := []struct {
 		name string
@@ -267,11 +267,11 @@ func TestMonitoringFollowsTheTableInForce(t *testing.T) {
 		{"days of two periods are not added", days(begun(2025), 20, 20), map[string]int{"98975": 1}},
 		{"the set-up counts once", days(days(begun(2026), 0, 16), 30, 16), map[string]int{"98975": 1, "98977": 2}},
 		{"ten minutes", talk(10, 1), map[string]int{"98979": 1}},
-		{"nineteen minutes before 2026", begun(2025).Manage(on(-60), 19, 1), nil},
+		{"nineteen minutes before 2026", begun(2025).Manage(DateOf(on(-60)), 19, 1), nil},
 		{"twenty minutes", talk(20, 1), map[string]int{"98980": 1}},
 		{"sixty-five minutes", talk(65, 2), map[string]int{"98980": 1, "98981": 2}},
 		{"without a word exchanged", talk(65, 0), nil},
-		{"taken back", talk(25, 1).Manage(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC), -25, -1), nil},
+		{"taken back", talk(25, 1).Manage(DateOf(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC)), -25, -1), nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

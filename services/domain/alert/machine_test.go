@@ -278,8 +278,10 @@ func TestWhatIsUrgentIsPutOffForADayAtMost(t *testing.T) {
 func TestStepsOfTheLadderThatPassedMeanwhileAreToldOnce(t *testing.T) {
 	a := in(alert.Open)
 	a.Ladder = []judge.Rung{
-		{After: time.Minute, Roles: []string{"lead"}}, {After: 2 * time.Minute, Roles: []string{"lead", "physician"}},
-		{After: 2 * time.Minute, Roles: []string{"nurse"}}, {After: 3 * time.Hour, Roles: []string{"chief"}},
+		{After: time.Minute, Roles: []string{"lead"}},
+		{After: 2 * time.Minute, Roles: []string{"lead", "physician"}},
+		{After: 2 * time.Minute, Roles: []string{"nurse"}},
+		{After: 3 * time.Hour, Roles: []string{"chief"}},
 	}
 	next, event, err := alert.Lifecycle(a, asked(alert.Escalate))
 	if err != nil || event.Type != feed.Escalated {

@@ -51,7 +51,7 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	}
 	d.episodes[e] = known
 	dec.Episodes = append(dec.Episodes, known.State)
-	if replayed || len(findings) > 0 {
+	if replayed || len(findings) > 0 || slices.ContainsFunc(facts, func(f fact.Fact) bool { return f.Team != nil }) {
 		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected, ""})
 	}
 }

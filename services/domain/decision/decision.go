@@ -11,6 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/subscription"
 )
 
 // Decision is everything that one input makes true. The store writes all of it or nothing.
@@ -36,12 +37,15 @@ type Decision struct {
 	Told []alert.Told
 	// Events to number and append, in order.
 	Events []feed.Draft
+	// Subscriptions to insert or replace, whole. When several hold the same id the last one counts.
+	Subscriptions []subscription.Subscription
 }
 
 // Empty says whether there is nothing to write.
 func (d *Decision) Empty() bool {
 	return len(d.Records) == 0 && len(d.Aliases) == 0 && len(d.Keys) == 0 && len(d.Unions) == 0 && len(d.Superseded) == 0 &&
-		len(d.Facts) == 0 && len(d.Episodes) == 0 && len(d.Alerts) == 0 && len(d.Told) == 0 && len(d.Events) == 0
+		len(d.Facts) == 0 && len(d.Episodes) == 0 && len(d.Alerts) == 0 && len(d.Told) == 0 && len(d.Events) == 0 &&
+		len(d.Subscriptions) == 0
 }
 
 // Union says that two patients are one.

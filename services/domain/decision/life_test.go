@@ -92,8 +92,12 @@ func TestAnAlertOfTheSameCauseHidesTheLesser(t *testing.T) {
 		want  string
 		heard string
 	}{
-		{"found at once, the graver is told alone", []judge.Rule{lesser, graver}, func(_ *testing.T, w *ward) { w.send(w.sheet("a", 9, 15)) },
-			"graver open, lesser suppressed for same-cause", "opened[unassigned] suppressed[]"},
+		{
+			"found at once, the graver is told alone",
+			[]judge.Rule{lesser, graver},
+			func(_ *testing.T, w *ward) { w.send(w.sheet("a", 9, 15)) },
+			"graver open, lesser suppressed for same-cause", "opened[unassigned] suppressed[]",
+		},
 		{"a graver one takes the place of the lesser, and its readers are told", []judge.Rule{lesser, graver}, func(_ *testing.T, w *ward) {
 			w.send(w.sheet("a", 9, 6))
 			w.send(w.sheet("b", 8, 15))
@@ -420,6 +424,31 @@ func TestAPatientOfNobodyIsToldTheLeadOnce(t *testing.T) {
 	w.stands(t, "each open, nobody-assigned resolved, each open, each open, each open, nobody-assigned open")
 	if w.alerts[5].Follows != w.alerts[1].ID {
 		t.Errorf("it follows %q", w.alerts[5].Follows)
+	}
+}
+
+func TestAlertsThatReachedNobodyReachTheTeamOnceItIsKnown(t *testing.T) {
+	w := newWard(each(judge.High, "nurse"))
+	w.send(w.sheet("a", 3, 15), w.sheet("b", 2, 15))
+	w.ask(t, 1, alert.Resolve)
+	w.events = nil
+	w.send(&decision.Input{
+		Record: recordOf("CareTeam", "t"), Subject: decision.Subject{Patient: "p"},
+		Facts: []fact.Fact{{ID: "team", Kind: fact.KindTeam, At: w.now, Team: &fact.Team{ID: "t", Active: true, Members: twoMembers}}},
+	})
+	if got := w.heard(); got != "amended[team:t unassigned]" {
+		t.Errorf("heard %s", got)
+	}
+	a := w.alerts[0]
+	if a.Routed != alert.ByRole || len(a.Recipients) != 1 || a.Recipients[0].Person != "Practitioner/n" || a.History[1].Reason != "care-team-known" {
+		t.Errorf("%s to %v, %+v", a.Routed, a.Recipients, a.History)
+	}
+	w.send(&decision.Input{
+		Record: recordOf("CareTeam", "u"), Subject: decision.Subject{Patient: "p"},
+		Facts: []fact.Fact{{ID: "more", Kind: fact.KindTeam, At: w.now, Team: &fact.Team{ID: "u", Active: true, Members: twoMembers}}},
+	})
+	if got := w.heard(); got != "" {
+		t.Errorf("a second team: %s", got)
 	}
 }
 

@@ -37,6 +37,24 @@ func (b *board) reconcile(u unsettled) {
 			b.revive(i, f)
 		}
 	}
+	b.reroute()
+}
+
+// teamed is why alerts are amended that reached nobody before their patient's care team was known.
+const teamed = "care-team-known"
+
+// reroute tells the care team, now that there is one, of the alerts that wanted somebody and reached nobody.
+func (b *board) reroute() {
+	for i, a := range b.alerts {
+		if a.Routed != alert.ByNobody || !a.Live() || a.Rule == NobodyAssigned {
+			continue
+		}
+		feeds := a.Feeds
+		b.reach(&a)
+		if a.Routed != alert.ByNobody || !slices.Equal(feeds, a.Feeds) {
+			b.step(i, a, alert.Command{Verb: alert.Amend, Reason: teamed})
+		}
+	}
 }
 
 // graver puts, among the findings at one fact, the gravest first where they may be of one cause, so that a lesser one is not

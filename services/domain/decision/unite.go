@@ -77,7 +77,19 @@ func (d *Desk) admitUnions(in *Input, self ref.Patient, a *admitted) ref.Patient
 			d.admitUnion(in, Union{From: a.after(self), Into: a.after(other)}, a)
 		}
 	}
+	d.noteUnion(in, self, a)
 	return a.after(self)
+}
+
+// noteUnion says of a Patient who was sent before, and is kept under another's id, that it stays so although nothing in it
+// says so any more.
+func (d *Desk) noteUnion(in *Input, self ref.Patient, a *admitted) {
+	if a.previous == nil || a.previous.Stub || self == ref.Patient(in.Record.ID) || len(in.Replaces)+len(in.ReplacedBy) > 0 {
+		return
+	}
+	a.issues = append(a.issues, fault.Infof("informational", "Patient.link",
+		"no link says so (any more), but all of this Patient is kept under another's id and stays there: to take apart what was united "+
+			"by mistake, send what belongs to the other person again about a new Patient, and enter it in error here"))
 }
 
 // whom is the patient that a link leads to; empty when nobody is known by that identifier.
@@ -106,6 +118,8 @@ func (d *Desk) admitUnion(in *Input, u Union, a *admitted) {
 			"the Patient to be replaced is another source's too: the two are kept apart"))
 		return
 	}
+	a.issues = append(a.issues, fault.Warnf("informational", "Patient.link",
+		"all of the Patient who is replaced is kept under the other's id from now on, for good: no later version takes the two apart again"))
 	a.unions = append(a.unions, u)
 	a.aliases = append(a.aliases, record.Alias{Name: nameOf(u.From), Patient: u.Into, Source: in.Record.Source})
 }
@@ -151,7 +165,7 @@ func (d *Desk) moveAlerts(u unsettled) {
 		}
 		if a.Live() || a.Status == alert.Waiting {
 			if a.Live() {
-				a.Feeds = alert.Both(a.Feeds, u.state.Feeds())
+				d.board(u.decision, u.episode, known, u.state).reach(&a)
 			}
 			next, event, err := alert.Lifecycle(a, alert.Command{
 				Alert: a.ID, Verb: alert.Amend, Version: a.Version, Actor: alert.Service, Reason: united, At: d.now,

@@ -266,6 +266,28 @@ func TestADeathOfAPatientKnownElsewhereIsTheirs(t *testing.T) {
 	}
 }
 
+func TestAUnionIsNotTakenBackAndSaysSo(t *testing.T) {
+	h := newHouse()
+	h.send(person("p"))
+	h.send(person("q"))
+	h.send(about("q", "a", 1, 12))
+	issues := h.send(person("q", "replaced-by p"))[0].Issues
+	if len(issues) != 1 || !strings.Contains(issues[0].Text, "for good") {
+		t.Errorf("united: %v", issues)
+	}
+	if issues := h.send(person("q", "replaced-by p"))[0].Issues; len(issues) > 1 {
+		t.Errorf("sent again: %v", issues)
+	}
+	issues = h.send(person("q"))[0].Issues
+	if len(issues) != 1 || !strings.Contains(issues[0].Text, "stays there") {
+		t.Errorf("without its link: %v", issues)
+	}
+	h.send(about("q", "b", 2, 12))
+	if got := h.standing("p"); got != "fa,fb of 2, 2 folded" {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestUnitedAtAnyMomentTheSameStandsAsIfTheyHadAlwaysBeenOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		split, one := newHouse(), newHouse()

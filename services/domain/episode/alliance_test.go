@@ -114,6 +114,37 @@ func TestACarePartnerWhoSeesMoreThanThePatientSays(t *testing.T) {
 	}
 }
 
+// The patient says on every form that all is well. The partner, who fills in the same form at home, sees the nights and the
+// tears.
+func TestACarePartnerWhoSeesDistressRise(t *testing.T) {
+	partner := func(day, total float64) fact.Fact {
+		f := by("care-partner", phq9(day, total))
+		f.Scores.Scores[0].Reliable = nil // nobody knows it of what others answer
+		return f
+	}
+	well := []fact.Fact{phq9(0, 6), partner(1, 6), phq9(14, 7), partner(15, 9)}
+	if w, found := telling(well).Worry(); found {
+		t.Errorf("a rise within the error of measurement: %+v", w)
+	}
+	seen := append(slices.Clone(well), phq9(28, 7), partner(29, 15))
+	s := telling(seen)
+	w, found := s.Worry()
+	if !found || w.Partner.First.Value != 6 || w.Partner.Last.Value != 15 || w.Own.Last.Value != 7 {
+		t.Fatalf("%+v", w)
+	}
+	if v := s.View(); v.Tier != Watch || v.Reasons[0].Code != "partner-worry" || v.Reasons[0].Value != 9 || len(v.Reasons[0].Facts) != 2 {
+		t.Errorf("%+v", v)
+	}
+	for name, next := range map[string]fact.Fact{"the patient says so too": phq9(42, 14), "the partner sees it pass": partner(43, 8)} {
+		if _, found := telling(append(slices.Clone(seen), next)).Worry(); found {
+			t.Error(name)
+		}
+	}
+	if _, found := telling([]fact.Fact{partner(1, 6), partner(15, 15)}).Worry(); found {
+		t.Error("without the patient's own answers there is nothing to hold it against")
+	}
+}
+
 // Six people look after one patient. With five of them the patient gets on, with one not.
 func TestATeamOfSixWhereOneLinkIsWeak(t *testing.T) {
 	levels := map[ref.Clinician]float64{pt: 4.5, ot: 4.25, "Practitioner/psy": 3.25, "Practitioner/md": 4.25, "Practitioner/rn": 4.75, "Practitioner/chw": 4.5}

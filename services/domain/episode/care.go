@@ -83,7 +83,7 @@ func (s *State) takeVisit(at time.Time, id string, v *fact.Visit) {
 	}
 	now := Visit{
 		ID: v.ID, Appointment: v.Appointment, Status: v.Status, Clinician: v.Clinician, At: at, Fact: id,
-		Late: v.Late, Virtual: v.Virtual, Minutes: minutes(v.Minutes), Excused: s.Paused() && v.Status != attended,
+		Day: ownDay(at, v.Day), Late: v.Late, Virtual: v.Virtual, Minutes: minutes(v.Minutes), Excused: s.Paused() && v.Status != attended,
 		Clinicians: slices.Clone(v.Clinicians[:min(len(v.Clinicians), maxSeen)]),
 	}
 	if i := slices.IndexFunc(s.Visits.Recent, now.same); i >= 0 {
@@ -102,6 +102,22 @@ func (s *State) takeVisit(at time.Time, id string, v *fact.Visit) {
 	}
 }
 
+// ownDay is the patient's own calendar day of a moment; 0 where it is the UTC day.
+func ownDay(at time.Time, told string) adherence.Date {
+	if d := adherence.LocalDate(at, told); d != adherence.DateOf(at) {
+		return d
+	}
+	return 0
+}
+
+// date of a visit by the patient's own calendar.
+func (v Visit) date() adherence.Date {
+	if v.Day != 0 {
+		return v.Day
+	}
+	return adherence.DateOf(v.At)
+}
+
 // minutes of a visit; what no day holds is none.
 func minutes(x float64) float64 {
 	if !(x > 0) || x > 24*60 {
@@ -113,7 +129,7 @@ func minutes(x float64) float64 {
 // count enters a visit, or takes it back.
 func (s *State) count(v Visit, by int) {
 	if v.Status == attended && v.Virtual {
-		s.Monitoring = s.Monitoring.Manage(v.At, float64(by)*v.Minutes, by)
+		s.Monitoring = s.Monitoring.Manage(v.date(), float64(by)*v.Minutes, by)
 	}
 	if v.Excused {
 		return
@@ -151,14 +167,29 @@ func (v *Visits) count(status string, by int) {
 
 // same says whether two reports are of one visit: an appointment and the encounter that fulfils it.
 func (v Visit) same(other Visit) bool {
-	return v.ID == other.ID || v.ID == other.Appointment || v.Appointment != "" && (v.Appointment == other.ID || v.Appointment == other.Appointment)
+	return v.ID == other.ID || v.ID == other.Appointment || v.Appointment != "" && (v.Appointment == other.ID || v.Appointment == other.Appointment) ||
+		v.stoodFor(other) || other.stoodFor(v)
 }
 
-// merge takes a second report of the same visit. What the encounter says about it wins, whichever came first.
+// stoodFor says whether an encounter that was called off, and names no appointment, was to be that of an appointment: both
+// begin at one moment, and with nobody else.
+func (v Visit) stoodFor(appointment Visit) bool {
+	return v.calledOff() && v.Appointment == "" && strings.HasPrefix(appointment.ID, "Appointment/") && v.At.Equal(appointment.At) &&
+		(v.Clinician == "" || appointment.with(v.Clinician))
+}
+
+// calledOff says whether it is an encounter that did not take place. It does not say why: an appointment does.
+func (v Visit) calledOff() bool { return v.encounter() && v.Status == cancelledByClinic }
+
+// merge takes a second report of the same visit. What the encounter says about it wins, whichever came first, unless it
+// only says that there was none.
 func (v Visit) merge(next Visit) Visit {
 	winner, other := next, v
 	if v.encounter() && !next.encounter() {
 		winner, other = v, next
+	}
+	if winner.calledOff() && !other.encounter() {
+		winner, other = other, winner
 	}
 	if winner.Clinician == "" {
 		winner.Clinician, winner.Clinicians = other.Clinician, other.Clinicians
@@ -171,7 +202,9 @@ func (v Visit) merge(next Visit) Visit {
 	return winner
 }
 
-func (v Visit) encounter() bool { return v.Appointment != "" || strings.HasPrefix(v.ID, "Encounter/") }
+func (v Visit) encounter() bool {
+	return !strings.HasPrefix(v.ID, "Appointment/") && (v.Appointment != "" || strings.HasPrefix(v.ID, "Encounter/"))
+}
 
 // Completed is the last closed window of home exercise; false when none has closed within a window's length.
 func (s *State) Completed() (adherence.Window, bool) {

@@ -25,6 +25,7 @@ const (
 	maxCourses    = 8
 	maxSources    = 8
 	maxPastScores = 8
+	maxAhead      = 8
 )
 
 // Why a course ended.
@@ -91,6 +92,18 @@ type Course struct {
 	Fact string `json:"fact,omitempty"`
 }
 
+// Announced is a course that is to begin at a moment ahead, as an EpisodeOfCare says.
+type Announced struct {
+	// ID is the EpisodeOfCare as its source names it, and Types what kind of course it is to be, as `system|code`.
+	ID    string   `json:"id"`
+	Types []string `json:"types,omitempty"`
+	// Start is when it begins, and End when it is to end by itself; zero is open.
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end,omitzero"`
+	// Fact that said so.
+	Fact string `json:"fact,omitempty"`
+}
+
 // PastCourse is what is remembered of a course that is over.
 type PastCourse struct {
 	// Number of it, its first EpisodeOfCare, from when to when it went, and why it ended.
@@ -143,10 +156,16 @@ func (s *State) turn() (next time.Time, change func(*State, time.Time)) {
 		consider(s.Teams[i].Until, (*State).leave)
 	}
 	c := &s.Course
-	if c.Number == 0 || s.Over() {
+	open := c.Number > 0 && !s.Over()
+	if open { // of one moment, one course ends before another begins
+		consider(c.End, func(s *State, at time.Time) { s.end(at, whyFinished) })
+	}
+	for i := range s.Ahead {
+		consider(s.Ahead[i].Start, (*State).commence)
+	}
+	if !open {
 		return next, change
 	}
-	consider(c.End, func(s *State, at time.Time) { s.end(at, whyFinished) })
 	if s.Paused() {
 		consider(c.Until, (*State).resume)
 		return next, change
@@ -162,7 +181,22 @@ func (s *State) turn() (next time.Time, change func(*State, time.Time)) {
 func (s *State) turnUpTo(to time.Time) {
 	for at, change := s.turn(); change != nil && !at.After(to); at, change = s.turn() {
 		s.elapse(at)
+		s.loseCare()
 		change(s, at)
+		s.takeCare()
+	}
+}
+
+// loseCare and takeCare follow since when care goes on, before and after what may change it.
+func (s *State) loseCare() {
+	if !s.cared() {
+		s.CareSince = time.Time{}
+	}
+}
+
+func (s *State) takeCare() {
+	if s.CareSince.IsZero() && s.cared() {
+		s.CareSince = s.Now
 	}
 }
 
@@ -281,8 +315,8 @@ func (s *State) resume(at time.Time) {
 
 // takeCourse takes what an EpisodeOfCare says of its course.
 func (s *State) takeCourse(at time.Time, id string, c *fact.Course) {
-	if c.Start.After(at) {
-		return // it is announced only
+	if s.announce(at, id, c) {
+		return
 	}
 	switch c.Status {
 	case fact.CourseActive:
@@ -299,6 +333,37 @@ func (s *State) takeCourse(at time.Time, id string, c *fact.Course) {
 		return
 	}
 	s.Course.Fact = id
+}
+
+// announce notes a course that begins later, and forgets what was announced of it before. One that is planned begins on
+// its day unless its source says otherwise by then, one that waits for a place does not. False says that it has begun.
+func (s *State) announce(at time.Time, id string, c *fact.Course) bool {
+	same := func(a Announced) bool { return a.ID == c.ID }
+	if slices.ContainsFunc(s.Ahead, same) {
+		s.Ahead = slices.DeleteFunc(slices.Clone(s.Ahead), same)
+	}
+	if !c.Start.After(at) {
+		return false
+	}
+	if (c.Status == fact.CourseActive || c.Status == fact.CoursePlanned) && len(s.Ahead) < maxAhead {
+		s.Ahead = append(slices.Clip(s.Ahead), Announced{
+			ID: c.ID, Types: slices.Clone(c.Types[:min(len(c.Types), maxSources)]), Start: dated(c.Start), End: dated(c.End), Fact: id,
+		})
+	}
+	return true
+}
+
+// commence begins the courses that were announced for a moment.
+func (s *State) commence(at time.Time) {
+	due := func(a Announced) bool { return !a.Start.After(at) }
+	ahead := s.Ahead
+	s.Ahead = slices.DeleteFunc(slices.Clone(ahead), due)
+	for _, a := range ahead {
+		if due(a) {
+			s.join(at, &fact.Course{ID: a.ID, Types: a.Types, End: a.End})
+			s.Course.Fact = a.Fact
+		}
+	}
 }
 
 // join makes the course one of an EpisodeOfCare: it adopts a young one that was inferred, and begins one where there is

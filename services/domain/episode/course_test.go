@@ -325,3 +325,82 @@ func TestSomebodyWhoFadesOutIsSeenBeforeTheLastVisit(t *testing.T) {
 		t.Errorf("%v with %d points", got, points)
 	}
 }
+
+func TestACourseThatWasAnnouncedBeginsOnItsDay(t *testing.T) {
+	from := func(day float64) func(*fact.Course) { return func(c *fact.Course) { c.Start = on(day) } }
+	to := func(day float64) func(*fact.Course) { return func(c *fact.Course) { c.End = on(day) } }
+	for name, tt := range map[string]struct {
+		facts []fact.Fact
+		// on which day it begins; negative never.
+		begins float64
+		number int
+	}{
+		"active from a day ahead":             {[]fact.Fact{careOf(0, "a", fact.CourseActive, from(10))}, 10, 1},
+		"planned for a day ahead":             {[]fact.Fact{careOf(0, "a", fact.CoursePlanned, from(10))}, 10, 1},
+		"waiting for a place":                 {[]fact.Fact{careOf(0, "a", fact.CourseWaiting, from(10))}, -1, 0},
+		"called off in time":                  {[]fact.Fact{careOf(0, "a", fact.CoursePlanned, from(10)), careOf(5, "a", fact.CourseCancelled, from(10))}, -1, 0},
+		"put off":                             {[]fact.Fact{careOf(0, "a", fact.CoursePlanned, from(10)), careOf(5, "a", fact.CoursePlanned, from(20))}, 20, 1},
+		"begun before its day":                {[]fact.Fact{careOf(0, "a", fact.CoursePlanned, from(10)), careOf(5, "a", fact.CourseActive)}, 5, 1},
+		"after one that ends on the day":      {[]fact.Fact{careOf(0, "a", fact.CourseActive, to(10)), careOf(5, "b", fact.CoursePlanned, from(10))}, 10, 2},
+		"beside one that goes on":             {[]fact.Fact{careOf(0, "a", fact.CourseActive), careOf(5, "b", fact.CoursePlanned, from(10))}, 0, 1},
+		"after one that nobody told of":       {[]fact.Fact{phq9(0, 5), careOf(50, "b", fact.CoursePlanned, from(60))}, 60, 2},
+		"of a patient who died before":        {[]fact.Fact{careOf(0, "a", fact.CoursePlanned, from(10)), at(5, fact.KindDeath, func(f *fact.Fact) { f.Death = &fact.Death{} })}, -1, 0},
+		"announced, with the first care then": {[]fact.Fact{careOf(0, "a", fact.CoursePlanned, from(10)), phq9(12, 5)}, 10, 1},
+	} {
+		s := tell(tt.facts...)
+		for n := 0; n < 20 && !s.Deadline.IsZero() && s.Deadline.Before(on(70)); n++ {
+			s = tickAt(s, s.Deadline)
+		}
+		if s.Course.Number != tt.number || tt.begins >= 0 && !s.Course.Begun.Equal(on(tt.begins)) {
+			t.Errorf("%s: course %d since %v, want %d since day %v", name, s.Course.Number, s.Course.Begun, tt.number, tt.begins)
+		}
+	}
+}
+
+func TestAnEncounterThatWasCalledOffDoesNotOutweighItsAppointment(t *testing.T) {
+	const day = 7.4
+	calledOff := fact.Visit{ID: "Encounter/e", Status: cancelledByClinic, Clinician: "Practitioner/pt"}
+	linked := calledOff
+	linked.Appointment = "Appointment/a"
+	elsewhere := calledOff
+	elsewhere.Clinician = "Practitioner/other"
+	for name, tt := range map[string]struct {
+		encounter fact.Visit
+		status    string
+		want      Visits
+	}{
+		"missed":                            {calledOff, missed, Visits{Missed: 1}},
+		"missed, and the encounter says so": {linked, missed, Visits{Missed: 1}},
+		"called off by the patient":         {calledOff, cancelledByPatient, Visits{CancelledByPatient: 1}},
+		"arrived all the same":              {calledOff, attended, Visits{Attended: 1}},
+		"called off by the clinic":          {calledOff, cancelledByClinic, Visits{CancelledByClinic: 1}},
+		"with somebody else":                {elsewhere, missed, Visits{Missed: 1, CancelledByClinic: 1}},
+	} {
+		encounter := visited(day, tt.encounter)
+		appointment := visited(day, fact.Visit{ID: "Appointment/a", Status: tt.status, Clinician: "Practitioner/pt"})
+		for n, order := range [][2]string{{"1", "2"}, {"2", "1"}} {
+			encounter.ID, appointment.ID = order[0], order[1]
+			s := telling([]fact.Fact{encounter, appointment})
+			got := s.Visits
+			got.Recent = nil
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("%s, order %d (-want +got):\n%s", name, n, diff)
+			}
+		}
+	}
+}
+
+func TestARemoteVisitCountsForTheMonthOfThePatientsOwnCalendar(t *testing.T) {
+	call := visited(27.1, fact.Visit{ID: "Encounter/1", Status: attended, Virtual: true, Minutes: 12}) // in UTC it is February already
+	call.Visit.Day = "2026-01-31"
+	s := tell(phq9(0, 3), call)
+	if len(s.Monitoring.Months) != 1 || s.Monitoring.Months[0].First.String() != "2026-01-01" {
+		t.Fatalf("%+v", s.Monitoring.Months)
+	}
+	taken := call
+	taken.ID, taken.Visit = "later", &fact.Visit{ID: "Encounter/1", Status: missed}
+	taken.At = on(27.2)
+	if s = tell(phq9(0, 3), call, taken); s.Monitoring.Months[0].Minutes != 0 || s.Monitoring.Months[0].Interactions != 0 {
+		t.Errorf("what was taken back stays in %+v", s.Monitoring.Months)
+	}
+}

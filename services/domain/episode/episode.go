@@ -68,9 +68,10 @@ type State struct {
 	GapDays int `json:"gapDays,omitempty"`
 	// Died is when the patient died, or was known to be dead; zero while alive.
 	Died time.Time `json:"died,omitzero"`
-	// Course of care that this state is about, and the Past ones, oldest first.
+	// Course of care that this state is about, the Past ones, oldest first, and those Ahead, which begin by themselves.
 	Course Course       `json:"course,omitzero"`
 	Past   []PastCourse `json:"past,omitempty"`
+	Ahead  []Announced  `json:"ahead,omitempty"`
 	// Screened is when the patient last answered a form that counts as a check-in, and ScreenedFact the fact of it.
 	Screened     time.Time `json:"screened,omitzero"`
 	ScreenedFact string    `json:"screenedFact,omitempty"`
@@ -184,8 +185,9 @@ type Visit struct {
 	Clinician ref.Clinician `json:"clinician,omitempty"`
 	// Clinicians are all who were seen at a joint visit, at most 4; empty when there was one.
 	Clinicians []ref.Clinician `json:"clinicians,omitempty"`
-	// At is when it was.
-	At time.Time `json:"at"`
+	// At is when it was, and Day the patient's own calendar day of it where that is not the UTC day; 0 where it is.
+	At  time.Time      `json:"at"`
+	Day adherence.Date `json:"day,omitzero"`
 	// Late says that the patient cancelled too late, Excused that it fell through during a pause.
 	Late    bool `json:"late,omitempty"`
 	Excused bool `json:"excused,omitempty"`

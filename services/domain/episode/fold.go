@@ -59,9 +59,7 @@ func (s *State) follow(f fact.Fact) {
 		s.attend(at, f)
 		s.take(fact.Key{At: at, ID: f.ID}, f)
 		s.turnUpTo(at)
-		if s.cared() && s.CareSince.IsZero() {
-			s.CareSince = s.Now
-		}
+		s.takeCare()
 	}
 	s.Facts++
 	s.Last = fact.Key{At: at, ID: f.ID}
@@ -81,9 +79,7 @@ func (s *State) pass(to time.Time) {
 	}
 	s.turnUpTo(to)
 	s.elapse(to)
-	if !s.cared() {
-		s.CareSince = time.Time{}
-	}
+	s.loseCare()
 }
 
 func (s *State) elapse(to time.Time) {
@@ -121,7 +117,7 @@ func (s *State) take(key fact.Key, f fact.Fact) {
 		s.takeCourse(at, f.ID, f.Course)
 	case f.Death != nil:
 		s.end(at, whyDied)
-		s.Died, s.Programme = at, adherence.Programme{}
+		s.Died, s.Programme, s.Ahead = at, adherence.Programme{}, nil
 	}
 }
 
@@ -146,7 +142,7 @@ func (s *State) takeScores(at time.Time, id string, sheet *fact.Scores) {
 		s.takeForm(at, id, sheet)
 	}
 	if sheet.Version == fact.VersionExternal {
-		s.Monitoring = s.Monitoring.Data(adherence.DateOf(at))
+		s.Monitoring = s.Monitoring.Data(adherence.LocalDate(at, sheet.Day))
 	}
 	s.takeCritical(at, id, sheet)
 	if sheet.Construct == allianceScores {

@@ -35,6 +35,29 @@ func read(t interface{ Fatal(...any) }, raw string) *State {
 	return &s
 }
 
+// often tries a law on five times as many random histories as rapid would: .ci/run asks for thousands.
+func often(t *testing.T, law func(*rapid.T)) {
+	t.Helper()
+	for range 5 {
+		rapid.Check(t, law)
+	}
+}
+
+func TestTheRandomHistoriesHoldEveryKindOfFact(t *testing.T) {
+	drawn := map[fact.Kind]int{}
+	for seed := range 3000 {
+		drawn[rapid.Custom(drawFact).Example(seed).Kind]++
+	}
+	for _, kind := range []fact.Kind{
+		fact.KindScores, fact.KindExercise, fact.KindPrescription, fact.KindVisit, fact.KindTeam, fact.KindGoal,
+		fact.KindMeasure, fact.KindCourse, fact.KindDeath, fact.KindRepair, fact.KindClock,
+	} {
+		if drawn[kind] == 0 {
+			t.Errorf("%s is never drawn", kind)
+		}
+	}
+}
+
 func drawFact(t *rapid.T) fact.Fact {
 	day := float64(rapid.IntRange(0, 24*rapid.SampledFrom([]int{90, 90, 90, 500}).Draw(t, "span")).Draw(t, "hour")) / 24
 	var f fact.Fact
@@ -68,6 +91,7 @@ func drawFact(t *rapid.T) fact.Fact {
 			Late:        rapid.Bool().Draw(t, "late"),
 			Virtual:     rapid.Bool().Draw(t, "virtual"),
 			Minutes:     float64(rapid.IntRange(0, 30).Draw(t, "minutes")),
+			Day:         rapid.SampledFrom([]string{"", "", on(day - 1).Format(time.DateOnly), on(day + 1).Format(time.DateOnly)}).Draw(t, "local"),
 		})
 		if rapid.Bool().Draw(t, "booked") {
 			f.Visit.Due = on(day + 20)
@@ -186,6 +210,9 @@ func drawCourse(t *rapid.T, day float64) fact.Fact {
 		if rapid.IntRange(0, 3).Draw(t, "ends") == 0 {
 			f.Course.End = on(day + float64(rapid.IntRange(-3, 60).Draw(t, "end")))
 		}
+		if rapid.IntRange(0, 2).Draw(t, "starts") == 0 {
+			f.Course.Start = on(day + float64(rapid.IntRange(-3, 60).Draw(t, "start")))
+		}
 	})
 }
 
@@ -223,7 +250,7 @@ func (b *book) add(f fact.Fact) {
 }
 
 func TestFactsMayArriveInAnyOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		b := book{state: New("p1")}
 		for _, f := range drawFacts(t) { // in the order drawn, which is not that of time
 			before := stored(t, b.state)
@@ -248,7 +275,7 @@ func TestFactsMayArriveInAnyOrder(t *testing.T) {
 }
 
 func TestTheStoredFormLosesNothing(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		s := Replay("p1", inOrder(drawFacts(t)))
 		raw := stored(t, s)
 		back := read(t, raw)
@@ -301,7 +328,7 @@ func picture(s *State) string {
 		fmt.Fprint(&b, "\ndyad ", d.Event, d.Open() != nil, d.Closed, d.Left)
 	}
 	c := s.Course
-	fmt.Fprint(&b, "\ncourse ", c.Number, c.Ended, c.Why, c.Paused, c.Until, len(s.Past), len(s.Teams))
+	fmt.Fprint(&b, "\ncourse ", c.Number, c.Ended, c.Why, c.Paused, c.Until, len(s.Past), len(s.Ahead), len(s.Teams))
 	return b.String()
 }
 
@@ -310,7 +337,7 @@ func tickAt(s *State, at time.Time) *State {
 }
 
 func TestTheDeadlineIsTheNextMomentAtWhichTimeAloneChangesSomething(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		b := book{state: New("p1")}
 		for _, f := range inOrder(drawFacts(t)) {
 			b.add(f)
@@ -347,7 +374,7 @@ func TestTheDeadlineIsTheNextMomentAtWhichTimeAloneChangesSomething(t *testing.T
 }
 
 func TestItDoesNotMatterWhetherTheClockLookedIn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	often(t, func(t *rapid.T) {
 		facts := inOrder(drawFacts(t))
 		plain, watched := New("p1"), New("p1")
 		for _, f := range facts {
@@ -368,7 +395,7 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		return prefix + strings.Repeat("x", 60-len(prefix)) + fmt.Sprintf("%04d", n)
 	}
 	s := New("p1")
-	for n := range 600 {
+	for n := range 1200 {
 		day := float64(n) / 8
 		sheet := scored(day, id("i", n), "distress")
 		dyad := scored(day, id("i", n), "alliance")
@@ -406,6 +433,7 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 		for c := range 16 {
 			seen.Clinicians = append(seen.Clinicians, ref.Clinician(id("p", c)))
 		}
+		ahead := careOf(day+0.01, id("a", n), fact.CoursePlanned, func(c *fact.Course) { c.Start, c.Types = on(day+500), care.Course.Types })
 		turn := []fact.Fact{care}
 		if n%60 == 59 && n < 500 {
 			turn = append(turn, ended)
@@ -416,6 +444,7 @@ func TestTheStateIsBoundedWhateverTheHistory(t *testing.T) {
 			at(day, fact.KindGoal, func(f *fact.Fact) { f.Goal = &fact.Goal{ID: id("g", n), Lifecycle: "active", Due: on(1)} }),
 			at(day, fact.KindMeasure, func(f *fact.Fact) { f.Measure = &fact.Measure{Code: id("m", n), Value: 1} }),
 		)
+		turn = append(turn, ahead)
 		for _, f := range turn {
 			s = Fold(s, f)
 		}

@@ -69,6 +69,7 @@ func stateMembers(c *coder, s *State) {
 		inner(c, "course", &s.Course, objects(courseMembers))
 	}
 	list(c, "past", &s.Past, objects(pastMembers))
+	list(c, "ahead", &s.Ahead, objects(aheadMembers))
 	c.moment("screened", &s.Screened, omit)
 	text(c, "screenedFact", &s.ScreenedFact, omit)
 	whole(c, "halves", &s.Halves, omit)
@@ -107,6 +108,14 @@ func courseMembers(c *coder, x *Course) {
 	text(c, "reason", &x.Reason, omit)
 	whole(c, "rested", &x.Rested, omit)
 	c.moment("resumed", &x.Resumed, omit)
+	text(c, "fact", &x.Fact, omit)
+}
+
+func aheadMembers(c *coder, x *Announced) {
+	text(c, "id", &x.ID, keep)
+	list(c, "types", &x.Types, word)
+	c.moment("start", &x.Start, keep)
+	c.moment("end", &x.End, omit)
 	text(c, "fact", &x.Fact, omit)
 }
 
@@ -338,6 +347,7 @@ func visitMembers(c *coder, v *Visit) {
 	text(c, "clinician", &v.Clinician, omit)
 	list(c, "clinicians", &v.Clinicians, word)
 	c.moment("at", &v.At, keep)
+	c.date("day", &v.Day, omit)
 	c.flag("late", &v.Late)
 	c.flag("excused", &v.Excused)
 	c.flag("virtual", &v.Virtual)

@@ -94,6 +94,7 @@ var table = []row{
 	{Watch, 36, "weak-link", "the alliance with one clinician lies far below the rest of the team", []limit{{weakest, 0, anything}}},
 	{Watch, 35, "silence", "nothing was heard of the patient for longer than usual", []limit{{silent, SilenceDays, anything}}},
 	{Watch, 34, "alliance-gap", "patient and another rater see the alliance very differently", []limit{{estranged, 1, anything}}},
+	{Watch, 33, "partner-worry", "the care partner sees the patient's distress rise, and the patient does not say so", []limit{{worried, math.Inf(-1), anything}}},
 	{Watch, 32, "exercise-lapsed", "home exercise has lapsed", []limit{{lapsed, 1, anything}}},
 	{Watch, 30, "adherence-borderline", "70 to 79 % of the home exercise is done", []limit{{done, 70, 80}}},
 	{Watch, 28, "stagnation", "function or pain has not changed for six weeks or six visits", []limit{{stalled, 1, anything}}},

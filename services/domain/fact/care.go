@@ -33,6 +33,8 @@ type Visit struct {
 	Virtual bool `json:"virtual,omitempty"`
 	// Minutes it took, as an Encounter says; 0 when not known.
 	Minutes float64 `json:"minutes,omitempty"`
+	// Day is the patient's own calendar day, `2006-01-02`, where it is not the UTC day of Fact.At.
+	Day string `json:"day,omitempty"`
 }
 
 // Team is one care team's membership from Fact.At on.

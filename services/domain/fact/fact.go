@@ -108,6 +108,8 @@ type Scores struct {
 	Discrepancy *float64 `json:"discrepancy,omitempty"`
 	// DiscrepancyOf is the code of the score that it was submitted as; empty in facts of before it was kept.
 	DiscrepancyOf string `json:"discrepancyOf,omitempty"`
+	// Day is the patient's own calendar day of a ready-made score, `2006-01-02`, where it is not the UTC day of Fact.At.
+	Day string `json:"day,omitempty"`
 }
 
 // Score is one number or the reason why there is none.

@@ -27,10 +27,21 @@ func Team(id string) Name { return Name("team:" + id) }
 // Partner is the feed of one care partner, by the id of the RelatedPerson: only what was written for care partners.
 func Partner(id string) Name { return Name("partner:" + id) }
 
+// subscriptionPrefix begins the name of the feed of a FHIR subscription.
+const subscriptionPrefix = "subscription:"
+
+// Subscription is the feed of a FHIR subscription: the events it is told of, by the numbers it is told them under.
+func Subscription(id string) Name { return Name(subscriptionPrefix + id) }
+
+// OfSubscription is the id of the subscription whose feed it is; false when it is none's.
+func (n Name) OfSubscription() (id string, ok bool) {
+	return strings.CutPrefix(string(n), subscriptionPrefix)
+}
+
 // Forms says in words what a feed is called.
 const Forms = "`all`, `unassigned`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`"
 
-var nameForm = regexp.MustCompile(`^(all|unassigned|(team|partner):[A-Za-z0-9\-.]{1,64})$`)
+var nameForm = regexp.MustCompile(`^(all|unassigned|(team|partner|subscription):[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }

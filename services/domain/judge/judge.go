@@ -103,6 +103,8 @@ type Wording struct {
 	Question string `json:"question,omitempty"`
 	// Phrase is one validating phrase.
 	Phrase string `json:"phrase,omitempty"`
+	// Proposal says the rule's proposal in this language; empty: as Proposal.Text says it, or nothing is proposed.
+	Proposal string `json:"proposal,omitempty"`
 }
 
 // Rule is one thing worth telling.

@@ -180,3 +180,34 @@ func BenchmarkJudge(b *testing.B) {
 		Judge(rules, before, after, f)
 	}
 }
+
+func TestWhetherAConditionGoesOnIsAskedWithTheFactAtWhichItWasFound(t *testing.T) {
+	first, other := phq9(0, 21), scored(1, "gad-7", "distress", 5)
+	rule := Rule{When: high, Group: byInstrument, Clears: func(v View) (bool, error) {
+		return last(v.After, v.Fact.Scores.Instrument) < 5, nil
+	}}
+	s := episode.Fold(episode.Fold(episode.New("p1"), first), other)
+	for _, c := range []struct {
+		what           string
+		total          float64
+		group          string
+		holds, cleared bool
+	}{
+		{"while it is high", 20, "phq-9", true, false},
+		{"of another group", 20, "gad-7", false, false},
+		{"once it is not", 19, "phq-9", false, false},
+		{"once it is far below", 4, "phq-9", false, true},
+	} {
+		now := episode.Fold(s, phq9(2, c.total))
+		if got, err := rule.Holds(now, &first, c.group); got != c.holds || err != nil {
+			t.Errorf("%s: holds %t, %v", c.what, got, err)
+		}
+		if got, err := rule.Cleared(now, &first); got != c.cleared || err != nil {
+			t.Errorf("%s: cleared %t, %v", c.what, got, err)
+		}
+	}
+	rule.When = func(View) (bool, error) { return false, errors.New("no such key") }
+	if _, err := rule.Holds(s, &first, "phq-9"); err == nil {
+		t.Error("a condition that cannot be asked is answered")
+	}
+}

@@ -70,7 +70,7 @@ func TestADumpHoldsEveryRowAndARestoredDatabaseGoesOnWhereItStood(t *testing.T) 
 		}
 	}
 	for _, name := range []string{
-		"resource", "resource_code", "patient_alias", "idempotency_key", "fact", "episode", "alert", "alert_told", "event", "feed", "definition",
+		"resource", "resource_code", "patient_alias", "idempotency_key", "fact", "episode", "alert", "alert_told", "event", "feed", "definition", "subscription",
 	} {
 		if want["table "+name] == "" {
 			t.Errorf("%s holds nothing: it was not tried", name)

@@ -128,6 +128,10 @@ func plans(t *testing.T, stored, patients int) []plan {
 			}
 			return nil
 		})},
+		{"a page of facts", false, ask(func(r store.Reader) error {
+			_, err := r.FactsBy(of[0], fact.Page{Kinds: []fact.Kind{fact.KindScores}, After: &fact.Key{ID: "a"}, Newest: true, Max: 20})
+			return err
+		})},
 		{"facts at a moment", false, ask(func(r store.Reader) error { _, err := r.FactsAt(of, time.Now()); return err })},
 		{"patients after another", false, ask(func(r store.Reader) error {
 			_, err := r.PatientsAfter("", []string{typ}, 20)

@@ -159,6 +159,23 @@ func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 		) AS f`, array(of))
 }
 
+func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
+	var found []fact.Fact
+	text, args := rows.FactsBy(rows.Postgres, r.tenant, of, q)
+	err := r.ask("reading a page of facts", question{text, args, func(row pgx.Rows) error {
+		var data []byte
+		var f fact.Fact
+		if err := row.Scan(&data); err != nil {
+			return err
+		}
+		err := rows.Parse(data, &f)
+		found = append(found, f)
+		return err
+	}})
+	rows.SortPage(found, q)
+	return found, err
+}
+
 func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
 	return r.facts(`SELECT f.episode, f.id, f.version, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
 			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND f.recorded_us <= $3 OFFSET 0

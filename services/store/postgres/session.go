@@ -40,6 +40,8 @@ type reader struct {
 	// lock makes it take the tenant's row of the feed All, whose last number then is in last.
 	lock bool
 	last int64
+	// wishes is the version of the tenant's subscriptions, where the lock was taken.
+	wishes int64
 	// ended says that what it read no longer holds.
 	ended bool
 	// waiting are the questions gathered by Together; nil when each is asked at once.
@@ -103,7 +105,7 @@ func (r *reader) broken(err error, doing string) error {
 	return err
 }
 
-const lockText = "SELECT last FROM feed WHERE tenant = $1 AND name = 'all' FOR UPDATE"
+const lockText = "SELECT last, subscriptions FROM feed WHERE tenant = $1 AND name = 'all' FOR UPDATE"
 
 // start begins the transaction, takes the lock if that is wanted, and asks the first questions, all in one round trip.
 // Each statement sees what was committed before it began, so the questions see what the lock was waited for.
@@ -116,7 +118,7 @@ func (r *reader) start(first ...question) error {
 	there := false
 	lock := question{lockText, []any{string(r.tenant)}, func(row pgx.Rows) error {
 		there = true
-		return row.Scan(&r.last)
+		return row.Scan(&r.last, &r.wishes)
 	}}
 	questions := []question{{text: begin}, lock}
 	for _, q := range first {
@@ -195,4 +197,5 @@ var _ interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Deliveries
 } = (*Store)(nil)

@@ -36,6 +36,7 @@ func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int
 	w.unions(b.Unions)
 	w.events(events)
 	w.feeds(b.Feeds(), last)
+	w.subscriptions(b.Subscriptions)
 	w.add("SELECT pg_notify('rapport', $1)")
 	w.questions = append(w.questions, question{text: "COMMIT"})
 }

@@ -43,6 +43,8 @@ type Batch struct {
 	Told []alert.Told
 	// Drafts are the events to number, in order.
 	Drafts []feed.Draft
+	// Subscriptions to insert or replace, each once.
+	Subscriptions []Subscription
 }
 
 // Resource is a row of the table resource.
@@ -117,6 +119,7 @@ func Gather(t ref.Tenant, decisions []*decision.Decision) (*Batch, error) {
 		episodes: map[string]int{},
 		alerts:   map[string]int{},
 		told:     map[alert.Ration]int{},
+		wishes:   map[string]int{},
 	}
 	for _, d := range decisions {
 		if err := g.add(d); err != nil {
@@ -132,7 +135,8 @@ func Gather(t ref.Tenant, decisions []*decision.Decision) (*Batch, error) {
 // Empty says whether there is nothing to write.
 func (b *Batch) Empty() bool {
 	return len(b.Resources) == 0 && len(b.Aliases) == 0 && len(b.Keys) == 0 && len(b.Unions) == 0 && len(b.Superseded) == 0 &&
-		len(b.Facts) == 0 && len(b.Episodes) == 0 && len(b.Alerts) == 0 && len(b.Told) == 0 && len(b.Drafts) == 0
+		len(b.Facts) == 0 && len(b.Episodes) == 0 && len(b.Alerts) == 0 && len(b.Told) == 0 && len(b.Drafts) == 0 &&
+		len(b.Subscriptions) == 0
 }
 
 type gatherer struct {
@@ -142,10 +146,11 @@ type gatherer struct {
 	newest                    map[ref.Resource]int
 	aliases, episodes, alerts map[string]int
 	told                      map[alert.Ration]int
+	wishes                    map[string]int
 }
 
 func (g *gatherer) add(d *decision.Decision) error {
-	for _, step := range []func(*decision.Decision) error{g.records, g.names, g.facts, g.states, g.findings, g.rations, g.events} {
+	for _, step := range []func(*decision.Decision) error{g.records, g.names, g.facts, g.states, g.findings, g.rations, g.events, g.subscriptions} {
 		if err := step(d); err != nil {
 			return err
 		}

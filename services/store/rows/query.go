@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
@@ -214,4 +215,36 @@ func (q *query) statuses(statuses []alert.Status) {
 		q.add(" AND status IN ('waiting', 'open', 'acknowledged', 'snoozed')")
 	}
 	q.any(alternatives)
+}
+
+// FactsBy is the statement for a page of the facts of an episode (their JSON), with its arguments. What is large is read
+// of the page alone.
+func FactsBy(m Mark, t ref.Tenant, of ref.Episode, p fact.Page) (string, []any) {
+	q := &query{mark: m}
+	order, beyond := " ORDER BY at_us, id", ">"
+	if p.Newest {
+		order, beyond = " ORDER BY at_us DESC, id DESC", "<"
+	}
+	tenant, episode := q.arg(string(t)), q.arg(string(of))
+	q.add("SELECT f.data FROM (SELECT id, version FROM fact WHERE tenant = ", tenant, " AND episode = ", episode, " AND NOT superseded")
+	if len(p.Kinds) > 0 {
+		var alternatives []string
+		for _, kind := range p.Kinds {
+			alternatives = append(alternatives, "kind = "+q.arg(string(kind)))
+		}
+		q.any(alternatives)
+	}
+	if !p.From.IsZero() {
+		q.add(" AND at_us >= ", q.arg(p.From.UnixMicro()))
+	}
+	if !p.Until.IsZero() {
+		q.add(" AND at_us < ", q.arg(p.Until.UnixMicro()))
+	}
+	if p.After != nil {
+		at := q.arg(p.After.At.UnixMicro())
+		q.add(" AND (at_us ", beyond, " ", at, " OR at_us = ", at, " AND id ", beyond, " ", q.arg(p.After.ID), ")")
+	}
+	q.add(order, " LIMIT ", strconv.Itoa(max(p.Max, 1)), ") p JOIN fact f ON f.tenant = ", tenant, " AND f.episode = ", episode,
+		" AND f.id = p.id AND f.version = p.version")
+	return q.sql.String(), q.args
 }

@@ -42,6 +42,14 @@ func SortFacts(facts []fact.Fact) {
 	slices.SortFunc(facts, func(a, b fact.Fact) int { return a.Key().Compare(b.Key()) })
 }
 
+// SortPage puts the facts of a page into the order that was asked for.
+func SortPage(facts []fact.Fact, p fact.Page) {
+	SortFacts(facts)
+	if p.Newest {
+		slices.Reverse(facts)
+	}
+}
+
 // SortTaken puts facts into the order of their sources and versions, and of their ids.
 func SortTaken(facts []fact.Taken) {
 	slices.SortFunc(facts, func(a, b fact.Taken) int {

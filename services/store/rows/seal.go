@@ -55,6 +55,9 @@ var SealedTables = []SealedTable{
 	{"event", "data", []string{"tenant", "feed", "seq"}, func(k []any) sealed.About {
 		return sealed.Event(ref.Tenant(text(k[0])), text(k[1]), number(k[2]))
 	}},
+	{"subscription", "data", []string{"tenant", "id"}, func(k []any) sealed.About {
+		return sealed.Other("subscription", ref.Tenant(text(k[0])), text(k[1]))
+	}},
 }
 
 func text(v any) string {

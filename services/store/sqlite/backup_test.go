@@ -81,7 +81,7 @@ func dump(t *testing.T, db *sql.DB, query string) string {
 
 // clinical are the tables that Fill writes to.
 var clinical = []string{
-	"resource", "resource_code", "patient_alias", "idempotency_key", "fact", "episode", "alert", "alert_told", "event", "feed", "definition",
+	"resource", "resource_code", "patient_alias", "idempotency_key", "fact", "episode", "alert", "alert_told", "event", "feed", "definition", "subscription",
 }
 
 func openAt(t *testing.T, path string) *sqlite.Store {

@@ -202,6 +202,23 @@ func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND NOT f.superseded`, array(of))
 }
 
+func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
+	var found []fact.Fact
+	text, args := rows.FactsBy(rows.SQLite, r.tenant, of, q)
+	err := r.ask("reading a page of facts", func(row *sql.Rows) error {
+		var data sql.RawBytes
+		var f fact.Fact
+		if err := row.Scan(&data); err != nil {
+			return err
+		}
+		err := rows.Parse(data, &f)
+		found = append(found, f)
+		return err
+	}, text, args)
+	rows.SortPage(found, q)
+	return found, err
+}
+
 func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
 	return r.facts(`SELECT f.episode, f.id, f.version, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
 		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND f.recorded_us <= ?3

@@ -275,9 +275,13 @@ func (w *writing) events(t ref.Tenant) ([]feed.Cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return moved, w.c.insert(w.ctx, intoFeed, len(names), func(i int) []any {
+	err = w.c.insert(w.ctx, intoFeed, len(names), func(i int) []any {
 		return []any{w.tenant, string(names[i]), int64(1), last[names[i]]}
 	})
+	if err != nil {
+		return nil, err
+	}
+	return moved, w.subscriptions()
 }
 
 func (w *writing) lastOf(names []feed.Name) (map[feed.Name]int64, error) {
@@ -334,4 +338,5 @@ var _ interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Deliveries
 } = (*Store)(nil)

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,6 +54,50 @@ var episodePromises = []promise{
 		same(t, "facts", facts(t, s, clinic, "p1", "p2", "p3", "p1"), map[ref.Episode][]fact.Fact{
 			"p1": {b.Fact, c.Fact, a.Fact, clock.Fact}, "p2": {other.Fact},
 		})
+	}},
+	{"a page of facts goes on where the one before ended", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var all []fact.Fact
+		for n := range 9 {
+			r := response(fmt.Sprint("r", n), 1, "p1", monday)
+			f := scored(fmt.Sprint("f", n), r, float64(n))
+			f.At = monday.Add(time.Duration(n/3) * time.Hour) // three of each moment
+			if n%4 == 3 {
+				f.Fact = fact.Fact{ID: f.ID, Kind: fact.KindClock, At: f.At, Recorded: monday, Clock: &fact.Clock{}}
+			}
+			commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{f}})
+			all = append(all, f.Fact)
+		}
+		r := response("gone", 1, "p1", monday)
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{scored("gone", r, 1)}})
+		commit(t, s, clinic, &decision.Decision{Superseded: []ref.Resource{r.Resource}})
+		commit(t, s, clinic, &decision.Decision{Facts: []decision.Fact{scored("other", response("o", 1, "p2", monday), 4)}})
+		read := func(q fact.Page) (found []fact.Fact) {
+			for q.Max = 2; ; {
+				page := ask(t, s, clinic, func(r store.Reader) ([]fact.Fact, error) { return r.FactsBy("p1", q) })
+				if len(page) == 0 {
+					return found
+				}
+				found = append(found, page...)
+				after := page[len(page)-1].Key()
+				q.After = &after
+			}
+		}
+		only := func(keep func(fact.Fact) bool) (found []fact.Fact) {
+			for _, f := range all {
+				if keep(f) {
+					found = append(found, f)
+				}
+			}
+			return found
+		}
+		same(t, "oldest first", read(fact.Page{}), all)
+		newest := slices.Clone(all)
+		slices.Reverse(newest)
+		same(t, "newest first", read(fact.Page{Newest: true}), newest)
+		same(t, "clocks", read(fact.Page{Kinds: []fact.Kind{fact.KindClock}}), only(func(f fact.Fact) bool { return f.Clock != nil }))
+		same(t, "an hour", read(fact.Page{Kinds: []fact.Kind{fact.KindScores, fact.KindVisit}, From: monday.Add(time.Hour), Until: monday.Add(2 * time.Hour)}),
+			only(func(f fact.Fact) bool { return f.Scores != nil && f.At.Equal(monday.Add(time.Hour)) }))
 	}},
 	{"facts at a moment are those that counted then, as they were known then", func(t *testing.T, e Engine) {
 		s := e.Open(t)

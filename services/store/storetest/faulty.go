@@ -9,6 +9,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -183,6 +184,31 @@ func (f *Faulty) KeepDefinitions(ctx context.Context, t ref.Tenant, of []store.D
 // KeptDefinition reads one from the store.
 func (f *Faulty) KeptDefinition(ctx context.Context, t ref.Tenant, id, version string) (store.Definition, error) {
 	return f.inner.KeptDefinition(ctx, t, id, version)
+}
+
+// Deliveries reads them from the store.
+func (f *Faulty) Deliveries(ctx context.Context, t ref.Tenant) ([]subscription.Delivery, error) {
+	return f.inner.Deliveries(ctx, t)
+}
+
+// KeepDelivery keeps it in the store.
+func (f *Faulty) KeepDelivery(ctx context.Context, t ref.Tenant, d subscription.Delivery, givenUp ...subscription.Letter) error {
+	return f.inner.KeepDelivery(ctx, t, d, givenUp...)
+}
+
+// DeadLetters reads them from the store.
+func (f *Faulty) DeadLetters(ctx context.Context, t ref.Tenant, id string, after int64, max int) ([]subscription.Letter, error) {
+	return f.inner.DeadLetters(ctx, t, id, after, max)
+}
+
+// KeepLetters keeps them in the store.
+func (f *Faulty) KeepLetters(ctx context.Context, t ref.Tenant, of ...subscription.Letter) error {
+	return f.inner.KeepLetters(ctx, t, of...)
+}
+
+// DropLetters drops them from the store.
+func (f *Faulty) DropLetters(ctx context.Context, t ref.Tenant, id string, seqs ...int64) error {
+	return f.inner.DropLetters(ctx, t, id, seqs...)
 }
 
 // Close closes the store.

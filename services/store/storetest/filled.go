@@ -11,11 +11,12 @@ import (
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/store"
 )
 
 // Canary is a text that stands in everything that Fill writes for a patient: in a resource, a fact, a state, an alert and an
-// event. It stands in no column by which anything is found.
+// event; and in a subscription. It stands in no column by which anything is found.
 const Canary = "Canary-7f3a1c"
 
 // Fill writes a small clinic with a row in every table of the clinical record, and returns a decision that goes on from there.
@@ -24,11 +25,14 @@ func Fill(t testing.TB, s Store, tenant ref.Tenant) (next *decision.Decision) {
 	for n := range 40 {
 		commit(t, s, tenant, canaries(n))
 	}
+	wanted := wish("s-1", "patient-000000")
+	wanted.Headers = []string{"Authorization: Bearer " + Canary}
 	commit(t, s, tenant, &decision.Decision{
-		Records: []record.Record{second(response("r-0", 2, "patient-000000", monday))},
-		Aliases: []record.Alias{{Name: "urn:mrn|1", Patient: "patient-000000", Source: "ehr"}},
-		Keys:    []record.Key{{Source: "ehr", Name: "key-1", Resource: ref.Resource{Type: "QuestionnaireResponse", ID: "r-0", Version: 2}}},
-		Told:    []alert.Told{{Ration: alert.Ration{Day: 20514, Team: feed.Team("spine"), Role: "nurse"}, Count: 2}},
+		Subscriptions: []subscription.Subscription{wanted},
+		Records:       []record.Record{second(response("r-0", 2, "patient-000000", monday))},
+		Aliases:       []record.Alias{{Name: "urn:mrn|1", Patient: "patient-000000", Source: "ehr"}},
+		Keys:          []record.Key{{Source: "ehr", Name: "key-1", Resource: ref.Resource{Type: "QuestionnaireResponse", ID: "r-0", Version: 2}}},
+		Told:          []alert.Told{{Ration: alert.Ration{Day: 20514, Team: feed.Team("spine"), Role: "nurse"}, Count: 2}},
 	})
 	_, err := s.KeepDefinitions(t.Context(), tenant, []store.Definition{{ID: "phq-9", Version: "1", Hash: "h", Body: []byte(`{"id":"phq-9"}`)}})
 	if err != nil {

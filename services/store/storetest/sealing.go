@@ -21,6 +21,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/sealed"
 )
@@ -104,6 +105,7 @@ type seen struct {
 	States  map[ref.Episode]*episode.State
 	Alerts  []alert.Alert
 	Events  []feed.Event
+	Wishes  []subscription.Subscription
 }
 
 func everything(t testing.TB, s store.Store, tenant ref.Tenant) (all seen) {
@@ -122,7 +124,10 @@ func everything(t testing.TB, s store.Store, tenant ref.Tenant) (all seen) {
 		if all.States, err = r.States(episodes); err != nil {
 			return err
 		}
-		all.Alerts, err = r.ListAlerts(alert.Query{Max: 1000})
+		if all.Alerts, err = r.ListAlerts(alert.Query{Max: 1000}); err != nil {
+			return err
+		}
+		all.Wishes, err = r.ListSubscriptions()
 		return err
 	})
 	for _, name := range []feed.Name{feed.All, feed.Team("spine")} {

@@ -14,6 +14,7 @@ type Store interface {
 	store.Retention
 	store.Doorbell
 	store.Definitions
+	store.Deliveries
 }
 
 // Engine is how the suite gets at one.
@@ -41,6 +42,7 @@ func Run(t *testing.T, e Engine) {
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
 		{"unions", unionPromises},
+		{"subscriptions", subscriptionPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
