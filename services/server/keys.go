@@ -131,12 +131,22 @@ func Reseal(ctx context.Context, named, masterKey string, progress func(string))
 		var round int
 		var at store.SealPlace
 		for !at.Done {
+			begun := time.Now()
 			next, n, err := opened.Reseal(ctx, at, resealPage)
 			if err != nil {
 				return total, err
 			}
 			at, round, total = next, round+n, total+n
 			progress(fmt.Sprintf("%d rows sealed", total))
+			if n == 0 {
+				continue
+			}
+			// Half of the time belongs to the servers.
+			select {
+			case <-time.After(time.Since(begun)):
+			case <-ctx.Done():
+				return total, ctx.Err()
+			}
 		}
 		if round == 0 {
 			return total, nil

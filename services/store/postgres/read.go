@@ -163,12 +163,14 @@ func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 	var found []fact.Fact
 	text, args := rows.FactsBy(rows.Postgres, r.tenant, of, q)
 	err := r.ask("reading a page of facts", question{text, args, func(row pgx.Rows) error {
+		var id string
+		var version int64
 		var data []byte
 		var f fact.Fact
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &f)
+		err := rows.ParseSealed(r.ctx, r.box, sealed.Fact(r.tenant, id, version), data, &f)
 		found = append(found, f)
 		return err
 	}})

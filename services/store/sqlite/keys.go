@@ -5,7 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"time"
 
+	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/rows"
 	"github.com/rapport-health/rapport/services/store/sealed"
@@ -26,7 +29,7 @@ func OpenKeys(ctx context.Context, path string, m sealed.Master) (*Store, error)
 	if err := s.connect(path, pageSize, 0); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.keeper, err = connect(ctx, s.db, append([]string{"secure_delete = ON"}, writePragmas...)...)
+	s.keeper, err = connect(ctx, s.db, append(slices.Clone(writePragmas), "secure_delete = ON", "busy_timeout = 0")...)
 	if err == nil && m != nil {
 		s.box, err = sealed.New(ctx, m, s)
 	}
@@ -117,18 +120,50 @@ func (s *Store) keepKeys(ctx context.Context, write func(*conn) error) error {
 			return err
 		}
 		defer give(s.writer, c)
+		if err := c.begin(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
 	} else {
 		s.keeping.Lock()
 		defer s.keeping.Unlock()
+		if err := s.between(ctx, c); err != nil {
+			return err
+		}
 		defer func() { _ = c.rollback() }() // what was committed has nothing to roll back
-	}
-	if err := c.begin(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
 	}
 	if err := write(c); err != nil {
 		return broken(err, "keeping data keys")
 	}
 	return c.commit(ctx)
+}
+
+const (
+	// knockEvery is how often a guest tries for the write lock: a busy server frees it for the blink of an eye only, which
+	// SQLite's own waiting, with its ever longer pauses, would miss.
+	knockEvery = time.Millisecond
+	// knockLimit is how long it tries.
+	knockLimit = time.Minute
+)
+
+// between takes the write lock between two commits of the server that owns the file.
+func (s *Store) between(ctx context.Context, c *conn) error {
+	ctx, cancel := context.WithTimeout(ctx, knockLimit)
+	defer cancel()
+	again := time.NewTicker(knockEvery)
+	defer again.Stop()
+	for {
+		err := c.begin(ctx, "BEGIN IMMEDIATE")
+		if fault.Of(err) != fault.Unavailable || err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return err
+		case <-s.closed:
+			return errClosed()
+		}
+	}
 }
 
 // RefreshDataKeys reads them again.

@@ -206,12 +206,14 @@ func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 	var found []fact.Fact
 	text, args := rows.FactsBy(rows.SQLite, r.tenant, of, q)
 	err := r.ask("reading a page of facts", func(row *sql.Rows) error {
+		var id string
+		var version int64
 		var data sql.RawBytes
 		var f fact.Fact
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &f)
+		err := rows.ParseSealed(r.ctx, r.c.box, sealed.Fact(r.tenant, id, version), data, &f)
 		found = append(found, f)
 		return err
 	}, text, args)
