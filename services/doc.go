@@ -6,7 +6,8 @@
 //	domain/ref          typed names: tenant, source, patient, episode, clinician, care team, resource
 //	domain/record       one version of one resource as it was received
 //	domain/feed         a feed's name, its events, a cursor into it
-//	domain/access       who asks: a principal and its tenant
+//	domain/access       who asks, and whether they may: scopes, grants, consents, and what each door wants
+//	domain/audit        the record of every access, and the chain that shows when one was changed
 //	domain/instrument   questionnaires as data, with their packs and the registry
 //	domain/response     an answered form bound to its instrument, or every issue
 //	domain/form         a questionnaire as it was asked, and whether an answered one keeps to it
@@ -29,6 +30,7 @@
 //	fhir/tree           lossless strict JSON with paths
 //	fhir/path           FHIRPath behind checks; the formulas of questionnaires
 //	fhir                FHIR R4 to the domain and back; OperationOutcome
+//	fhir/search         what a resource is found by, and whether it meets a search
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status
 //	store               the port to durable memory; storetest holds its answers to it
@@ -37,7 +39,7 @@
 //	store/postgres      the shared answer
 //	store/sqlite        the embedded answer
 //	catalogue           every instrument, form and map of a clinic; a reading to its scores
-//	auth                a token to a principal
+//	auth                the gate of every door: a token to a principal, what they may, how much at once, and the audit of it
 //	commit              group commit: many submissions, one transaction, each alone in its failure
 //	ingest              IngestService; Accept, which every door calls
 //	deadlines           a passed deadline becomes a fact
@@ -52,6 +54,7 @@
 //	alerts              AlertService: subscribe, list, acknowledge, resolve
 //	rest                FHIR REST
 //	subscriptions       FHIR Subscriptions: made, shaken hands with, told, and SubscriptionService
+//	bulk                Bulk Data $export, and $import as a back-fill
 //	cds                 CDS Hooks: cards from the episode state, and what became of them
 //
 // Round them:
@@ -62,7 +65,7 @@
 //	bench               load, floor and chaos runs
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
-// Names kept for rooms that have no work yet: domain/audit, domain/packet,
+// Names kept for rooms that have no work yet: domain/packet,
 // domain/measure, conference, analytics and analytics/export, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.

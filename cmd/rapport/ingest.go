@@ -13,10 +13,11 @@ import (
 type ingestCmd struct {
 	connection
 	outputFlag
-	Source string   `default:"ehr" help:"Name of the sending system; part of every resource's identity (${default})." env:"-"`
-	Resume string   `type:"path" placeholder:"FILE" help:"Keep the position in this file, and go on from there when it exists." env:"-"`
-	Quiet  bool     `short:"q" help:"Only the summary, no line per item that was rejected or not scored." env:"-"`
-	Files  []string `arg:"" name:"files" help:"JSON, Bundle or NDJSON files, .gz of them, folders, or - for standard input."`
+	Source   string   `default:"ehr" help:"Name of the sending system; part of every resource's identity (${default})." env:"-"`
+	BackFill bool     `name:"back-fill" help:"The files hold what lies back: what is found in them is recorded and not raised as an alert, but for safety findings." env:"-"`
+	Resume   string   `type:"path" placeholder:"FILE" help:"Keep the position in this file, and go on from there when it exists." env:"-"`
+	Quiet    bool     `short:"q" help:"Only the summary, no line per item that was rejected or not scored." env:"-"`
+	Files    []string `arg:"" name:"files" help:"JSON, Bundle or NDJSON files, .gz of them, folders, or - for standard input."`
 }
 
 // Help shows examples.
@@ -28,6 +29,7 @@ sent again. Exit code 1 when anything was rejected, could not be read or could n
 Examples:
   rapport ingest response.json
   rapport ingest --source epic export/ --resume export.position
+  rapport ingest --back-fill history/ --resume history.position
   curl -s https://example.org/bundle.json | rapport ingest -`
 }
 
@@ -51,7 +53,7 @@ func (c ingestCmd) Run(ctx context.Context, s streams) error {
 	defer conn.Close()
 	report := &ingestReport{streams: s, json: c.json(), quiet: c.Quiet, in: in, outcomes: map[rapportv1.Outcome]int{}}
 	sender := &sender{
-		client: rapportv1.NewIngestServiceClient(conn), source: c.Source, unread: report.unread, retrying: report.retrying,
+		client: rapportv1.NewIngestServiceClient(conn), source: c.Source, backFill: c.BackFill, unread: report.unread, retrying: report.retrying,
 		done: func(i item, r *rapportv1.Result) error {
 			report.add(i, r)
 			return in.done.done(i)

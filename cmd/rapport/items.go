@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,8 +15,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
 // item is one thing to send, and where it came from.
@@ -24,6 +28,20 @@ type item struct {
 	// number of the item in its file, from 1.
 	number int
 	body   []byte
+	// run tells the items of this file in this run from all others, also when it goes on after a crash.
+	run string
+}
+
+// key by which the server knows an item of this run that it was sent before, so that an older version of a resource that is
+// sent again does not take the place of a newer one. What has no id is known by its content.
+func (i item) key() string {
+	var head struct {
+		ResourceType, ID string
+	}
+	if json.Unmarshal(i.body, &head) != nil || head.ID == "" || head.ResourceType == "Bundle" {
+		return ""
+	}
+	return ref.Digest("ingest", i.run, strconv.Itoa(i.number))
 }
 
 // String is where the item stands: file and number.
@@ -131,14 +149,14 @@ func (in *inputs) items(ctx context.Context) iter.Seq2[item, error] {
 
 func (in *inputs) file(ctx context.Context, name string, yield func(item, error) bool) bool {
 	raw := io.NopCloser(in.stdin)
-	skip := 0
+	skip, run := 0, rand.Text()
 	if name != standardInput {
 		f, err := os.Open(name)
 		if err != nil {
 			return yield(item{file: name}, plainPath(err))
 		}
 		raw = f
-		if skip, err = in.done.begin(name, f); err != nil {
+		if skip, run, err = in.done.begin(name, f, run); err != nil {
 			_ = f.Close()
 			return yield(item{file: name}, err)
 		}
@@ -159,7 +177,7 @@ func (in *inputs) file(ctx context.Context, name string, yield func(item, error)
 				return false
 			}
 		case number > skip:
-			if !yield(item{name, number, body}, nil) {
+			if !yield(item{name, number, body, run}, nil) {
 				return false
 			}
 		}

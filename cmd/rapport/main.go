@@ -49,6 +49,8 @@ type cli struct {
 	Restore       restoreCmd       `cmd:"" help:"Make a database from a copy."`
 	Keys          keysCmd          `cmd:"" help:"Make, list and rotate the keys that seal what is stored."`
 	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this binary's schema."`
+	Clients       clientsCmd       `cmd:"" help:"Keep the registry of systems that may ask for tokens."`
+	Audit         auditCmd         `cmd:"" help:"List who saw what, and check that nobody has changed the record of it."`
 	Token         tokenCmd         `cmd:"" help:"Make a bearer token and the line that lets it in."`
 	Health        healthCmd        `cmd:"" help:"Ask a server whether it serves; for container health checks."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`

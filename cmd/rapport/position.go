@@ -27,6 +27,8 @@ type place struct {
 	Items    int       `json:"items"`
 	Size     int64     `json:"size"`
 	Modified time.Time `json:"modified"`
+	// Run is that of its items; empty in files of earlier versions.
+	Run string `json:"run,omitempty"`
 }
 
 // openPosition reads the file when it exists; an empty path remembers nothing.
@@ -48,27 +50,30 @@ func openPosition(path string) (*position, error) {
 	return p, nil
 }
 
-// begin returns how many items of a file are done.
-func (p *position) begin(file string, opened *os.File) (int, error) {
+// begin returns how many items of a file are done, and the run that they are of: a new one unless it goes on.
+func (p *position) begin(file string, opened *os.File, run string) (done int, of string, err error) {
 	if p == nil {
-		return 0, nil
+		return 0, run, nil
 	}
 	key, err := filepath.Abs(file)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	info, err := opened.Stat()
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := place{Size: info.Size(), Modified: info.ModTime().UTC()}
+	now := place{Size: info.Size(), Modified: info.ModTime().UTC(), Run: run}
 	if before, ok := p.files[key]; ok && before.Size == now.Size && before.Modified.Equal(now.Modified) {
 		now.Items = before.Items
+		if before.Run != "" {
+			now.Run = before.Run
+		}
 	}
 	p.files[key] = now
-	return now.Items, nil
+	return now.Items, now.Run, p.save() // what is sent can be known again after a crash
 }
 
 // saveEvery bounds what is sent again after a crash.

@@ -18,6 +18,8 @@ import (
 type sender struct {
 	client rapportv1.IngestServiceClient
 	source string
+	// backFill says that the items bring what lies back.
+	backFill bool
 	// done hears of every item once, in order.
 	done func(item, *rapportv1.Result) error
 	// unread hears of what could not be read.
@@ -198,7 +200,7 @@ func (s *sender) post(ctx context.Context, stream ingestStream, acks <-chan ackn
 	i := s.waiting[s.posted]
 	s.posted++
 	err := stream.Send(&rapportv1.IngestStreamRequest{
-		Source: s.source, Sequence: s.acked + int64(s.posted), Item: &rapportv1.Item{Body: i.body},
+		Source: s.source, Sequence: s.acked + int64(s.posted), Item: &rapportv1.Item{Body: i.body, Key: i.key()}, BackFill: s.backFill,
 	})
 	if !errors.Is(err, io.EOF) {
 		return err

@@ -26,15 +26,17 @@ type serveCmd struct {
 	sealFlags
 	Redis string `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
 	streamFlags
-	HomeSource string `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
-	Tenant     string `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
-	BaseURL    string `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
+	HomeSource string   `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
+	Tenant     string   `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
+	Proxies    []string `name:"trusted-proxies" placeholder:"CIDR" help:"Networks of proxies whose Forwarded and X-Forwarded headers say where FHIR clients reach this server; they count while --base-url is not set."`
+	BaseURL    string   `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
 	cardFlags
 	Rules       string `placeholder:"FILE" help:"YAML file that extends the default rules."`
 	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
 	TLSCert     string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
 	TLSKey      string `name:"tls-key" placeholder:"FILE" help:"PEM key."`
 	Tokens      string `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
+	accessFlags
 	webhookFlags
 	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
 	CourseGap int           `default:"180" placeholder:"DAYS" help:"Days without care that end a course, where no EpisodeOfCare says so (${default})."`
@@ -44,8 +46,9 @@ type serveCmd struct {
 	MaxConns  int           `name:"max-conns" default:"0" help:"Most connections to PostgreSQL; 0 chooses."`
 	GroupSize int           `name:"group-size" default:"256" help:"Most submissions per transaction (${default})."`
 	Linger    time.Duration `default:"0s" help:"How long a transaction waits for company (${default})."`
-	Pprof     string        `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
-	LogLevel  string        `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
+	bulkFlags
+	Pprof    string `name:"pprof" hidden:"" env:"-" help:"Loopback address for Go profiles."`
+	LogLevel string `name:"log-level" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error (${default})."`
 }
 
 // Help shows examples.
@@ -55,19 +58,22 @@ func (serveCmd) Help() string {
   rapport serve --store postgres://rapport@localhost/rapport --redis redis://localhost:6379/0
   RAPPORT_STORE=sqlite:/var/lib/rapport/rapport.db rapport serve --config rapport.yaml
 
-Without --tokens everybody who reaches the address is let in, so only loopback addresses are taken.`
+Without --tokens, --clients or --issuer everybody who reaches the address is let in, so only loopback addresses are taken.`
 }
 
 func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
 	s.Listen, s.HTTPListen, s.Store, s.Redis, s.Streams = c.Listen, c.HTTPListen, c.Store, c.Redis, c.streams()
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
+	s.TrustedProxies = c.Proxies
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.MasterKey, s.BoardURL, s.Origins = c.MasterKey, c.BoardURL, c.CDSOrigin
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap, s.Zones = c.CourseGap, c.Zone
 	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts
+	s.Access = c.access(s.Access)
 	s.Retention, s.Sweep, s.Drain = c.Retention, c.Sweep, c.Drain
+	s.Bulk = c.bulk()
 	s.MaxConns, s.GroupSize, s.Linger = c.MaxConns, c.GroupSize, c.Linger
 	s.Log, s.Version = log, version
 	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -18,7 +18,7 @@ func TestSubscriptionsAreLookedAfterFromTheCommandLine(t *testing.T) {
 	t.Cleanup(endpoint.Close)
 	c := startClinic(t, func(config *server.Config) { config.AllowPrivateWebhooks = true })
 	rapport(t, "subscriptions").want(t, exitDone, "No subscriptions.")
-	body := `{"resourceType":"Subscription","status":"requested","reason":"a test","criteria":"DetectedIssue?severity=high","channel":{"type":"rest-hook","endpoint":"` + endpoint.URL + `"}}`
+	body := `{"resourceType":"Subscription","status":"requested","reason":"a test","criteria":"DetectedIssue?code=phq9-item-9","channel":{"type":"rest-hook","endpoint":"` + endpoint.URL + `"}}`
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+c.HTTPAddr()+"/fhir/Subscription/ward", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestSubscriptionsAreLookedAfterFromTheCommandLine(t *testing.T) {
 		`"subject":{"reference":"Patient/p1"},"authored":"2026-03-02T09:00:00Z","item":[{"linkId":"/44260-8","answer":[{"valueCoding":{"system":"http://loinc.org","code":"LA6570-1"}}]}]}`)
 	rapportWith(t, streams{in: critical}, "ingest", "-").want(t, exitDone)
 	becomes("error")
-	rapport(t, "subscriptions", "show", "ward").want(t, exitDone, "given up after failing once: status 410", "DetectedIssue?severity=high")
+	rapport(t, "subscriptions", "show", "ward").want(t, exitDone, "given up after failing once: status 410", "DetectedIssue?code=phq9-item-9")
 	rapport(t, "subscriptions", "deadletters", "ward").want(t, exitDone, "alert.opened", "DetectedIssue/")
 	rapport(t, "subscriptions", "deadletters", "ward", "-o", "json").want(t, exitDone, `"number":"1"`)
 	status.Store(http.StatusOK)

@@ -70,6 +70,9 @@ func (s *Server) follow(
 		if err != nil {
 			return err
 		}
+		if message.Entry != nil {
+			auth.Touched(ctx, ref.Patient(strings.TrimPrefix(message.Entry.Subject, "Patient/")), "")
+		}
 		if err := stream.SendMsg(response); err != nil {
 			return err
 		}

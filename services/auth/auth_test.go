@@ -1,15 +1,11 @@
 package auth_test
 
 import (
-	"context"
-	"errors"
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
-
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
 )
 
@@ -55,33 +51,27 @@ func TestAFileOfTokensThatCannotBeReadSaysWhere(t *testing.T) {
 	}
 }
 
-func TestACallWithoutATokenReachesNoServiceButHealthAndReflection(t *testing.T) {
-	known, token := tokens(t)
-	refusal := errors.New("refused")
-	enter := auth.Unary(known, func(error) error { return refusal })
-	for _, c := range []struct {
-		method, authorization string
-		tenant                string
-		want                  error
-	}{
-		{"/rapport.v1.AlertService/ListAlerts", "Bearer " + token, "north", nil},
-		{"/rapport.v1.AlertService/ListAlerts", "", "", refusal},
-		{"/rapport.v1.AlertService/ListAlerts", "Bearer other", "", refusal},
-		{"/grpc.health.v1.Health/Check", "", "", nil},
-		{"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "", "", nil},
+func TestTheColumnsOfALineSayWhatItsTokenMayDo(t *testing.T) {
+	_, line := auth.NewToken("ehr", "north")
+	token, restricted := auth.NewToken("pt-1", "north")
+	known, err := auth.ReadTokens(strings.NewReader(line + "\n" + restricted +
+		" scopes=system/Observation.rs,system/Patient.r feeds=team:t1,role:physio person=Practitioner/p1 role=physio purposes=TREAT,BTG labels=PSY\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := known.Principal("Bearer " + token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Allow("Observation", access.Search) || p.Allow("Patient", access.Search) || p.Allow("Goal", access.Read) || p.Person != "Practitioner/p1" ||
+		p.Role != "physio" || !p.MayClaim("BTG") || p.MayClaim("HRESCH") || !p.Cleared("PSY") || p.Cleared("R") || p.Feeds.All() {
+		t.Errorf("%+v", p)
+	}
+	for column, want := range map[string]string{
+		"scopes=all": "scopes=", "feeds=what": "feeds=", "colour=red": "not a column", "scopes=": "scopes=", "scopes=system/X.src": "scopes=",
 	} {
-		ctx := context.Background()
-		if c.authorization != "" {
-			ctx = metadata.NewIncomingContext(ctx, metadata.Pairs("authorization", c.authorization))
-		}
-		var tenant string
-		_, err := enter(ctx, nil, &grpc.UnaryServerInfo{FullMethod: c.method}, func(ctx context.Context, _ any) (any, error) {
-			p, _ := auth.From(ctx) // open methods have none
-			tenant = string(p.Tenant)
-			return nil, nil
-		})
-		if !errors.Is(err, c.want) || tenant != c.tenant {
-			t.Errorf("%s with %q: tenant %q, %v", c.method, c.authorization, tenant, err)
+		if _, err := auth.ReadTokens(strings.NewReader(line + " " + column)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", column, err)
 		}
 	}
 }

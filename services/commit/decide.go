@@ -17,6 +17,10 @@ import (
 // It may run more than once, so every job's answer is set anew.
 func decide(tx store.Tx, config *Config, listening *audience, jobs []*job) ([]feed.Draft, error) {
 	desk := decision.NewDesk(config.Rules(), config.Now()).Under(config.Terms).Telling(config.Policy())
+	jobs, err := allowed(tx, jobs)
+	if err != nil {
+		return nil, err
+	}
 	if err := lay(tx, desk, jobs); err != nil {
 		return nil, err
 	}
@@ -51,6 +55,23 @@ func decide(tx store.Tx, config *Config, listening *audience, jobs []*job) ([]fe
 		events = append(events, made.Events...)
 	}
 	return events, tx.Commit(decisions...)
+}
+
+// allowed leaves out the jobs that the state before the group does not allow, with the reason as their answer.
+func allowed(tx store.Tx, jobs []*job) ([]*job, error) {
+	kept := make([]*job, 0, len(jobs))
+	for _, j := range jobs {
+		if j.holds != nil {
+			if err := j.holds(tx); err != nil && unavailable(err) {
+				return nil, err
+			} else if err != nil {
+				j.receipts = refuse(j.inputs, err)
+				continue
+			}
+		}
+		kept = append(kept, j)
+	}
+	return kept, nil
 }
 
 // lay puts on the desk what all the inputs need, with few reads.

@@ -115,6 +115,18 @@ func (g *Group) Submit(ctx context.Context, t ref.Tenant, inputs []decision.Inpu
 	return p, nil
 }
 
+// SubmitIf queues inputs that stand or fall together, on the condition that holds returns nil for the very state that they
+// are committed to; its fault is the answer to each of them otherwise. It may be called more than once, and reads only.
+// Errors: as Submit.
+func (g *Group) SubmitIf(ctx context.Context, t ref.Tenant, inputs []decision.Input, holds func(store.Reader) error) (*Pending, error) {
+	piece := newJob(ctx, inputs, true)
+	piece.holds = holds
+	if err := g.enqueue(ctx, t, piece); err != nil {
+		return nil, err
+	}
+	return &Pending{jobs: []*job{piece}}, nil
+}
+
 // Wait returns one receipt per input, in order, once all are committed or refused.
 // Errors: Unavailable when the store is away (what was not committed may be sent again; what was is then Unchanged).
 func (p *Pending) Wait() ([]decision.Receipt, error) {

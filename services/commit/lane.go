@@ -25,6 +25,8 @@ type job struct {
 	others bool
 	due    []alert.Due
 	bytes  int
+	// holds says whether the state that the job is committed to allows it; nil when any does.
+	holds func(store.Reader) error
 
 	receipts []decision.Receipt
 	alert    alert.Alert
@@ -148,7 +150,8 @@ func (l *lane) gather(first *job) []*job {
 		if !ok {
 			break
 		}
-		if weight+j.weight() > l.config.MaxInputs || bytes+j.bytes > l.config.MaxBytes {
+		// What others of the group have decided cannot be read yet, so who asks first comes first.
+		if j.holds != nil || weight+j.weight() > l.config.MaxInputs || bytes+j.bytes > l.config.MaxBytes {
 			l.held = j
 			break
 		}
@@ -249,7 +252,7 @@ func answer(jobs []*job, cursors []feed.Cursor) {
 	}
 	for _, j := range jobs {
 		for i := range j.receipts {
-			if o := j.receipts[i].Outcome; o == record.Scored || o == record.Stored {
+			if o := j.receipts[i].Outcome; o == record.Scored || o == record.Stored || o == record.Gone {
 				j.receipts[i].TenantSeq = seq
 			}
 		}

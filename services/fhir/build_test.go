@@ -52,7 +52,7 @@ func TestEveryKindHasItsStatusAndItsOutcome(t *testing.T) {
 	want := map[fault.Kind]int{
 		fault.Internal: 500, fault.Invalid: 400, fault.Unprocessable: 422, fault.NotSupported: 404, fault.NotFound: 404,
 		fault.Conflict: 409, fault.Precondition: 412, fault.TooLarge: 413, fault.TooOld: 410, fault.Unauthenticated: 401,
-		fault.Forbidden: 403, fault.Unavailable: 503,
+		fault.Forbidden: 403, fault.Unavailable: 503, fault.Throttled: 429,
 	}
 	var lines []string
 	for k := fault.Internal; k.String() != "unknown"; k++ {

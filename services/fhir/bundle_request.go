@@ -17,6 +17,12 @@ type Request struct {
 	Path string
 	// Raw is the entry as written.
 	Raw []byte
+	// FullURL of the entry; empty when missing.
+	FullURL string
+	// Resource is the resource of the entry, with paths that lead from the Bundle; absent when missing.
+	Resource tree.Node
+	// IfMatch, IfNoneMatch, IfModifiedSince and IfNoneExist as written; empty when missing.
+	IfMatch, IfNoneMatch, IfModifiedSince, IfNoneExist string
 }
 
 // conditions are the members of a request that make it conditional.
@@ -51,6 +57,10 @@ func readRequest(entry tree.Node) Request {
 		ID:     resource.Child("id").Text(),
 		Path:   entry.Path(),
 		Raw:    entry.Raw(),
+
+		FullURL: entry.Child("fullUrl").Text(), Resource: resource,
+		IfMatch: request.Child("ifMatch").Text(), IfNoneMatch: request.Child("ifNoneMatch").Text(),
+		IfModifiedSince: request.Child("ifModifiedSince").Text(), IfNoneExist: request.Child("ifNoneExist").Text(),
 	}
 	for _, name := range conditions {
 		if request.Child(name).Exists() {

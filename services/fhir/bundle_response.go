@@ -33,13 +33,15 @@ type Searchset struct {
 	Total *int
 	// Matches of this page.
 	Matches []Match
+	// Included are what matches lead to, or what leads to them.
+	Included []Match
 	// Outcome is an OperationOutcome about the search; nil when there is nothing to say.
 	Outcome []byte
 }
 
 // Bundle of type searchset.
 func (s Searchset) Bundle() []byte {
-	b := make([]byte, 0, 512+sizeOf(s.Matches))
+	b := make([]byte, 0, 512+sizeOf(s.Matches)+sizeOf(s.Included))
 	b = append(b, `{"resourceType":"Bundle","type":"searchset"`...)
 	if s.Total != nil {
 		b = strconv.AppendInt(append(b, `,"total":`...), int64(*s.Total), 10)
@@ -50,17 +52,23 @@ func (s Searchset) Bundle() []byte {
 	}
 	b = append(b, `}]`...)
 	for i, m := range s.Matches {
-		b = append(b, entryOpening(i)...)
-		b = append(appendString(append(b, `{"fullUrl":`...), m.FullURL), `,"resource":`...)
-		b = append(append(b, m.Resource...), `,"search":{"mode":"match"}}`...)
+		b = m.appendTo(append(b, entryOpening(i)...), "match")
 	}
-	entries := len(s.Matches)
+	for i, m := range s.Included {
+		b = m.appendTo(append(b, entryOpening(len(s.Matches)+i)...), "include")
+	}
+	entries := len(s.Matches) + len(s.Included)
 	if s.Outcome != nil {
 		b = append(append(append(b, entryOpening(entries)...), `{"resource":`...), s.Outcome...)
 		b = append(b, `,"search":{"mode":"outcome"}}`...)
 		entries++
 	}
 	return append(b, bundleEnd(entries)...)
+}
+
+func (m Match) appendTo(b []byte, mode string) []byte {
+	b = append(appendString(append(b, `{"fullUrl":`...), m.FullURL), `,"resource":`...)
+	return append(append(append(append(b, m.Resource...), `,"search":{"mode":"`...), mode...), `"}}`...)
 }
 
 func sizeOf(matches []Match) int {

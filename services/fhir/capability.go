@@ -21,6 +21,8 @@ type Capability struct {
 	Instantiates []string
 	// Resources in the order to be listed, each type once.
 	Resources []ResourceCapability
+	// Operations of the server as a whole.
+	Operations []OperationCapability
 }
 
 // ResourceCapability is what the server does with one type.
@@ -43,8 +45,17 @@ type ResourceCapability struct {
 	UpdateCreate bool `json:"updateCreate"`
 	// ConditionalCreate says that If-None-Exist is honoured.
 	ConditionalCreate bool `json:"conditionalCreate"`
+	// ConditionalRead is full-support where If-None-Match and If-Modified-Since are honoured.
+	ConditionalRead string `json:"conditionalRead,omitempty"`
+	// ConditionalUpdate says that a PUT may name a resource by a search.
+	ConditionalUpdate bool `json:"conditionalUpdate"`
+	// ConditionalDelete is single where a DELETE may name one resource by a search.
+	ConditionalDelete string `json:"conditionalDelete,omitempty"`
 	// ReferencePolicy such as resolves.
 	ReferencePolicy []string `json:"referencePolicy,omitempty"`
+	// SearchInclude and SearchRevInclude are what _include and _revinclude may name.
+	SearchInclude    []string `json:"searchInclude,omitempty"`
+	SearchRevInclude []string `json:"searchRevInclude,omitempty"`
 	// SearchParams by which it can be found.
 	SearchParams []SearchParamCapability `json:"searchParam,omitempty"`
 	// Operations that it offers.
@@ -104,6 +115,7 @@ type statement struct {
 	Implementation implementation `json:"implementation"`
 	FHIRVersion    string         `json:"fhirVersion"`
 	Format         []string       `json:"format"`
+	PatchFormat    []string       `json:"patchFormat,omitempty"`
 	Rest           []rest         `json:"rest"`
 }
 
@@ -124,6 +136,7 @@ type rest struct {
 	Resources     []ResourceCapability    `json:"resource,omitempty"`
 	Interactions  []InteractionCapability `json:"interaction,omitempty"`
 	SearchParams  []SearchParamCapability `json:"searchParam,omitempty"`
+	Operations    []OperationCapability   `json:"operation,omitempty"`
 }
 
 type security struct {
@@ -151,5 +164,6 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	}
 	s.Instantiates = c.Instantiates
 	s.Rest[0].Resources = c.Resources
+	s.Rest[0].Operations = append(s.Rest[0].Operations, c.Operations...)
 	return encode(s), nil
 }

@@ -90,6 +90,9 @@ func (h History) Extract() []Observed {
 	return out
 }
 
+// Versions of one derived Observation, by the name of its part, oldest first.
+func (h History) Versions(part string) []Observed { return h.of(part) }
+
 // of are the versions of one part, oldest first: one for each state that has it, and one where it went.
 func (h History) of(part string) []Observed {
 	var out []Observed

@@ -83,7 +83,7 @@ func TestSchemaMatchesTheStructureDefinitions(t *testing.T) {
 
 // schemaTypes are the types whose structure is checked.
 var schemaTypes = []string{
-	"Appointment", "Bundle", "CareTeam", "Encounter", "EpisodeOfCare", "Goal", "Observation", "Patient", "Practitioner",
+	"Appointment", "Bundle", "CareTeam", "Consent", "Encounter", "EpisodeOfCare", "Goal", "Observation", "Patient", "Practitioner",
 	"PractitionerRole", "Questionnaire", "QuestionnaireResponse", "RelatedPerson", "ServiceRequest",
 }
 

@@ -31,6 +31,7 @@ var faces = map[fault.Kind]face{
 	fault.TooOld:          {http.StatusGone, "not-found", "older than what is kept"},
 	fault.Unauthenticated: {http.StatusUnauthorized, "login", "a valid bearer token is needed"},
 	fault.Forbidden:       {http.StatusForbidden, "forbidden", "the token does not allow it"},
+	fault.Throttled:       {http.StatusTooManyRequests, "throttled", "too much at once; send the same request again later"},
 	fault.Unavailable:     {http.StatusServiceUnavailable, "transient", "the store is away; send the same request again"},
 }
 

@@ -102,9 +102,11 @@ type Link struct {
 var readers = map[string]func(*work){
 	"Appointment":           (*work).appointment,
 	"CareTeam":              (*work).careTeam,
+	"Consent":               (*work).consent,
 	"Encounter":             (*work).encounter,
 	"EpisodeOfCare":         (*work).episodeOfCare,
 	"Goal":                  (*work).goal,
+	"Group":                 (*work).nothing,
 	"Observation":           (*work).observation,
 	"Patient":               (*work).patient,
 	"Practitioner":          (*work).nothing,

@@ -55,7 +55,10 @@ func (i *Ingest) prepareBundle(ctx context.Context, shelf *catalogue.Shelf, s de
 				p.entries[n] = &decision.Receipt{Outcome: record.Unchanged}
 			}
 		}
+		return p, nil
 	}
+	p.inputs = append(p.inputs, i.deletions(s)...)
+	p.entries = append(p.entries, make([]*decision.Receipt, len(s.Gone))...)
 	return p, nil
 }
 
@@ -75,7 +78,11 @@ func (i *Ingest) readEntries(ctx context.Context, shelf *catalogue.Shelf, s deci
 			if (e.Resource != nil && e.Type() == "Questionnaire") != questionnaires {
 				continue
 			}
-			read[n].in, read[n].err = i.entry(ctx, shelf, s, e, targets)
+			placed := s
+			if n < len(s.Places) && s.Places[n].ID != "" {
+				placed.Place, placed.Source = s.Places[n], s.Places[n].Source
+			}
+			read[n].in, read[n].err = i.entry(ctx, shelf, placed, e, targets)
 			if err := read[n].err; err != nil && fault.Of(err) == fault.Unavailable {
 				return nil, err
 			}

@@ -81,6 +81,32 @@ func (i *Ingest) Accept(ctx context.Context, s decision.Submission) (decision.Re
 	return receipts[0], nil
 }
 
+// AcceptIf is Accept on the condition that holds returns nil for the very state that the submission is committed to;
+// otherwise nothing is stored, and its fault is the receipt. Of a Bundle it stands or falls together. It may be called
+// more than once, and reads only.
+func (i *Ingest) AcceptIf(ctx context.Context, s decision.Submission, holds func(store.Reader) error) (decision.Receipt, error) {
+	b := &Batch{shelf: i.Library.Open(s.Tenant)}
+	p, err := i.inTurn(ctx, b.shelf, s)
+	if err != nil {
+		b.finish()
+		return decision.Receipt{}, err
+	}
+	b.parts = []*part{p}
+	if len(p.inputs) > 0 {
+		run, err := i.Group.SubmitIf(ctx, s.Tenant, p.inputs, holds)
+		if err != nil {
+			b.finish()
+			return decision.Receipt{}, err
+		}
+		b.runs = append(b.runs, run)
+	}
+	receipts, err := b.Wait()
+	if err != nil {
+		return decision.Receipt{}, err
+	}
+	return receipts[0], nil
+}
+
 // Batch is a run of submissions on their way to a commit.
 type Batch struct {
 	parts []*part
@@ -221,7 +247,7 @@ func explained(r decision.Receipt, bundle bool, n int) decision.Receipt {
 }
 
 // badness orders outcomes: a Bundle ends as its worst entry did.
-var badness = map[record.Outcome]int{record.Unchanged: 1, record.Scored: 2, record.Stored: 3, record.Rejected: 4}
+var badness = map[record.Outcome]int{record.Unchanged: 1, record.Scored: 2, record.Gone: 2, record.Stored: 3, record.Rejected: 4}
 
 func summary(entries []decision.Receipt, atomic bool, note []fault.Issue) decision.Receipt {
 	r := decision.Receipt{Outcome: record.Unchanged, Entries: entries, Issues: note}

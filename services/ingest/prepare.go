@@ -17,6 +17,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/search"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
@@ -41,6 +42,9 @@ func (i *Ingest) part(ctx context.Context, shelf *catalogue.Shelf, s decision.Su
 	if err := check(s); err != nil {
 		return nil, err
 	}
+	if len(s.Body) == 0 {
+		return &part{inputs: i.deletions(s), entries: make([]*decision.Receipt, len(s.Gone)), bundle: s.Type == "Bundle", atomic: true}, nil
+	}
 	doc, err := tree.Parse(s.Body, tree.Limits{Bytes: MaxBundle})
 	if err != nil {
 		return nil, err
@@ -63,6 +67,16 @@ func (i *Ingest) part(ctx context.Context, shelf *catalogue.Shelf, s decision.Su
 	return &part{inputs: []decision.Input{in}, entries: []*decision.Receipt{nil}}, nil
 }
 
+// deletions are the inputs that delete what a submission names.
+func (i *Ingest) deletions(s decision.Submission) []decision.Input {
+	inputs := make([]decision.Input, len(s.Gone))
+	for n, of := range s.Gone {
+		inputs[n] = decision.Deletion(of)
+		inputs[n].Record.Received = i.Now()
+	}
+	return inputs
+}
+
 func check(s decision.Submission) error {
 	var issues []fault.Issue
 	if !ref.ValidSource(string(s.Source)) {
@@ -71,7 +85,7 @@ func check(s decision.Submission) error {
 	if len(s.Key) > MaxKey {
 		issues = append(issues, fault.Errorf("value", "key", "an idempotency key has %d bytes at most", MaxKey))
 	}
-	if len(s.Body) == 0 {
+	if len(s.Body) == 0 && len(s.Gone) == 0 {
 		issues = append(issues, fault.Errorf("required", "", "the body is empty: send one FHIR R4 resource or Bundle as JSON"))
 	}
 	if len(issues) > 0 {
@@ -90,6 +104,9 @@ func (i *Ingest) read(
 		return decision.Input{}, shelf.Refuse(ctx, catalogue.Case{Source: s.Source, Doc: doc, Reading: &reading}, err)
 	}
 	in := i.input(s, doc, reading, logicalID, targets)
+	if at := s.Place; at.ID != "" {
+		in.Record.ID, in.Record.SourceID, in.Record.SourceVersion = at.ID, at.SourceID, ""
+	}
 	if reading.Type == "Questionnaire" {
 		in.Record.Issues = append(in.Record.Issues, shelf.Put(s.Source, in.Record.Unversioned(), doc)...)
 	}
@@ -120,11 +137,24 @@ func (i *Ingest) enter(
 		by.unknown = by.definition == nil
 	}
 	i.date(in)
+	i.mark(in, doc)
 	for n := range in.Facts {
 		f := &in.Facts[n]
 		f.ID = ref.Digest("fact", in.Record.Type, in.Record.ID, string(f.Kind), f.ID)
 	}
 	return by, nil
+}
+
+// mark enters what the resource can be found by, and what is derived from it.
+func (i *Ingest) mark(in *decision.Input, doc *tree.Doc) {
+	in.Record.Marks = search.Marks(&search.Document{
+		Type: in.Record.Type, Root: doc.Root, Source: in.Record.Source, Namer: i.Namer,
+	})
+	for n := range in.Facts {
+		if f := &in.Facts[n]; f.Scores != nil && in.Record.Type == "QuestionnaireResponse" {
+			in.Record.Marks = append(in.Record.Marks, search.DerivedMarks(f.Scores.Instrument, f.At)...)
+		}
+	}
 }
 
 func (i *Ingest) input(
@@ -146,7 +176,7 @@ func (i *Ingest) input(
 			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
 			Raw: raw, Received: i.Now(), Issues: reading.Issues,
 		},
-		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed,
+		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed, BackFill: s.BackFill,
 	}
 	for _, l := range reading.Links {
 		switch {

@@ -39,6 +39,7 @@ func (s *Server) Ingest(ctx context.Context, req *rapportv1.IngestRequest) (*rap
 	submissions := make([]decision.Submission, len(req.GetItems()))
 	for n, item := range req.GetItems() {
 		submissions[n] = submission(p.Tenant, req.GetSource(), item)
+		submissions[n].BackFill = req.GetBackFill()
 	}
 	batch, err := s.Room.Begin(ctx, p.Tenant, submissions)
 	if err != nil {
@@ -148,10 +149,11 @@ func receive(
 // begin queues what was received, as much at once as there is, until the client's side ends.
 func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan message, begun chan<- chunk) error {
 	var source string
+	var backFill bool
 	for {
 		items, bytes, end := s.take(ctx, received)
 		if len(items) > 0 && source == "" {
-			source = items[0].GetSource()
+			source, backFill = items[0].GetSource(), items[0].GetBackFill()
 			if err := checkSource(source); err != nil {
 				return err
 			}
@@ -162,6 +164,7 @@ func (s *Server) begin(ctx context.Context, t ref.Tenant, received <-chan messag
 			for n, req := range items {
 				c.numbers[n] = req.GetSequence()
 				submissions[n] = submission(t, source, req.GetItem())
+				submissions[n].BackFill = backFill
 			}
 			var err error
 			if c.batch, err = s.Room.Begin(ctx, t, submissions); err != nil {

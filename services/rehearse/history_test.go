@@ -92,7 +92,7 @@ func TestOnlyWhatLiesBetweenTheDatesIsCounted(t *testing.T) {
 		}
 		return n
 	}
-	if !(sum(all) > sum(late) && sum(late) > sum(none)) || late.Episodes != all.Episodes {
+	if sum(all) <= sum(late) || sum(late) <= sum(none) || late.Episodes != all.Episodes {
 		t.Errorf("%d, %d and %d alerts", sum(all), sum(late), sum(none))
 	}
 }

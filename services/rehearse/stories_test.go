@@ -179,8 +179,8 @@ func TestAPauseByChoice(t *testing.T) {
 		}
 		return s
 	}
-	pause(true).want(77, nil, "silence", "missed-visits", "hep-low", "hep-lapse", "drop-out-risk")
-	pause(false).want(77, map[string][2]int{"silence": {30, 36}, "missed-visits": {36, 36}, "hep-low": {27, 36}})
+	pause(true).want(77, nil, "silence", "missed-visits", "hep-low", "hep-very-low", "hep-lapse", "drop-out-risk")
+	pause(false).want(77, map[string][2]int{"silence": {30, 36}, "missed-visits": {36, 36}, "hep-lapse": {21, 27}, "hep-very-low": {27, 36}}, "hep-low")
 }
 
 // The patient gives full marks, visit after visit; the partner, who sits beside, rates what is left of it at home.

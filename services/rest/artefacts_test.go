@@ -88,15 +88,15 @@ func TestEveryCodeOfAnAlertIsDefined(t *testing.T) {
 func TestEveryOwnSearchParameterIsDefined(t *testing.T) {
 	all := artefacts(t)
 	for _, k := range kinds {
-		for i, p := range k.params {
-			if i > 0 && k.params[i-1].name >= p.name {
-				t.Errorf("%s: %s is out of order", k.name, p.name)
+		for i, p := range k.params() {
+			if i > 0 && k.params()[i-1].Name >= p.Name {
+				t.Errorf("%s: %s is out of order", k.name, p.Name)
 			}
-			if !strings.HasPrefix(p.definition, fhir.Canonical) {
+			if !strings.HasPrefix(p.Definition, fhir.Canonical) {
 				continue
 			}
-			if a := all[p.definition]; a.Code != p.name || a.Type != p.typ || !slices.Equal(a.Base, []string{k.name}) {
-				t.Errorf("%s %s: %+v", k.name, p.name, a)
+			if a := all[p.Definition]; a.Code != p.Name || a.Type != string(p.Type) || !slices.Equal(a.Base, []string{k.name}) {
+				t.Errorf("%s %s: %+v", k.name, p.Name, a)
 			}
 		}
 	}

@@ -45,9 +45,6 @@ func tooLarge(limit int64) error {
 // submission is what goes through the door: the body with the headers that say where it comes from.
 func (c *call) submission(typ string, limit int64) (decision.Submission, error) {
 	none := decision.Submission{}
-	if c.r.Header.Get("If-None-Exist") != "" {
-		return none, fault.Newf(fault.Invalid, "not-supported", "If-None-Exist is not supported; a resource that is sent again under its id, or with the same %s, is recognised", headerKey)
-	}
 	if err := sendable(c.r.Header); err != nil {
 		return none, err
 	}

@@ -1,8 +1,13 @@
 package rest
 
 import (
+	"bytes"
+	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,6 +17,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
 // bundle takes a transaction or a batch.
@@ -50,45 +56,23 @@ func (c *call) requests(body []byte) (typ string, entries []fhir.Request, err er
 	return fhir.ReadRequests(body, int(c.config.MaxBundle))
 }
 
-// transaction stores all entries or none.
-func (c *call) transaction(s decision.Submission, entries []fhir.Request) error {
-	var issues []fault.Issue
-	kind := fault.Invalid
-	for _, e := range entries {
-		if err := entryAllowed(e); err != nil {
-			issues = append(issues, fault.IssuesOf(err)...)
-			if fault.Of(err) == fault.NotSupported {
-				kind = fault.Unprocessable
-			}
-		}
-	}
-	if issues != nil {
-		return fault.New(kind, issues...)
-	}
-	receipt, err := c.config.Accept.Accept(c.r.Context(), s)
-	if err != nil {
-		return err
-	}
-	if receipt.Outcome == record.Rejected {
-		return rejected(receipt)
-	}
-	if len(receipt.Entries) != len(entries) {
-		return fmt.Errorf("a transaction of %d entries was answered with %d receipts", len(entries), len(receipt.Entries))
-	}
-	return c.answered(fhir.TransactionResponse, entries, receipt.Entries)
-}
-
-// batch answers each entry for itself. Those that ask for what is not supported do not reach the door.
+// batch answers each entry for itself. Resources that are simply sent go through the door together, all else as if it came
+// alone.
 func (c *call) batch(s decision.Submission, entries []fhir.Request) error {
-	receipts := make([]decision.Receipt, len(entries))
+	answers := make([]fhir.Answer, len(entries))
 	var sent []fhir.Request
 	var at []int
 	for i, e := range entries {
-		if err := entryAllowed(e); err != nil {
-			receipts[i] = decision.Receipt{Outcome: record.Rejected, Kind: fault.Of(err), Issues: fault.IssuesOf(err)}
-			continue
+		switch err := entryAllowed(e); {
+		case err != nil:
+			answers[i] = refusedEntry(err)
+		case plainly(e):
+			sent, at = append(sent, e), append(at, i)
+		default:
+			if answers[i], err = c.alone(e); err != nil {
+				return err
+			}
 		}
-		sent, at = append(sent, e), append(at, i)
 	}
 	if len(sent) > 0 {
 		if len(sent) < len(entries) {
@@ -104,12 +88,112 @@ func (c *call) batch(s decision.Submission, entries []fhir.Request) error {
 			}
 			return fmt.Errorf("a batch of %d entries was answered with %d receipts", len(sent), len(receipt.Entries))
 		}
-		for i, r := range receipt.Entries {
-			r.Issues = movedIssues(r.Issues, i, at[i])
-			receipts[at[i]] = r
+		for i := range receipt.Entries {
+			receipt.Entries[i].Issues = movedIssues(receipt.Entries[i].Issues, i, at[i])
+		}
+		told, err := c.answers(sent, receipt.Entries)
+		if err != nil {
+			return err
+		}
+		for i := range told {
+			answers[at[i]] = told[i]
 		}
 	}
-	return c.answered(fhir.BatchResponse, entries, receipts)
+	c.reply(http.StatusOK, fhir.ResponseBundle(fhir.BatchResponse, answers))
+	return nil
+}
+
+// plainly says whether an entry simply sends a resource.
+func plainly(e fhir.Request) bool {
+	return e.Condition == "" && (e.Method == http.MethodPost && !strings.Contains(e.URL, "$") || e.Method == http.MethodPut && !strings.Contains(e.URL, "?"))
+}
+
+func refusedEntry(err error) fhir.Answer {
+	status := entryStatus(fault.Of(err))
+	if r, ok := errors.AsType[*refusal](err); ok {
+		status = r.status
+	}
+	return fhir.Answer{Status: statusLine(status), Outcome: fhir.OutcomeOf(err)}
+}
+
+// alone answers an entry as if it had come by itself.
+func (c *call) alone(e fhir.Request) (fhir.Answer, error) {
+	body, contentType, err := entryBody(e)
+	if err != nil {
+		return refusedEntry(err), nil
+	}
+	r := c.r.Clone(c.r.Context())
+	r.Method, r.RequestURI = e.Method, ""
+	if r.URL, err = url.Parse(Prefix + "/" + strings.TrimPrefix(e.URL, "/")); err != nil {
+		return refusedEntry(fault.New(fault.Invalid, fault.Errorf("value", e.Path+".request.url", "is no URL"))), nil
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	for header, value := range map[string]string{
+		"Content-Type": contentType, "If-Match": e.IfMatch, "If-None-Match": e.IfNoneMatch, "If-Modified-Since": e.IfModifiedSince,
+		"If-None-Exist": e.IfNoneExist, "Content-Encoding": "", "Content-Length": "", headerKey: "",
+	} {
+		if r.Header.Del(header); value != "" {
+			r.Header.Set(header, value)
+		}
+	}
+	if e.Method != http.MethodGet && c.prefer.returns == "" {
+		r.Header.Set("Prefer", "return=minimal") // as for entries that go through the door together
+	}
+	heard := &heardWriter{header: http.Header{}}
+	c.ServeHTTP(heard, r)
+	return heard.answer(c.base, e.Method), c.r.Context().Err()
+}
+
+// entryBody is what an entry sends: its resource, or the patch that it holds as a Binary.
+func entryBody(e fhir.Request) (body []byte, contentType string, err error) {
+	if !e.Resource.Exists() {
+		return nil, "", nil
+	}
+	if e.Method != http.MethodPatch {
+		return e.Resource.Raw(), "application/fhir+json", nil
+	}
+	body, err = base64.StdEncoding.DecodeString(e.Resource.Child("data").Text())
+	if err != nil || !e.Resource.Child("resourceType").Is("Binary") {
+		return nil, "", fault.New(fault.Invalid, fault.Errorf("value", e.Path+".resource", "a PATCH holds its JSON Patch as the data of a Binary"))
+	}
+	return body, e.Resource.Child("contentType").Text(), nil
+}
+
+// heardWriter keeps an answer.
+type heardWriter struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header of the answer.
+func (h *heardWriter) Header() http.Header { return h.header }
+
+// WriteHeader keeps the status.
+func (h *heardWriter) WriteHeader(status int) { h.status = status }
+
+// Write keeps the body.
+func (h *heardWriter) Write(b []byte) (int, error) { return h.body.Write(b) }
+
+// answer is what was heard, as that of an entry.
+func (h *heardWriter) answer(base, method string) fhir.Answer {
+	a := fhir.Answer{Status: statusLine(h.status), Location: h.header.Get("Location"), ETag: h.header.Get("ETag")}
+	a.LastModified, _ = http.ParseTime(h.header.Get("Last-Modified"))
+	if h.body.Len() == 0 {
+		return a
+	}
+	doc, err := tree.Parse(h.body.Bytes(), tree.Limits{Bytes: h.body.Len() + 1})
+	switch {
+	case err != nil:
+	case doc.Root().Child("resourceType").Is("OperationOutcome"):
+		a.Outcome = doc.Raw()
+	case method == http.MethodGet || method == http.MethodHead || h.header.Get(headerOutcome) == "":
+		a.Resource = doc.Raw()
+	default:
+		a.Resource = doc.Raw()
+		a.FullURL = base + "/" + doc.Root().Child("resourceType").Text() + "/" + doc.Root().Child("id").Text()
+	}
+	return a
 }
 
 // movedIssues names the entry by its place in the Bundle that the client sent.
@@ -128,53 +212,82 @@ func movedIssues(issues []fault.Issue, from, to int) []fault.Issue {
 	return out
 }
 
-var putForm = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}$`)
+var (
+	namedForm = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}$`)
+	whereForm = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}\?.+$`)
+)
 
-// entryAllowed refuses what an entry may not ask for: anything but a plain POST, or a PUT to an id.
+// entryAllowed refuses what an entry may not ask for.
 func entryAllowed(e fhir.Request) error {
 	request := e.Path + ".request"
 	url := strings.TrimPrefix(e.URL, "/")
+	named := namedForm.MatchString(url) || whereForm.MatchString(url)
+	wrong := func(code, path, text string) error {
+		return fault.New(fault.Invalid, fault.Errorf(code, path, "%s", text))
+	}
+	switch e.Method {
+	case "":
+		return wrong("required", request+".method", "an entry of a transaction or batch needs a request with method and url")
+	case http.MethodGet, http.MethodHead:
+		if url == "" {
+			return wrong("required", request+".url", "the url is missing")
+		}
+		return nil
+	case http.MethodDelete, http.MethodPatch:
+		if !named {
+			return wrong("value", request+".url", "the url of a "+e.Method+" must be Type/id or Type?search")
+		}
+	case http.MethodPost, http.MethodPut:
+	default:
+		return fault.New(fault.NotSupported, fault.Errorf("not-supported", request+".method", "the method is none of GET, HEAD, POST, PUT, PATCH and DELETE"))
+	}
+	if e.Method == http.MethodDelete {
+		return nil
+	}
+	k, ok := kindOf(e.Type)
 	switch {
-	case e.Method == "":
-		return fault.New(fault.Invalid, fault.Errorf("required", request+".method", "an entry of a transaction or batch needs a request with method and url"))
-	case e.Method != http.MethodPost && e.Method != http.MethodPut:
-		return fault.New(fault.NotSupported, fault.Errorf("not-supported", request+".method", "only POST, and PUT with an id, are supported in a Bundle"))
-	case e.Condition != "":
-		return fault.New(fault.NotSupported, fault.Errorf("not-supported", request+"."+e.Condition, "conditional requests are not supported in a Bundle"))
 	case e.Type == "":
-		return fault.New(fault.Invalid, fault.Errorf("required", e.Path+".resource", "a resource with a resourceType is needed"))
-	case e.Type == "DetectedIssue":
-		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a DetectedIssue is made by the server and cannot be sent"))
+		return wrong("required", e.Path+".resource", "a resource with a resourceType is needed")
 	case e.Type == "Subscription":
 		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a Subscription cannot stand in a Bundle: send it to [base]/Subscription"))
-	case e.Method == http.MethodPost && url != e.Type:
-		return fault.New(fault.Invalid, fault.Errorf("value", request+".url", "the url of a POST must be the type of the resource"))
-	case e.Method == http.MethodPut && !putForm.MatchString(url):
-		return fault.New(fault.NotSupported, fault.Errorf("not-supported", request+".url", "the url of a PUT must be type/id"))
-	case e.Method == http.MethodPut && url != e.Type+"/"+e.ID && (e.ID != "" || !strings.HasPrefix(url, e.Type+"/")):
-		return fault.New(fault.Invalid, fault.Errorf("value", request+".url", "the url of a PUT must name the type and the id of the resource"))
+	case ok && !k.sent:
+		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a %s is made by the server and cannot be sent", e.Type))
+	case e.Method == http.MethodPost && url != e.Type && (!ok || !strings.HasPrefix(url, e.Type+"/$")):
+		return wrong("value", request+".url", "the url of a POST must be the type of the resource")
+	case e.Method == http.MethodPut && !named:
+		return wrong("value", request+".url", "the url of a PUT must be Type/id or Type?search")
+	case e.Method == http.MethodPut && namedForm.MatchString(url) && url != e.Type+"/"+e.ID && (e.ID != "" || !strings.HasPrefix(url, e.Type+"/")):
+		return wrong("value", request+".url", "the url of a PUT must name the type and the id of the resource")
+	case e.Method == http.MethodPut && whereForm.MatchString(url) && !strings.HasPrefix(url, e.Type+"?"):
+		return wrong("value", request+".url", "the url of a PUT must name the type of the resource")
 	}
 	return nil
 }
 
-// answered is the Bundle that answers a Bundle.
-func (c *call) answered(typ string, entries []fhir.Request, receipts []decision.Receipt) error {
+// answers are those to entries that went through the door.
+func (c *call) answers(entries []fhir.Request, receipts []decision.Receipt) ([]fhir.Answer, error) {
 	bodies := c.prefer.returns == "representation"
 	stored, err := c.storedAll(receipts, bodies)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	answers := make([]fhir.Answer, len(receipts))
+	out := make([]fhir.Answer, len(receipts))
 	for i, r := range receipts {
-		answers[i] = c.answer(entries[i].Method, r, stored[i])
+		out[i] = c.answer(entries[i].Method, r, stored[i])
 	}
-	c.reply(http.StatusOK, fhir.ResponseBundle(typ, answers))
-	return nil
+	return out, nil
 }
 
 func (c *call) answer(method string, r decision.Receipt, stored storedVersion) fhir.Answer {
 	if r.Outcome == record.Rejected {
 		return fhir.Answer{Status: statusLine(entryStatus(r.Kind)), Outcome: fhir.Outcome(fhir.Issues(r.Kind, r.Issues)...)}
+	}
+	if r.Outcome == record.Gone || method == http.MethodDelete {
+		a := fhir.Answer{Status: statusLine(http.StatusNoContent), LastModified: r.Received}
+		if r.Resource.Version > 0 {
+			a.ETag = etag(r.Resource.Version)
+		}
+		return a
 	}
 	a := fhir.Answer{Status: statusLine(writtenStatus(method, r)), LastModified: stored.received, Resource: stored.body}
 	if r.Resource != (ref.Resource{}) {

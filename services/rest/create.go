@@ -15,35 +15,29 @@ import (
 // create takes one resource.
 func (c *call) create() error {
 	typ := c.r.PathValue("type")
-	if err := creatable(typ); err != nil {
+	if typ == "Bundle" {
+		return fault.Newf(fault.NotSupported, "not-supported", "a Bundle is not kept as a resource; send a transaction or batch to [base]")
+	}
+	k, err := c.changeable(typ)
+	if err != nil {
 		return err
 	}
 	s, err := c.submission(typ, c.config.MaxResource)
 	if err != nil {
 		return err
 	}
+	if condition := c.r.Header.Get("If-None-Exist"); condition != "" {
+		return c.createUnless(k, condition, s)
+	}
 	receipt, err := c.config.Accept.Accept(c.r.Context(), s)
 	if err != nil {
 		return err
 	}
-	return c.created(receipt)
-}
-
-func creatable(typ string) error {
-	k, ok := kindOf(typ)
-	switch {
-	case typ == "Bundle":
-		return fault.Newf(fault.NotSupported, "not-supported", "a Bundle is not kept as a resource; send a transaction or batch to [base]")
-	case !ok:
-		return unknownKind(typ)
-	case !k.created:
-		return &refusal{http.StatusMethodNotAllowed, "GET, HEAD", fault.Newf(fault.NotSupported, "not-supported", "a %s is made by the server and cannot be sent", typ)}
-	}
-	return nil
+	return c.created(receipt, writtenStatus(http.MethodPost, receipt))
 }
 
 // created answers a receipt that is not of a Bundle.
-func (c *call) created(receipt decision.Receipt) error {
+func (c *call) created(receipt decision.Receipt, status int) error {
 	if receipt.Outcome == record.Rejected {
 		return rejected(receipt)
 	}
@@ -57,7 +51,6 @@ func (c *call) created(receipt decision.Receipt) error {
 	h.Set(headerOutcome, receipt.Outcome.String())
 	c.versioned(receipt.Resource.Version, stored.received)
 	c.issueHeaders(issues)
-	status := writtenStatus(http.MethodPost, receipt)
 	switch c.prefer.returns {
 	case "minimal":
 		c.reply(status, nil)

@@ -10,7 +10,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
-	"github.com/rapport-health/rapport/services/fhir/tree"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -22,6 +21,10 @@ type sight struct {
 	born    map[ref.Patient][2]time.Time
 	// wanted are definitions that are not at hand.
 	wanted []defined
+	// upto is the event up to which forms are told of; nil for all.
+	upto *int64
+	// changed holds, by type, what changedSince found.
+	changed map[string]map[string]int64
 }
 
 // look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
@@ -70,46 +73,14 @@ func (v *sight) once(of ref.Resource) (record.Record, error) {
 	return rec, err
 }
 
-// findDerived looks among the Observations derived from answered forms. Without a patient or an id it finds none, which
-// the search says.
-func findDerived(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
-	switch {
-	case len(c.ids) > 0:
-		return listed(func() ([]hit, error) { return v.derivedByID(c, patient) })
-	case patient != "":
-		return listed(func() ([]hit, error) { return v.derivedOf(c, patient) })
-	default:
-		return nil
-	}
-}
-
-func (v *sight) derivedByID(c *criteria, patient ref.Patient) ([]hit, error) {
-	var out []hit
-	for _, id := range c.ids[0] {
-		o, ok, err := v.derived(ref.Resource{Type: "Observation", ID: id})
-		if err != nil {
-			return nil, err
-		}
-		if !ok || patient != "" && o.Sheet.Patient != patient {
-			continue
-		}
-		h, err := v.derivedHit(c, o)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, h)
-	}
-	return out, nil
-}
-
-// derivedOf are all of a patient. A form may have moved from or to another patient: then its history lies in both
-// episodes.
-func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
+// formsOf are the histories of the forms of a patient. A form may have moved from or to another patient: then its history
+// lies in both episodes.
+func (v *sight) formsOf(patient ref.Patient) ([]fhir.History, error) {
 	taken, err := v.TakenIn(ref.EpisodeOf(patient), fact.KindScores)
 	if err != nil {
 		return nil, err
 	}
-	var out []hit
+	var out []fhir.History
 	for _, of := range bySource(taken) {
 		if last := of[len(of)-1]; last.Superseded || of[0].Source.Version > 1 {
 			if of, err = v.takenFrom(last.Source); err != nil {
@@ -120,16 +91,7 @@ func (v *sight) derivedOf(c *criteria, patient ref.Patient) ([]hit, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, o := range history.Current() {
-			if o.Sheet.Patient != patient {
-				continue
-			}
-			h, err := v.derivedHit(c, o)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, h)
-		}
+		out = append(out, history)
 	}
 	return out, nil
 }
@@ -164,7 +126,7 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	if err != nil {
 		return o, false, err
 	}
-	taken = slices.DeleteFunc(taken, func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(v.tenant, f.Source) != stem })
+	taken = slices.DeleteFunc(taken, notOf(v.tenant, stem))
 	history, err := v.history(taken)
 	if err != nil {
 		return o, false, err
@@ -173,9 +135,18 @@ func (v *sight) derived(of ref.Resource) (o fhir.Observed, ok bool, err error) {
 	return o, ok, nil
 }
 
+// notOf says whether a fact is none of the scores from which the ids with a stem are derived.
+func notOf(t ref.Tenant, stem string) func(fact.Taken) bool {
+	return func(f fact.Taken) bool { return f.Scores == nil || ref.Derived(t, f.Source) != stem }
+}
+
 // history puts the scores ever taken from one form together.
 func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 	var sheets []fhir.Past
+	taken, err := v.stood(taken)
+	if err != nil {
+		return fhir.History{}, err
+	}
 	for _, f := range taken {
 		if f.Scores.CriticalOnly() && slices.ContainsFunc(taken, func(of fact.Taken) bool { return of.Source == f.Source && !of.Scores.CriticalOnly() }) {
 			continue // the form has a sheet of its own, and these would stand under the same ids
@@ -191,6 +162,28 @@ func (v *sight) history(taken []fact.Taken) (fhir.History, error) {
 		sheets = append(sheets, fhir.Past{Sheet: s, Superseded: f.Superseded})
 	}
 	return fhir.NewHistory(sheets), nil
+}
+
+// stood are the facts as they stood at the event up to which is told.
+func (v *sight) stood(taken []fact.Taken) ([]fact.Taken, error) {
+	if v.upto == nil || len(taken) == 0 {
+		return taken, nil
+	}
+	changed, err := v.changedSince("QuestionnaireResponse", *v.upto)
+	if err != nil {
+		return nil, err
+	}
+	var out []fact.Taken
+	for _, f := range taken {
+		if then, ok := changed[f.Source.ID]; ok {
+			if f.Source.Version > then {
+				continue
+			}
+			f.Superseded = then > f.Source.Version
+		}
+		out = append(out, f)
+	}
+	return out, nil
 }
 
 // birth of a patient, as far as it is known.
@@ -221,39 +214,6 @@ func (v *sight) answered(s *fhir.Sheet) error {
 	reader := fhir.Reader{Namer: v.config.Namer, Zone: v.config.Zone}
 	s.Answered, err = reader.Answered(rec)
 	return err
-}
-
-// derivedSize is about how large a derived Observation is, in bytes.
-const derivedSize = 3 << 10
-
-// derivedHit reads the form only where the criteria ask for what it alone says.
-func (v *sight) derivedHit(c *criteria, o fhir.Observed) (hit, error) {
-	h := hit{place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
-	if len(c.dates) > 0 || len(c.tokens["status"]) > 0 {
-		if err := v.answered(o.Sheet); err != nil {
-			return h, err
-		}
-	}
-	h.from, h.to = o.Sheet.Answered.From, o.Sheet.Answered.To
-	if h.from.IsZero() {
-		h.from, h.to = o.Sheet.Fact.At, o.Sheet.Fact.At.Add(time.Millisecond)
-	}
-	h.coded = func(param string) []string {
-		switch param {
-		case "code":
-			return o.Codes
-		case "category":
-			return o.Categories
-		default:
-			return []string{systemObservationStatus + "|" + o.Sheet.Status(o.Part, o.Standing)}
-		}
-	}
-	h.sources = func() []ref.Resource { return o.Sheet.Sources(o.Part) }
-	h.body = func() ([]byte, error) {
-		p, err := v.observedPage(o)
-		return p.body, err
-	}
-	return h, nil
 }
 
 // systemObservationStatus is FHIR's own.
@@ -291,57 +251,4 @@ func (v *sight) derivedPage(of ref.Resource) (page, bool, error) {
 	}
 	p, err := v.observedPage(o)
 	return p, true, err
-}
-
-// patientsOf are the patients of what something may be derived from.
-func (v *sight) patientsOf(sources []ref.Resource) ([]ref.Patient, error) {
-	var out []ref.Patient
-	for _, of := range sources {
-		o, ok, err := v.derived(of)
-		if err != nil {
-			return nil, err
-		}
-		if ok && of.Type == "Observation" {
-			out = append(out, o.Sheet.Patient)
-			continue
-		}
-		rec, err := v.once(of)
-		switch {
-		case err == nil && rec.Patient != "":
-			out = append(out, rec.Patient)
-		case err != nil && fault.Of(err) != fault.NotFound:
-			return nil, err
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
-}
-
-// observationHit enters what an Observation that was sent can be found by beside its codes. A copy of a derived one that
-// came back is not another one.
-func (v *sight) observationHit(h *hit, rec record.Record) {
-	root := func() tree.Node {
-		doc, err := tree.Parse(rec.Raw, tree.Limits{Bytes: len(rec.Raw) + 1})
-		if err != nil {
-			return tree.Node{} // cannot be: it was read before it was stored
-		}
-		return doc.Root()
-	}
-	h.coded = func(param string) []string {
-		switch param {
-		case "category":
-			return fhir.Categories(root())
-		case "status":
-			return []string{systemObservationStatus + "|" + root().Child("status").Text()}
-		default:
-			return rec.Codes
-		}
-	}
-	h.sources = func() []ref.Resource {
-		reader := fhir.Reader{Namer: v.config.Namer}
-		return reader.Sources(root(), rec.Source)
-	}
-	if _, ok, err := v.derived(ref.Resource{Type: "Observation", ID: rec.ID}); err == nil && ok {
-		h.hidden = true
-	}
 }

@@ -13,7 +13,9 @@ import (
 // operation is a named operation of a type, on the type itself and on one resource.
 type operation struct {
 	name, definition, doc string
-	onType, onInstance    func(*call) error
+	// getToo says that it may be asked for by GET: it changes nothing.
+	getToo             bool
+	onType, onInstance func(*call) error
 }
 
 // extract takes Observations from an answered form and stores nothing.
@@ -21,7 +23,7 @@ var extract = operation{
 	name: "extract", definition: "http://hl7.org/fhir/uv/sdc/OperationDefinition/QuestionnaireResponse-extract",
 	doc: "Returns a transaction Bundle of the Observations that are derived from a completed or amended form, and stores nothing. On the " +
 		"type the form is the parameter questionnaire-response, or the body itself.",
-	onType: (*call).extractSent, onInstance: (*call).extractStored,
+	getToo: true, onType: (*call).extractSent, onInstance: (*call).extractStored,
 }
 
 // notExtractable refuses a form that has no result.
@@ -120,11 +122,8 @@ func (c *call) extractStored() error {
 	var issues []fault.Issue
 	err := c.look(func(v *sight) error {
 		rec, err := v.once(of)
-		if fault.Of(err) == fault.NotFound && err != nil {
-			return unknownResource()
-		}
 		if err != nil {
-			return err
+			return gone(err)
 		}
 		taken, err := v.takenFrom(of)
 		if err != nil {

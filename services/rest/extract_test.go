@@ -6,17 +6,20 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/response"
 	"github.com/rapport-health/rapport/services/domain/score"
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/search"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/testbed"
@@ -73,13 +76,16 @@ func (c catalogue) FetchDefinition(_ context.Context, t ref.Tenant, id, version 
 	return catalogue{}.Definition(t, id, version), nil
 }
 
-func (catalogue) Definitions(ref.Tenant) []*instrument.Definition {
+func (catalogue) Definitions(ref.Tenant) []*instrument.Definition { return builtin() }
+
+// builtin is read once.
+var builtin = sync.OnceValue(func() []*instrument.Definition {
 	instruments, err := instrument.Builtin()
 	if err != nil {
 		return nil
 	}
 	return instruments.All()
-}
+})
 
 // form is a PHQ-2 with two answers, none where negative.
 func form(id, status string, answers ...int) string {
@@ -105,7 +111,7 @@ func (h *house) take(version int64, body string) {
 		h.Fatal(err)
 	}
 	rec.Version = version
-	d := &decision.Decision{Records: []record.Record{rec}, Superseded: []ref.Resource{rec.Unversioned()}}
+	d := &decision.Decision{Events: []feed.Draft{{ID: rec.String(), Type: feed.Recorded, Time: noon}}, Records: []record.Record{rec}, Superseded: []ref.Resource{rec.Unversioned()}}
 	if !doc.Root().Child("status").Is("entered-in-error") {
 		f, _, err := scorer{}.Scored(h.Context(), "default", []byte(body))
 		if err != nil {
@@ -113,6 +119,7 @@ func (h *house) take(version int64, body string) {
 		}
 		f.ID, f.Source, f.Recorded = "f-"+rec.ID, rec.Resource, noon
 		d.Facts = []decision.Fact{{Episode: ref.EpisodeOf(rec.Patient), Fact: f}}
+		d.Records[0].Marks = append(d.Records[0].Marks, search.DerivedMarks(f.Scores.Instrument, f.At)...)
 	}
 	if _, err := h.store.Update(h.Context(), "default", func(tx store.Tx) error { return tx.Commit(d) }); err != nil {
 		h.Fatal(err)

@@ -20,8 +20,10 @@ import (
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir/search"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/sqlite"
@@ -244,6 +246,21 @@ func (d *door) calls() int {
 }
 
 func (d *door) Accept(ctx context.Context, s decision.Submission) (decision.Receipt, error) {
+	return d.AcceptIf(ctx, s, nil)
+}
+
+// Check finds what readRecord finds.
+func (d *door) Check(_ context.Context, s decision.Submission) ([]fault.Issue, error) {
+	doc, err := tree.Parse(s.Body, tree.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	rec, err := readRecord(doc, s.Source)
+	return rec.Issues, err
+}
+
+// AcceptIf asks within the transaction that writes.
+func (d *door) AcceptIf(ctx context.Context, s decision.Submission, holds func(store.Reader) error) (decision.Receipt, error) {
 	d.mu.Lock()
 	d.seen = append(d.seen, s)
 	d.mu.Unlock()
@@ -253,6 +270,13 @@ func (d *door) Accept(ctx context.Context, s decision.Submission) (decision.Rece
 	if d.fails != nil {
 		return decision.Receipt{}, d.fails
 	}
+	if s.Body == nil {
+		receipts, err := d.write(ctx, s, nil, true, holds)
+		if s.Type == "Bundle" {
+			return decision.Receipt{Outcome: record.Gone, Entries: receipts}, err
+		}
+		return receipts[0], err
+	}
 	doc, err := tree.Parse(s.Body, tree.Limits{Bytes: MaxBundle})
 	if err != nil {
 		return refused(err), nil
@@ -261,7 +285,7 @@ func (d *door) Accept(ctx context.Context, s decision.Submission) (decision.Rece
 		return refused(fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "not a %s", s.Type))), nil
 	}
 	if s.Type != "Bundle" {
-		receipts, err := d.write(ctx, s, []*tree.Doc{doc}, false)
+		receipts, err := d.write(ctx, s, []*tree.Doc{doc}, false, holds)
 		return receipts[0], err
 	}
 	var resources []*tree.Doc
@@ -269,7 +293,7 @@ func (d *door) Accept(ctx context.Context, s decision.Submission) (decision.Rece
 		resources = append(resources, doc.Sub(entry.Child("resource")))
 	}
 	atomic := doc.Root().Child("type").Is("transaction")
-	receipts, err := d.write(ctx, s, resources, atomic)
+	receipts, err := d.write(ctx, s, resources, atomic, holds)
 	whole := decision.Receipt{Outcome: record.Scored, Entries: receipts}
 	for _, r := range receipts {
 		if r.Outcome == record.Rejected {
@@ -291,14 +315,36 @@ func refused(err error) decision.Receipt {
 	return decision.Receipt{Outcome: record.Rejected, Kind: fault.Of(err), Issues: fault.IssuesOf(err)}
 }
 
-func (d *door) write(ctx context.Context, s decision.Submission, docs []*tree.Doc, atomic bool) ([]decision.Receipt, error) {
+func (d *door) write(ctx context.Context, s decision.Submission, docs []*tree.Doc, atomic bool, holds func(store.Reader) error) ([]decision.Receipt, error) {
 	var receipts []decision.Receipt
 	_, err := d.store.Update(ctx, s.Tenant, func(tx store.Tx) error {
-		receipts = make([]decision.Receipt, len(docs))
+		receipts = make([]decision.Receipt, len(docs)+len(s.Gone))
 		var dec decision.Decision
 		bad := false
+		if holds != nil {
+			if err := holds(tx); err != nil {
+				for i := range receipts {
+					receipts[i] = refused(err)
+				}
+				return nil
+			}
+		}
+		for i, of := range s.Gone {
+			rec, err := tx.Record(of)
+			if err != nil {
+				receipts[len(docs)+i] = decision.Receipt{Outcome: record.Unchanged}
+				continue
+			}
+			rec.Version, rec.Raw, rec.Codes, rec.Outcome = rec.Version+1, nil, nil, record.Gone
+			rec.Hash = [32]byte{}
+			dec.Records = append(dec.Records, rec)
+			receipts[len(docs)+i] = decision.Receipt{Outcome: record.Gone, Resource: rec.Resource, Received: rec.Received}
+		}
 		for i, doc := range docs {
 			rec, err := readRecord(doc, s.Source)
+			if at := placeOf(s, i); at.ID != "" {
+				rec.ID, rec.Source, rec.SourceID = at.ID, at.Source, at.SourceID
+			}
 			if err != nil {
 				receipts[i], bad = refused(err), true
 				continue
@@ -319,17 +365,28 @@ func (d *door) write(ctx context.Context, s decision.Submission, docs []*tree.Do
 		if dec.Empty() || (atomic && bad) {
 			return nil
 		}
+		for i := range dec.Records {
+			dec.Events = append(dec.Events, feed.Draft{ID: dec.Records[i].String(), Type: feed.Recorded, Time: noon})
+		}
 		return tx.Commit(&dec)
 	})
 	return receipts, err
+}
+
+func placeOf(s decision.Submission, i int) decision.Place {
+	if i < len(s.Places) {
+		return s.Places[i]
+	}
+	return s.Place
 }
 
 func readRecord(doc *tree.Doc, source ref.Source) (record.Record, error) {
 	root := doc.Root()
 	rec := record.Record{
 		Resource: ref.Resource{Type: root.Child("resourceType").Text(), ID: root.Child("id").Text()},
-		Source:   source, Hash: doc.Hash(), Raw: doc.Raw(), Received: noon, Outcome: record.Scored,
+		Source:   source, SourceID: root.Child("id").Text(), Hash: doc.Content(), Raw: doc.Raw(), Received: noon, Outcome: record.Scored,
 	}
+	rec.Marks = search.Marks(&search.Document{Type: rec.Type, Root: doc.Root, Source: source, Namer: ref.Namer{Home: source}})
 	if rec.ID == "" {
 		rec.ID = ref.Digest(string(rec.Hash[:]))
 	}
@@ -346,7 +403,7 @@ func readRecord(doc *tree.Doc, source ref.Source) (record.Record, error) {
 		rec.Codes = append(rec.Codes, q, url)
 	}
 	when := root.Child("effectiveDateTime").Text() + root.Child("authored").Text()
-	rec.From, rec.To, _ = dateInterval(when, time.UTC)
+	rec.From, rec.To, _ = search.DateInterval(when, time.UTC)
 	if slices.ContainsFunc(rec.Codes, func(c string) bool { return strings.HasSuffix(c, "unusable") }) {
 		rec.Outcome = record.Stored
 		rec.Issues = []fault.Issue{fault.Warnf("code-invalid", "Observation.code", "the code is not known: kept, not used")}

@@ -4,50 +4,103 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/search"
 )
 
-// The bases of the canonical URLs of search parameters.
-const (
-	hl7 = "http://hl7.org/fhir/SearchParameter/"
-	own = fhir.Canonical + "/SearchParameter/"
-)
+// hl7 is the base of the canonical URLs of FHIR's own search parameters.
+const hl7 = "http://hl7.org/fhir/SearchParameter/"
 
 // statement is the CapabilityStatement, made from the same tables as the routes.
 func (s *Server) statement(base string) ([]byte, error) {
-	c := fhir.Capability{Base: base, Version: s.config.Version, Date: s.since}
+	c := fhir.Capability{
+		Base: base, Version: s.config.Version, Date: s.since, Operations: s.config.Operations[""], Instantiates: s.config.Instantiates,
+	}
 	if s.config.Rules != nil {
 		c.Rules = s.config.Rules()
 	}
-	for _, k := range kinds {
-		c.Resources = append(c.Resources, k.capability())
+	for i := range kinds {
+		r := kinds[i].capability()
+		r.Operations = append(r.Operations, s.config.Operations[r.Type]...)
+		c.Resources = append(c.Resources, r)
 	}
 	if s.config.Subscriptions {
-		c.Instantiates = []string{"http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4"}
+		c.Instantiates = append(slices.Clip(c.Instantiates), "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4")
 		c.Resources = append(c.Resources, subscriptionCapabilities()...)
 	}
+	c.Resources = append(c.Resources, s.config.Elsewhere...)
 	return c.Statement(s.fixed)
 }
 
-func (k kind) capability() fhir.ResourceCapability {
-	out := fhir.ResourceCapability{
-		Type: k.name, Documentation: k.doc, Versioning: "versioned", ReadHistory: k.created,
-		Interactions: []fhir.InteractionCapability{{Code: "read"}, {Code: "vread"}},
+func (k *kind) capability() fhir.ResourceCapability {
+	out := fhir.ResourceCapability{Type: k.name, Documentation: k.doc, Versioning: "versioned", ReadHistory: k.sent}
+	for _, interaction := range interactions {
+		if interaction.of(k) {
+			out.Interactions = append(out.Interactions, fhir.InteractionCapability{Code: interaction.code})
+		}
 	}
-	if k.created {
-		out.Interactions = append(out.Interactions, fhir.InteractionCapability{Code: "create"})
+	if k.sent {
+		out.Versioning, out.UpdateCreate = "versioned-update", true
+		out.ConditionalCreate, out.ConditionalUpdate, out.ConditionalDelete, out.ConditionalRead = true, true, "single", "full-support"
+		out.ReferencePolicy = []string{"literal", "logical"}
 	}
-	if k.params != nil {
-		out.Interactions = append(out.Interactions, fhir.InteractionCapability{Code: "search-type"})
+	if k.find == nil {
+		return out
 	}
-	for _, p := range k.params {
-		out.SearchParams = append(out.SearchParams, fhir.SearchParamCapability{Name: p.name, Type: p.typ, Definition: p.definition})
+	for _, p := range append(own(), k.params()...) {
+		out.SearchParams = append(out.SearchParams, fhir.SearchParamCapability{
+			Name: p.Name, Type: string(p.Type), Definition: p.Definition, Documentation: aside(&p),
+		})
+		if p.Type == search.Reference {
+			out.SearchInclude = append(out.SearchInclude, k.name+":"+p.Name)
+		}
 	}
-	for _, o := range k.operations {
+	for i := range kinds {
+		for _, p := range kinds[i].params() {
+			if p.Type == search.Reference && !p.Canonical() && p.LeadsTo(k.name) && (len(p.Targets) > 0 || kinds[i].name == "Provenance") {
+				out.SearchRevInclude = append(out.SearchRevInclude, kinds[i].name+":"+p.Name)
+			}
+		}
+	}
+	for _, o := range k.offered() {
 		out.Operations = append(out.Operations, fhir.OperationCapability{Name: o.name, Definition: o.definition, Documentation: o.doc})
 	}
 	return out
+}
+
+// interactions with a type, and the kinds that offer them: the routes are made from the same words.
+var interactions = []struct {
+	code string
+	of   func(*kind) bool
+}{
+	{"read", func(*kind) bool { return true }},
+	{"vread", func(*kind) bool { return true }},
+	{"update", func(k *kind) bool { return k.sent }},
+	{"patch", func(k *kind) bool { return k.sent }},
+	{"delete", func(k *kind) bool { return k.sent }},
+	{"history-instance", func(k *kind) bool { return k.sent }},
+	{"history-type", func(k *kind) bool { return k.sent }},
+	{"create", func(k *kind) bool { return k.sent }},
+	{"search-type", func(k *kind) bool { return k.find != nil }},
+}
+
+// own are the parameters of every type.
+func own() []search.Param {
+	return append([]search.Param{
+		{Name: "_id", Type: search.Token, Definition: hl7 + "Resource-id"},
+		{Name: "_lastUpdated", Type: search.Date, Definition: hl7 + "Resource-lastUpdated"},
+	}, search.Params("")...)
+}
+
+// aside is what is to be known of a parameter beside its definition.
+func aside(p *search.Param) string {
+	if p.Of == "Observation" && strings.HasSuffix(p.Name, "value-quantity") {
+		return "Finds valueInteger too, as a number without unit or with the unit {score}."
+	}
+	return ""
 }
 
 // readArtefacts reads the conformance resources that Rapport defines, keyed by Type/id.

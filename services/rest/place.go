@@ -13,7 +13,6 @@ import (
 )
 
 // place orders the results of a search: alerts by severity, then newest first (those without a time last), then by id.
-// It is made of what is stored, so the next page is the same whatever came in meanwhile.
 type place struct {
 	severity uint8
 	at       time.Time
@@ -24,26 +23,33 @@ func (p place) compare(other place) int {
 	return cmp.Or(cmp.Compare(other.severity, p.severity), other.at.Compare(p.at), cmp.Compare(p.id, other.id))
 }
 
-// cursor is where the next page of a search begins, and what it must know of the pages before.
+// cursor is where the next page begins, and what it must know of the pages before.
 type cursor struct {
 	after place
 	// seen counts the matches before.
 	seen int
 	// now is the moment of the first page.
 	now time.Time
+	// upto is the number of the tenant's last event when the first page was read: the pages that follow tell of what was
+	// stored by then, whatever came in meanwhile. It is nil on the first page.
+	upto *int64
+	// part is which of several lists is being read.
+	part int
 }
 
 // cursorForm is the cursor inside of the opaque parameter.
 type cursorForm struct {
 	Severity uint8  `json:"s,omitempty"`
 	Micros   *int64 `json:"t,omitempty"`
-	ID       string `json:"i"`
+	ID       string `json:"i,omitempty"`
 	Seen     int    `json:"n"`
 	Now      int64  `json:"w"`
+	Upto     *int64 `json:"q"`
+	Part     int    `json:"p,omitempty"`
 }
 
 func (c cursor) String() string {
-	form := cursorForm{Severity: c.after.severity, ID: c.after.id, Seen: c.seen, Now: c.now.Unix()}
+	form := cursorForm{Severity: c.after.severity, ID: c.after.id, Seen: c.seen, Now: c.now.Unix(), Upto: c.upto, Part: c.part}
 	if !c.after.at.IsZero() {
 		form.Micros = new(c.after.at.UnixMicro())
 	}
@@ -68,13 +74,15 @@ func parseCursor(s string) (cursor, error) {
 	var form cursorForm
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if d.Decode(&form) != nil || !ref.ValidID(form.ID) || form.Seen < 0 {
+	if d.Decode(&form) != nil || form.ID != "" && !ref.ValidID(form.ID) || form.Seen < 0 || form.Upto == nil || form.Part < 0 {
 		return cursor{}, wrong
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return cursor{}, wrong
 	}
-	c := cursor{after: place{severity: form.Severity, id: form.ID}, seen: form.Seen, now: time.Unix(form.Now, 0).UTC()}
+	c := cursor{
+		after: place{severity: form.Severity, id: form.ID}, seen: form.Seen, now: time.Unix(form.Now, 0).UTC(), upto: form.Upto, part: form.Part,
+	}
 	if form.Micros != nil {
 		c.after.at = time.UnixMicro(*form.Micros).UTC()
 	}

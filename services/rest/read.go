@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ func (c *call) readVersion(version int64) error {
 	of := ref.Resource{Type: c.r.PathValue("type"), ID: c.r.PathValue("id"), Version: version}
 	if shown(of.Type) != of.Type || !ref.ValidID(of.ID) {
 		return unknownResource()
+	}
+	if _, ok := kindOf(of.Type); !ok && of.Type != "Bundle" && !fhir.ResourceType(of.Type) {
+		return unknownKind(of.Type)
 	}
 	body, ok := c.artefacts[of.Unversioned().String()]
 	if of.Type == "CodeSystem" && !ok {
@@ -79,17 +83,25 @@ func (v *sight) page(of ref.Resource) (page, error) {
 		if p, made, err := v.workPage(of); made || err != nil {
 			return p, err
 		}
+	case "Provenance":
+		if of.Version > 0 {
+			return page{}, fault.Newf(fault.NotFound, "not-supported", "of a Provenance only the current version is kept")
+		}
+		p, _, err := v.provenancePage(of.ID)
+		if err == nil || fault.Of(err) != fault.NotFound {
+			return p, err
+		}
 	case "Observation":
 		if p, derived, err := v.derivedPage(of); derived || err != nil {
 			return p, err
 		}
 	}
 	rec, err := v.Record(of)
-	if fault.Of(err) == fault.NotFound && err != nil {
-		return page{}, unknownResource()
-	}
 	if err != nil {
-		return page{}, err
+		return page{}, gone(err)
+	}
+	if rec.Gone() {
+		return page{}, wasDeleted()
 	}
 	return page{version: rec.Version, updated: rec.Received, body: fhir.Served(rec)}, nil
 }
@@ -106,8 +118,19 @@ func (v *sight) issuePage(a alert.Alert, version int64) (page, error) {
 	return page{version: a.Version, updated: fhir.IssueUpdated(a), body: body}, err
 }
 
-// give answers a read, or says that the client has it already.
+// give answers a read, or says that the client has it already. A part of a resource is asked for as in a search.
 func (c *call) give(p page) error {
+	if c.r.URL.RawQuery != "" {
+		values, err := url.ParseQuery(c.r.URL.RawQuery)
+		if err != nil {
+			return badQuery()
+		}
+		q := &inquiry{kind: &kind{name: c.r.PathValue("type")}, used: url.Values{}}
+		if err := q.readShape(values); err != nil {
+			return err
+		}
+		p.body = q.shape.of(q.kind.name, p.body)
+	}
 	c.versioned(p.version, p.updated)
 	if c.known(p) {
 		c.reply(http.StatusNotModified, nil)

@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -75,6 +77,12 @@ func (c *call) problem(err error) {
 
 // reply sends an answer; body nil means that there is none.
 func (c *call) reply(status int, body []byte) {
+	if body != nil && c.pretty() {
+		var laid bytes.Buffer
+		if json.Indent(&laid, body, "", "  ") == nil {
+			body = append(laid.Bytes(), '\n')
+		}
+	}
 	h := c.w.Header()
 	h.Set("Cache-Control", "private, no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -88,6 +96,11 @@ func (c *call) reply(status int, body []byte) {
 	if _, err := c.w.Write(body); err != nil && len(body) > 0 {
 		c.config.Log.Debug("an answer did not reach its client", slog.String("route", c.r.Pattern))
 	}
+}
+
+// pretty says whether the client wants JSON for people.
+func (c *call) pretty() bool {
+	return strings.Contains(c.r.URL.RawQuery, "_pretty") && c.r.URL.Query().Get("_pretty") == "true"
 }
 
 // etag of a version.

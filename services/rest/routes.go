@@ -28,35 +28,73 @@ type call struct {
 	fetched map[defined]*instrument.Definition
 }
 
+// routes are what is answered below Prefix. A handler refuses what its type does not offer.
 func (s *Server) routes() {
 	s.open("GET "+Prefix+"/metadata", (*call).metadata)
-	s.closed("POST "+Prefix, (*call).bundle)
-	s.closed("POST "+Prefix+"/{$}", (*call).bundle)
-	s.closed("POST "+Prefix+"/{type}", (*call).create)
-	s.closed("POST "+Prefix+"/{type}/_search", (*call).searchForm)
-	s.closed("GET "+Prefix+"/{type}", (*call).searchURL)
-	s.closed("GET "+Prefix+"/{type}/{id}", (*call).read)
-	s.closed("GET "+Prefix+"/{type}/{id}/_history/{vid}", (*call).vread)
-	for _, k := range kinds {
-		for _, o := range k.operations {
-			s.closed("POST "+Prefix+"/"+k.name+"/$"+o.name, o.onType)
-			for _, verb := range []string{"GET ", "POST "} {
-				s.closed(verb+Prefix+"/"+k.name+"/{id}/$"+o.name, o.onInstance)
-			}
+	for _, r := range []struct {
+		pattern string
+		handle  func(*call) error
+	}{
+		{"POST ", (*call).bundle},
+		{"POST /{$}", (*call).bundle},
+		{"GET /_history", (*call).historyOfAll},
+		{"GET /{type}", (*call).searchURL},
+		{"POST /{type}", (*call).create},
+		{"PUT /{type}", (*call).updateWhere},
+		{"PATCH /{type}", (*call).patchWhere},
+		{"DELETE /{type}", (*call).deleteWhere},
+		{"POST /{type}/_search", (*call).searchForm},
+		{"GET /{type}/_history", (*call).historyOfType},
+		{"GET /{type}/{id}", (*call).read},
+		{"PUT /{type}/{id}", (*call).update},
+		{"PATCH /{type}/{id}", (*call).patch},
+		{"DELETE /{type}/{id}", (*call).delete},
+		{"GET /{type}/{id}/_history", (*call).historyOf},
+		{"GET /{type}/{id}/_history/{vid}", (*call).vread},
+		{"GET /{type}/{id}/{tail}", (*call).compartment},
+		{"POST /{type}/{id}/{tail}/_search", (*call).compartment},
+	} {
+		method, path, _ := strings.Cut(r.pattern, " ")
+		s.closed(method+" "+Prefix+path, r.handle)
+	}
+	for i := range kinds {
+		for _, o := range kinds[i].offered() {
+			s.offer("/"+kinds[i].name, kinds[i].name, o, o.onType)
+			s.offer("/"+kinds[i].name+"/{id}", kinds[i].name, o, o.onInstance)
 		}
+	}
+}
+
+// offer answers an operation.
+func (s *Server) offer(path, typ string, o operation, handle func(*call) error) {
+	if handle == nil {
+		return
+	}
+	named := func(c *call) error {
+		c.r.SetPathValue("type", typ)
+		return handle(c)
+	}
+	s.closed("POST "+Prefix+path+"/$"+o.name, named)
+	if o.getToo && strings.Contains(path, "{id}") {
+		s.closed("GET "+Prefix+path+"/$"+o.name, named)
 	}
 }
 
 // open routes are for everybody.
 func (s *Server) open(pattern string, handle func(*call) error) {
+	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		c.finish(c.negotiated(handle))
 	})
 }
 
+// Routes are the patterns of what is answered, as http.ServeMux reads them.
+func (s *Server) Routes() []string { return s.patterns }
+
 // closed routes are for those who have a tenant.
 func (s *Server) closed(pattern string, handle func(*call) error) {
+	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
 		tenant, err := s.config.Tenant(r)
@@ -173,6 +211,9 @@ func (p *probeWriter) WriteHeader(status int)      { p.status = status }
 func (s *Server) base(r *http.Request) string {
 	if s.config.BaseURL != "" {
 		return s.config.BaseURL
+	}
+	if base, ok := s.forwarded(r); ok {
+		return base
 	}
 	scheme := "http://"
 	if r.TLS != nil {

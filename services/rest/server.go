@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/instrument"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/store"
 )
 
@@ -24,6 +26,11 @@ import (
 // nothing is known to be stored.
 type Accepter interface {
 	Accept(ctx context.Context, s decision.Submission) (decision.Receipt, error)
+	// AcceptIf is Accept on the condition that holds returns nil for the very state that the submission is committed to;
+	// otherwise nothing is stored and its fault is in the receipt. Of a Bundle it stands or falls together.
+	AcceptIf(ctx context.Context, s decision.Submission, holds func(store.Reader) error) (decision.Receipt, error)
+	// Check says what Accept would find in one resource, and stores nothing. An error is why it would be refused.
+	Check(ctx context.Context, s decision.Submission) ([]fault.Issue, error)
 }
 
 // Scorer scores a form without storing it.
@@ -64,6 +71,16 @@ type Config struct {
 	// BaseURL is the absolute URL under which clients reach the handler, such as https://ehr.example/fhir. Empty means
 	// the Host header when it is a loopback address, and else the address of the listener.
 	BaseURL string
+	// Proxies are the networks of proxies whose Forwarded and X-Forwarded-* headers are believed while no BaseURL is set.
+	Proxies []netip.Prefix
+	// Filled says whether the index of searches holds all that is stored of a tenant; nil means that it does.
+	Filled func(ref.Tenant) bool
+	// Elsewhere are the types that other rooms serve below the same base, for the CapabilityStatement.
+	Elsewhere []fhir.ResourceCapability
+	// Operations that other rooms answer below the same base, by type, empty for those of no type, and Instantiates the
+	// CapabilityStatements that they meet.
+	Operations   map[string][]fhir.OperationCapability
+	Instantiates []string
 	// Now is the clock.
 	Now func() time.Time
 	// Score scores what is not stored.
@@ -115,6 +132,7 @@ func (c Config) Validate() error {
 type Server struct {
 	config    Config
 	mux       *http.ServeMux
+	patterns  []string
 	artefacts map[string][]byte // what Rapport defines, by Type/id
 	fixed     []byte            // part of the CapabilityStatement
 	since     time.Time

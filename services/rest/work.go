@@ -1,11 +1,8 @@
 package rest
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"strings"
-	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fact"
@@ -22,132 +19,24 @@ var (
 		name: "Task", find: []finder{findTasks},
 		doc: "The work that an alert asks for, made by the server under the alert's id: who has it in hand, and until when " +
 			"somebody has to act. businessStatus tells the handling in Rapport's own words.",
-		params: []param{
-			{name: "_id", typ: "token", definition: hl7 + "Resource-id", read: readID},
-			{name: "authored-on", typ: "date", definition: hl7 + "Task-authored-on", read: readDate},
-			{name: "business-status", typ: "token", definition: hl7 + "Task-business-status", read: readToken},
-			{name: "code", typ: "token", definition: hl7 + "Task-code", read: readToken},
-			{name: "focus", typ: "reference", definition: hl7 + "Task-focus", read: readLink("DetectedIssue")},
-			{name: "owner", typ: "reference", definition: hl7 + "Task-owner", read: readLink("")},
-			{name: "patient", typ: "reference", definition: hl7 + "Task-patient", read: readPatient},
-			{name: "priority", typ: "token", definition: hl7 + "Task-priority", read: readToken},
-			{name: "status", typ: "token", definition: hl7 + "Task-status", read: readToken},
-			{name: "subject", typ: "reference", definition: hl7 + "Task-subject", read: readPatient},
-		},
 	}
 	flagKind = kind{
 		name: "Flag", find: []finder{findFlags},
 		doc: "The banner of a safety alert, made by the server under the alert's id: active until the alert is closed.",
-		params: []param{
-			{name: "_id", typ: "token", definition: hl7 + "Resource-id", read: readID},
-			{name: "date", typ: "date", definition: hl7 + "clinical-date", read: readDate},
-			{name: "patient", typ: "reference", definition: hl7 + "clinical-patient", read: readPatient},
-			{name: "subject", typ: "reference", definition: hl7 + "Flag-subject", read: readPatient},
-		},
 	}
 )
 
-// readLink reads a reference to a resource of any type, or with the type given of that one by its id alone.
-func readLink(typ string) func(*criteria, argument) error {
-	return func(c *criteria, a argument) error {
-		var group []token
-		for _, value := range a.values {
-			value = strings.TrimPrefix(unescaped(value), a.base+"/")
-			if !strings.Contains(value, "/") && (typ != "" || a.modifier != "") {
-				value = cmp.Or(a.modifier, typ) + "/" + value
-			}
-			of, err := ref.ParseResource(value)
-			if err != nil || of.Version != 0 || a.modifier != "" && a.modifier != of.Type {
-				return a.wrong("must be Type/id of this server")
-			}
-			group = append(group, token{anySystem: true, code: of.String()})
-		}
-		c.addTokens(a.name, group)
-		return nil
-	}
+func findTasks(v *sight, q *inquiry) ([]lookup, error) {
+	return v.findRaised(q, func(a alert.Alert) hit {
+		return v.madeHit("Task", a, !a.Raised(), func() ([]byte, error) { return fhir.Task(a), nil })
+	})
 }
 
-func findTasks(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
-	return findWork(v, c, patient, taskHit)
-}
-
-func findFlags(v *sight, _ string, c *criteria, patient ref.Patient) lookup {
-	return findWork(v, c, patient, flagHit)
-}
-
-// findWork looks among the alerts that were raised.
-func findWork(v *sight, c *criteria, patient ref.Patient, hitOf func(alert.Alert) hit) lookup {
-	if ids := workIDs(c); ids != nil {
-		return listed(func() ([]hit, error) { return alertsByID(v, ids, patient, hitOf) })
-	}
-	q := alert.Query{Patient: patient, Statuses: raised}
-	return func(after place, max int) ([]hit, error) {
-		q.Max, q.After = max, alertPlace(after)
-		alerts, err := v.ListAlerts(q)
-		return hitsOf(alerts, hitOf), err
-	}
-}
-
-// workIDs are the ids to look for, by _id or by focus; nil when neither is asked for.
-func workIDs(c *criteria) []string {
-	if len(c.ids) > 0 {
-		return c.ids[0]
-	}
-	groups := c.tokens["focus"]
-	if len(groups) == 0 {
-		return nil
-	}
-	ids := []string{}
-	for _, t := range groups[0] {
-		if id, ok := strings.CutPrefix(t.code, "DetectedIssue/"); ok {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// The systems of FHIR's own codes in a Task.
-const (
-	systemTaskStatus = "http://hl7.org/fhir/task-status"
-	systemPriority   = "http://hl7.org/fhir/request-priority"
-)
-
-func taskHit(a alert.Alert) hit {
-	h := workHit(a, !a.Raised(), func() ([]byte, error) { return fhir.Task(a), nil })
-	h.coded = func(param string) []string {
-		switch param {
-		case "business-status":
-			return []string{fhir.SystemAlertStatus + "|" + string(a.Status)}
-		case "code":
-			return []string{fhir.SystemRule + "|" + a.Rule}
-		case "focus":
-			return []string{"DetectedIssue/" + a.ID}
-		case "owner":
-			return []string{a.TaskOwner()}
-		case "priority":
-			return []string{systemPriority + "|" + a.TaskPriority()}
-		default:
-			return []string{systemTaskStatus + "|" + a.TaskStatus()}
-		}
-	}
-	return h
-}
-
-func flagHit(a alert.Alert) hit {
-	body, is := fhir.Flag(a)
-	return workHit(a, !is, func() ([]byte, error) { return body, nil })
-}
-
-func workHit(a alert.Alert, hidden bool, body func() ([]byte, error)) hit {
-	opened := a.Opened.Truncate(time.Millisecond)
-	return hit{
-		hidden: hidden, place: placeOf(a), from: opened, to: opened.Add(time.Millisecond), size: alertSize,
-		coded: func(string) []string { return nil }, body: body,
-	}
-}
-
-func placeOf(a alert.Alert) place {
-	return place{severity: uint8(a.Severity), at: a.Effective, id: a.ID}
+func findFlags(v *sight, q *inquiry) ([]lookup, error) {
+	return v.findRaised(q, func(a alert.Alert) hit {
+		body, is := fhir.Flag(a)
+		return v.madeHit("Flag", a, !is, func() ([]byte, error) { return body, nil })
+	})
 }
 
 // workPage reads a Task or a Flag that stands for an alert; false when the id is of none.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -214,5 +215,26 @@ func TestWordsOfTheGlossaryAreAClinicsOwnToo(t *testing.T) {
 	).Replace(small))
 	if failed := Test(set.Rules[len(set.Rules)-1:]); len(failed) > 0 {
 		t.Error(failed)
+	}
+}
+
+func TestTheExampleOfTheReadmeWorksAsPrinted(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```yaml\n")
+	example, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("there is no example")
+	}
+	set := clinic(t, example)
+	if failed := Test([]judge.Rule{set.rule(t, "night-pain")}); len(failed) > 0 {
+		t.Error(failed)
+	}
+	for _, issue := range set.Lint() {
+		if !strings.Contains(issue.Text, "not written in the language es") {
+			t.Errorf("%s: %s", issue.Path, issue.Text)
+		}
 	}
 }

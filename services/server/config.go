@@ -45,6 +45,9 @@ type Config struct {
 	// no link. Origins of browsers that may call CDS services, such as https://ehr.example.org.
 	BoardURL string
 	Origins  []string
+	// TrustedProxies are the networks, as CIDRs, of proxies whose Forwarded and X-Forwarded-* headers say where clients
+	// reach FHIR REST; they count only while BaseURL is empty.
+	TrustedProxies []string
 	// Instruments is a folder of packs, FHIR Questionnaires, overlays and source maps that are added to what ships; empty
 	// for that alone. It is read at the start.
 	Instruments string
@@ -59,12 +62,15 @@ type Config struct {
 	Zones []string
 	// TLSCert and TLSKey are PEM files; both or none.
 	TLSCert, TLSKey string
-	// Tokens is a file of `name tenant sha256-hex` lines; empty lets everybody in, on loopback only.
+	// Tokens is a file of `name tenant sha256-hex` lines; without it, Access.Registered and Access.Issuer everybody is let
+	// in, on loopback only.
 	Tokens string
 	// AllowPrivateWebhooks lets the endpoints of FHIR subscriptions lie on private and loopback addresses, without TLS too.
 	AllowPrivateWebhooks bool
 	// WebhookHosts are the only hosts on which they may lie, as `host` or `*.domain`; none means any.
 	WebhookHosts []string
+	// Access says who else is let in, and how much at once.
+	Access Access
 	// Retention is how long feed events are kept for replay; 0 keeps them for ever.
 	Retention time.Duration
 	// Sweep is how long the scheduler waits between two looks at passed deadlines.
@@ -76,6 +82,8 @@ type Config struct {
 	// GroupSize and Linger tune group commit: at most so many submissions per transaction, waiting so long for company.
 	GroupSize int
 	Linger    time.Duration
+	// Bulk is how much goes out and in at once.
+	Bulk Bulk
 	// Now is the clock of everything that is stored, judged or shown.
 	Now func() time.Time
 	// Log takes what an operator may want to know. It never holds patient data.
@@ -91,7 +99,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
-		CourseGap: episode.GapDays, GroupSize: 256, Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
+		Access: DefaultAccess(), CourseGap: episode.GapDays, GroupSize: 256, Bulk: DefaultBulk(), Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
 }
 
@@ -104,12 +112,15 @@ func (c Config) Validate() error {
 			wrong = append(wrong, fmt.Errorf("--%s %q: want host:port, such as 127.0.0.1:7401", a.flag, a.address))
 			continue
 		}
-		if !loopback(host) && (c.TLSCert == "" || c.Tokens == "") {
-			wrong = append(wrong, fmt.Errorf("--%s %q is reachable from other machines: that needs --tls-cert, --tls-key and --tokens", a.flag, a.address))
+		if !loopback(host) && (c.TLSCert == "" || !c.knowsCallers()) {
+			wrong = append(wrong, fmt.Errorf("--%s %q is reachable from other machines: that needs --tls-cert, --tls-key and --tokens, --clients or --issuer", a.flag, a.address))
 		}
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		wrong = append(wrong, errors.New("--tls-cert and --tls-key go together"))
+	}
+	if err := c.validateAccess(); err != nil {
+		wrong = append(wrong, err)
 	}
 	if _, _, err := storeOf(c.Store); err != nil {
 		wrong = append(wrong, err)
@@ -135,6 +146,9 @@ func (c Config) Validate() error {
 	if !ref.ValidID(string(c.Tenant)) {
 		wrong = append(wrong, fmt.Errorf("--tenant %q: want 1 to 64 letters, digits, dots or hyphens", c.Tenant))
 	}
+	if _, err := proxies(c.TrustedProxies); err != nil {
+		wrong = append(wrong, err)
+	}
 	if c.Retention < 0 || c.Sweep <= 0 || c.Drain <= 0 || c.GroupSize < 1 || c.Linger < 0 {
 		wrong = append(wrong, errors.New("--retention must not be negative; --sweep, --drain and --group-size must be above zero"))
 	}
@@ -144,6 +158,7 @@ func (c Config) Validate() error {
 	if _, err := zonesOf(c.Zones); err != nil {
 		wrong = append(wrong, err)
 	}
+	wrong = append(wrong, c.Bulk.validate())
 	if c.Now == nil || c.Log == nil || c.Metrics == nil {
 		wrong = append(wrong, errors.New("server: Now, Log and Metrics are required"))
 	}

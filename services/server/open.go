@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +23,7 @@ import (
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/alerts"
 	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
@@ -207,8 +207,9 @@ func (s *Server) openGRPC(context.Context) (err error) {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(wire.Codec()), grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.recoverUnary, auth.Unary(s.auth, wire.Error)),
-		grpc.ChainStreamInterceptor(s.recoverStream, auth.Stream(s.auth, wire.Error)),
+		grpc.ChainUnaryInterceptor(s.recoverUnary, s.entrance.gate.Unary),
+		grpc.ChainStreamInterceptor(s.recoverStream, s.entrance.gate.Stream),
+		grpc.InTapHandle(s.entrance.gate.Tap),
 	}
 	certificate, err := s.tls()
 	if err != nil {
@@ -224,25 +225,13 @@ func (s *Server) openGRPC(context.Context) (err error) {
 	reflection.Register(s.grpc)
 	rapportv1.RegisterIngestServiceServer(s.grpc, &ingest.Server{Room: s.ingest, Stopping: s.stopping})
 	rapportv1.RegisterAlertServiceServer(s.grpc, &alerts.Server{
-		Store: s.store, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
+		Store: s.entrance.guard, Group: s.group, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
 	rapportv1.RegisterScoringServiceServer(s.grpc, s.scoring())
 	rapportv1.RegisterOutcomeServiceServer(s.grpc, &outcomes.Server{
-		Store: s.store, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
+		Store: s.entrance.guard, Log: s.log, Now: s.config.Now, Stopping: s.stopping,
 	})
 	return nil
-}
-
-// tls is the certificate to show; nil without one.
-func (s *Server) tls() (*tls.Config, error) {
-	if s.config.TLSCert == "" {
-		return nil, nil
-	}
-	pair, err := tls.LoadX509KeyPair(s.config.TLSCert, s.config.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
 func closing(l net.Listener) func(context.Context) error {
@@ -268,28 +257,34 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	face, err := rest.New(rest.Config{
-		Store: s.store, Accept: s.ingest, Score: s.scoring(), Definitions: s,
-		Tenant: auth.Tenant(s.auth), Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
+		Store: s.entrance.guard, Accept: audited{s.ingest}, Elsewhere: []fhir.ResourceCapability{auth.AuditCapability()}, Score: s.scoring(), Definitions: s,
+		Tenant: auth.TenantOf, Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
+		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 	})
 	if err != nil {
 		return err
 	}
+	s.face = face
 	mux := http.NewServeMux()
 	if err := s.openSubscriptions(mux, face); err != nil {
+		return err
+	}
+	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
 	mux.Handle("/fhir", face)
 	mux.Handle("/fhir/", face)
 	mux.Handle("/", face)
-	mux.Handle("GET /metrics", s.authenticated(promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{})))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
+	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	if err := s.openCDS(mux); err != nil {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: mux, TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
+		Handler: s.entrance.gate.HTTP(mux), TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
 		IdleTimeout:    idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}
@@ -297,6 +292,14 @@ func (s *Server) openHTTP(context.Context) (err error) {
 }
 
 func (s *Server) baseURL() string {
+	if s.config.BaseURL != "" || len(s.proxies) > 0 {
+		return s.config.BaseURL // the requests themselves tell, where there are proxies
+	}
+	return s.ownURL()
+}
+
+// ownURL is where clients reach FHIR REST, as far as that is known without a request.
+func (s *Server) ownURL() string {
 	if s.config.BaseURL != "" {
 		return s.config.BaseURL
 	}
@@ -318,17 +321,6 @@ func (s *Server) serveHTTP() error {
 		return s.http.ServeTLS(s.listeners.http, "", "")
 	}
 	return s.http.Serve(s.listeners.http)
-}
-
-func (s *Server) authenticated(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := s.auth.Principal(r.Header.Get("Authorization")); err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "not authenticated", http.StatusUnauthorized)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // healthz answers 200 while the store answers.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -13,15 +14,15 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
-	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/ingest"
 	"github.com/rapport-health/rapport/services/relay"
 	"github.com/rapport-health/rapport/services/relay/embedded"
+	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/subscriptions"
 	"github.com/rapport-health/rapport/services/watch"
@@ -35,13 +36,17 @@ type engine interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Registrations
+	store.Audit
+	store.Marking
+	store.Jobs
 	store.DataKeys
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
 type Server struct {
 	config    Config
-	auth      auth.Authenticator
+	entrance  entrance
 	store     engine
 	log       *watch.Log
 	rules     *rulebook
@@ -60,7 +65,13 @@ type Server struct {
 	grpc          *grpc.Server
 	health        *health.Server
 	http          *http.Server
+	bulk          *bulk.Room
+	face          *rest.Server
 	listeners     struct{ grpc, http net.Listener }
+
+	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.
+	proxies  []netip.Prefix
+	unfilled sync.Map
 
 	stopping chan struct{}
 	running  sync.WaitGroup
@@ -89,7 +100,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	c.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // what both engines can keep
 	s := &Server{config: c, stopping: make(chan struct{})}
 	for _, step := range []func(context.Context) error{
-		s.openAuth, s.bind, s.openStore, s.openWatch, s.openRules, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openGRPC, s.openHTTP,
+		s.bind, s.openStore, s.openWatch, s.openAccess, s.openRules, s.openCommit, s.openRedis, s.openInstruments, s.openRooms, s.openFace, s.openGRPC, s.openHTTP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
@@ -106,10 +117,13 @@ func (s *Server) Start() {
 		return within(bound, s.running.Wait)
 	})
 	s.running.Go(func() { s.listenForCommits(ctx) })
+	s.running.Go(func() { s.fillIndex(ctx) })
 	s.running.Go(func() { s.scheduler.Run(ctx) })
 	s.running.Go(func() { s.trim(ctx) })
 	s.running.Go(func() { s.watchRules(ctx) })
 	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
+	s.running.Go(func() { s.keepAccess(ctx) })
+	s.running.Go(func() { s.bulk.Run(ctx) })
 	s.running.Go(func() { s.followKeys(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
@@ -296,17 +310,4 @@ func (s *Server) Trim(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func (s *Server) openAuth(context.Context) error {
-	a, err := openAuth(s.config)
-	s.auth = a
-	return err
-}
-
-func openAuth(c Config) (auth.Authenticator, error) {
-	if c.Tokens == "" {
-		return auth.Loopback{As: access.Principal{Name: "loopback", Tenant: c.Tenant}}, nil
-	}
-	return readTokens(c.Tokens)
 }

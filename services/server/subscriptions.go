@@ -1,20 +1,23 @@
 package server
 
 import (
+	"context"
 	"net/http"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/domain/access"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/subscriptions"
 )
 
 // openSubscriptions mounts the room of subscriptions beside FHIR REST, whose resources it sends on.
 func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.Resources) (err error) {
 	config := subscriptions.Default()
-	config.Store, config.Log, config.Resources = s.store, s.log, resources
-	config.Principal = principal(s.auth)
-	config.BaseURL, config.AllowPrivate, config.Hosts = s.baseURL(), s.config.AllowPrivateWebhooks, s.config.WebhookHosts
+	config.Store, config.Log, config.Resources = s.store, s.log, unguarded{resources}
+	config.Principal = subscriber
+	config.BaseURL, config.AllowPrivate, config.Hosts = s.ownURL(), s.config.AllowPrivateWebhooks, s.config.WebhookHosts
 	config.Now, config.Logger, config.Metrics = s.config.Now, s.config.Log, s.config.Metrics
 	if s.subscriptions, err = subscriptions.New(config); err != nil {
 		return err
@@ -26,7 +29,20 @@ func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.R
 	return nil
 }
 
-// principal is who sent an HTTP request.
-func principal(a auth.Authenticator) func(*http.Request) (access.Principal, error) {
-	return func(r *http.Request) (access.Principal, error) { return a.Principal(r.Header.Get("Authorization")) }
+// subscriber is who asks. What a subscription sends on is read by nobody in particular, so it takes somebody who may read
+// everything to make one.
+func subscriber(r *http.Request) (access.Principal, error) {
+	p, err := auth.From(r.Context())
+	if err == nil && (r.Method == http.MethodPost || r.Method == http.MethodPut) && !p.AllowAll(access.Read) {
+		return p, fault.Newf(fault.Forbidden, "forbidden", "a subscription is told of every patient: to make one needs the scope system/*.r")
+	}
+	return p, err
+}
+
+// unguarded reads for those who could make a subscription.
+type unguarded struct{ subscriptions.Resources }
+
+// Resource reads as nobody in particular.
+func (u unguarded) Resource(ctx context.Context, t ref.Tenant, of ref.Resource) ([]byte, error) {
+	return u.Resources.Resource(auth.With(ctx, access.Everything("subscriptions", t)), t, of)
 }

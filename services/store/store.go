@@ -75,10 +75,18 @@ func KnownAs(r Reader, patient ref.Patient) (ref.Patient, error) {
 type Resources interface {
 	// Heads returns the current version of each resource that exists, keyed without version.
 	Heads(of []ref.Resource) (map[ref.Resource]record.Head, error)
-	// Record returns one version, or the current one when its Version is 0. Errors: NotFound.
+	// Record returns one version, or the current one when its Version is 0. Errors: NotFound, with the issue code deleted
+	// when the current version is a deletion.
 	Record(of ref.Resource) (record.Record, error)
 	// Search returns a page of current records in the order of record.Place.
 	Search(q record.Query) ([]record.Record, error)
+	// Marked returns up to max entries of the index of searches under a key, newest first, after the given one. They may no
+	// longer hold.
+	Marked(key int64, after record.Marked, max int) ([]record.Marked, error)
+	// Versions returns a page of versions, deletions among them.
+	Versions(p record.Past) ([]record.Kept, error)
+	// Types returns the types of which anything was ever stored, in order.
+	Types() ([]string, error)
 	// PatientsAfter returns up to max ids of patients whom current records of any of the types are about, above the given
 	// one, in order.
 	PatientsAfter(after ref.Patient, types []string, max int) ([]ref.Patient, error)
@@ -174,6 +182,15 @@ type Definitions interface {
 	KeepDefinitions(ctx context.Context, t ref.Tenant, of []Definition) (contradicted []Definition, err error)
 	// KeptDefinition returns one with its body. Errors: NotFound.
 	KeptDefinition(ctx context.Context, t ref.Tenant, id, version string) (Definition, error)
+}
+
+// Marking enters into the index of searches what was stored before there was one. Both engines offer it beside Store.
+type Marking interface {
+	// Unmarked returns up to max current records, in the order they were stored, that are still to be marked: those
+	// that were stored before the index was there. None are left when it returns none.
+	Unmarked(ctx context.Context, t ref.Tenant, max int) ([]record.Record, error)
+	// Mark enters the Marks of records that Unmarked returned, and remembers that it is done with all up to the last one.
+	Mark(ctx context.Context, t ref.Tenant, of []record.Record) error
 }
 
 // Definition is one version of one instrument.

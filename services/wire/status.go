@@ -27,6 +27,7 @@ var codeOf = map[fault.Kind]codes.Code{
 	fault.Unauthenticated: codes.Unauthenticated,
 	fault.Forbidden:       codes.PermissionDenied,
 	fault.Unavailable:     codes.Unavailable,
+	fault.Throttled:       codes.ResourceExhausted,
 }
 
 // Error is the gRPC error of a domain error: its issues as details (rapport.v1.Issue) and, for a cursor that is too old,

@@ -28,6 +28,7 @@ var outcomes = map[record.Outcome]rapportv1.Outcome{
 	record.Scored:    rapportv1.Outcome_OUTCOME_SCORED,
 	record.Stored:    rapportv1.Outcome_OUTCOME_STORED,
 	record.Unchanged: rapportv1.Outcome_OUTCOME_UNCHANGED,
+	record.Gone:      rapportv1.Outcome_OUTCOME_GONE,
 	record.Rejected:  rapportv1.Outcome_OUTCOME_REJECTED,
 }
 

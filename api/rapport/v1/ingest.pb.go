@@ -165,7 +165,10 @@ type IngestRequest struct {
 	// Name of the sending system, such as `ehr-main`; part of every resource's identity. Letters, digits, `.` and `-`, at most 64.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// At most 1,000 items, 64 MiB together.
-	Items         []*Item `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	Items []*Item `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	// The items bring what lies back: all is scored, and what is found because of them is recorded as suppressed and not
+	// raised. Safety findings are raised whatever their age.
+	BackFill      bool `protobuf:"varint,3,opt,name=back_fill,json=backFill,proto3" json:"back_fill,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,6 +215,13 @@ func (x *IngestRequest) GetItems() []*Item {
 		return x.Items
 	}
 	return nil
+}
+
+func (x *IngestRequest) GetBackFill() bool {
+	if x != nil {
+		return x.BackFill
+	}
+	return false
 }
 
 // IngestResponse has one result per item, in the same order.
@@ -268,7 +278,9 @@ type IngestStreamRequest struct {
 	// Caller's number for the item, echoed in the acknowledgement.
 	Sequence int64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// The item.
-	Item          *Item `protobuf:"bytes,3,opt,name=item,proto3" json:"item,omitempty"`
+	Item *Item `protobuf:"bytes,3,opt,name=item,proto3" json:"item,omitempty"`
+	// As in IngestRequest. The first message says it for the whole stream.
+	BackFill      bool `protobuf:"varint,4,opt,name=back_fill,json=backFill,proto3" json:"back_fill,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -322,6 +334,13 @@ func (x *IngestStreamRequest) GetItem() *Item {
 		return x.Item
 	}
 	return nil
+}
+
+func (x *IngestStreamRequest) GetBackFill() bool {
+	if x != nil {
+		return x.BackFill
+	}
+	return false
 }
 
 // IngestStreamResponse acknowledges one item, or opens the window.
@@ -917,16 +936,18 @@ const file_rapport_v1_ingest_proto_rawDesc = "" +
 	"\x06issues\x18\x03 \x03(\v2\x11.rapport.v1.IssueR\x06issues\x12,\n" +
 	"\aentries\x18\x04 \x03(\v2\x12.rapport.v1.ResultR\aentries\x12\x1d\n" +
 	"\n" +
-	"tenant_seq\x18\x05 \x01(\x03R\ttenantSeq\"O\n" +
+	"tenant_seq\x18\x05 \x01(\x03R\ttenantSeq\"l\n" +
 	"\rIngestRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12&\n" +
-	"\x05items\x18\x02 \x03(\v2\x10.rapport.v1.ItemR\x05items\">\n" +
+	"\x05items\x18\x02 \x03(\v2\x10.rapport.v1.ItemR\x05items\x12\x1b\n" +
+	"\tback_fill\x18\x03 \x01(\bR\bbackFill\">\n" +
 	"\x0eIngestResponse\x12,\n" +
-	"\aresults\x18\x01 \x03(\v2\x12.rapport.v1.ResultR\aresults\"o\n" +
+	"\aresults\x18\x01 \x03(\v2\x12.rapport.v1.ResultR\aresults\"\x8c\x01\n" +
 	"\x13IngestStreamRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12$\n" +
-	"\x04item\x18\x03 \x01(\v2\x10.rapport.v1.ItemR\x04item\"v\n" +
+	"\x04item\x18\x03 \x01(\v2\x10.rapport.v1.ItemR\x04item\x12\x1b\n" +
+	"\tback_fill\x18\x04 \x01(\bR\bbackFill\"v\n" +
 	"\x14IngestStreamResponse\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x12*\n" +
 	"\x06result\x18\x02 \x01(\v2\x12.rapport.v1.ResultR\x06result\x12\x16\n" +

@@ -96,6 +96,8 @@ const (
 	Outcome_OUTCOME_UNCHANGED Outcome = 3
 	// Refused: nothing was written; the issues say why.
 	Outcome_OUTCOME_REJECTED Outcome = 4
+	// Deleted over FHIR REST: nothing that was taken from it counts any more.
+	Outcome_OUTCOME_GONE Outcome = 5
 )
 
 // Enum value maps for Outcome.
@@ -106,6 +108,7 @@ var (
 		2: "OUTCOME_STORED",
 		3: "OUTCOME_UNCHANGED",
 		4: "OUTCOME_REJECTED",
+		5: "OUTCOME_GONE",
 	}
 	Outcome_value = map[string]int32{
 		"OUTCOME_UNSPECIFIED": 0,
@@ -113,6 +116,7 @@ var (
 		"OUTCOME_STORED":      2,
 		"OUTCOME_UNCHANGED":   3,
 		"OUTCOME_REJECTED":    4,
+		"OUTCOME_GONE":        5,
 	}
 )
 
@@ -2645,13 +2649,14 @@ const file_rapport_v1_types_proto_rawDesc = "" +
 	"\x1aISSUE_SEVERITY_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aISSUE_SEVERITY_INFORMATION\x10\x01\x12\x1a\n" +
 	"\x16ISSUE_SEVERITY_WARNING\x10\x02\x12\x18\n" +
-	"\x14ISSUE_SEVERITY_ERROR\x10\x03*w\n" +
+	"\x14ISSUE_SEVERITY_ERROR\x10\x03*\x89\x01\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eOUTCOME_SCORED\x10\x01\x12\x12\n" +
 	"\x0eOUTCOME_STORED\x10\x02\x12\x15\n" +
 	"\x11OUTCOME_UNCHANGED\x10\x03\x12\x14\n" +
-	"\x10OUTCOME_REJECTED\x10\x04*_\n" +
+	"\x10OUTCOME_REJECTED\x10\x04\x12\x10\n" +
+	"\fOUTCOME_GONE\x10\x05*_\n" +
 	"\tDirection\x12\x19\n" +
 	"\x15DIRECTION_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DIRECTION_HIGHER_BETTER\x10\x01\x12\x1a\n" +

@@ -39,6 +39,8 @@ type Decision struct {
 	Events []feed.Draft
 	// Subscriptions to insert or replace, whole. When several hold the same id the last one counts.
 	Subscriptions []subscription.Subscription
+	// Muted says that it was made of a back-fill: what was found is recorded and not raised, but for safety findings.
+	Muted bool
 }
 
 // Empty says whether there is nothing to write.
@@ -72,6 +74,25 @@ type Submission struct {
 	Body []byte
 	// Type, when not empty, is the resourceType that the door demands.
 	Type string
+	// Place is where a single resource is to be kept; the zero one leaves that to what it says itself.
+	Place Place
+	// Places are those of the entries of a Bundle, by entry; nil leaves all to what they say themselves.
+	Places []Place
+	// Gone are resources to delete, in the same commit as all else. With none else Body is empty.
+	Gone []ref.Resource
+	// BackFill says that it brings what lies back: what is found because of it is recorded and not raised, but for safety
+	// findings.
+	BackFill bool
+}
+
+// Place is where a resource is kept, for who addresses it as Rapport does and not as its source does. What it says of its
+// own version does not count then.
+type Place struct {
+	// ID in Rapport; empty for no place.
+	ID string
+	// Source that it is of, and its logical id there.
+	Source   ref.Source
+	SourceID string
 }
 
 // Receipt is the answer to one submission.

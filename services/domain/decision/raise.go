@@ -167,6 +167,9 @@ func (b *board) hidden(f judge.Finding) hiding {
 	if b.now.Sub(f.At) > BackfillAfter {
 		return hiding{because: alert.BackFill, more: "happened more than 30 days before it was heard of"}
 	}
+	if b.dec.Muted {
+		return hiding{because: alert.BackFill, more: "it came with a back-fill"}
+	}
 	for i := len(b.alerts) - 1; i >= 0; i-- {
 		a := &b.alerts[i]
 		if !ofSame(a, f) || a.Status == alert.Suppressed || a.Status == alert.Retracted {

@@ -30,6 +30,10 @@ type Input struct {
 	Changed time.Time
 	// Key is the caller's idempotency key; empty when none was given.
 	Key string
+	// Gone deletes the resource that Record names: of Record only Type, ID and Received count, and nothing else of the input.
+	Gone bool
+	// BackFill as in Submission.
+	BackFill bool
 	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
 	// the version they were taken from: unless it is still the current one, nothing is done. Record.Patient, when not
 	// empty, is whom it stays about.
@@ -118,7 +122,7 @@ func known(head record.Head, in *Input) bool {
 	if in.Again {
 		return head.Version != in.Record.Version
 	}
-	return !head.Stub && (head.Hash == in.Record.Hash || stale(head.SourceVersion, in.Record.SourceVersion))
+	return !head.Stub && (head.Hash == in.Record.Hash || outlived(head, in))
 }
 
 // patientOf is the patient an input is about, without deciding anything.
@@ -170,6 +174,9 @@ func (d *Desk) Decide(in *Input) (*Decision, Receipt) {
 }
 
 func (d *Desk) decide(in *Input) (*Decision, Receipt) {
+	if in.Gone {
+		return d.gone(in)
+	}
 	if receipt, done := d.replay(in); done {
 		return nil, receipt
 	}
@@ -231,7 +238,11 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 	case head.Hash == in.Record.Hash:
 		unchanged.Issues = head.Issues // a replay is told what the first one was told
 		return unchanged, true
-	case stale(head.SourceVersion, in.Record.SourceVersion):
+	case outlived(head, in) && head.Gone():
+		unchanged.Issues = []fault.Issue{fault.Infof("deleted", in.Record.Type+".meta",
+			"deleted here after this version: not brought back by it")}
+		return unchanged, true
+	case outlived(head, in):
 		unchanged.Issues = []fault.Issue{fault.Infof("informational", in.Record.Type+".meta",
 			"older than the version already stored: kept the newer one")}
 		return unchanged, true
@@ -247,6 +258,12 @@ func overtaken(head record.Head, in *Input) (Receipt, bool) {
 	return Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient, Issues: []fault.Issue{
 		fault.Infof("informational", in.Record.Type, "a newer version came in between: it was judged as it came, and is kept"),
 	}}, true
+}
+
+// outlived says whether what is stored is newer than an input. A deletion outlives also the version that it deleted.
+func outlived(head record.Head, in *Input) bool {
+	return stale(head.SourceVersion, in.Record.SourceVersion) ||
+		head.Gone() && head.SourceVersion != "" && head.SourceVersion == in.Record.SourceVersion
 }
 
 // stale says whether version b of a resource is older than version a. Versions are numbers or moments; others do not compare.
@@ -378,7 +395,7 @@ func (d *Desk) store(in *Input, a admitted) (*Decision, Receipt) {
 	if slices.ContainsFunc(in.Facts, tells) {
 		r.Outcome = record.Scored
 	}
-	dec := &Decision{Aliases: a.aliases}
+	dec := &Decision{Aliases: a.aliases, Muted: in.BackFill}
 	if a.stub != nil {
 		dec.Records = append(dec.Records, *a.stub)
 		d.heads[a.stub.Unversioned()] = a.stub.Head()
@@ -406,7 +423,7 @@ func tells(f fact.Fact) bool { return f.Scores == nil || f.Scores.Any() }
 
 // hadFacts says whether facts may have been taken from a version. An unscorable form leaves one too, for its safety items.
 func hadFacts(h record.Head) bool {
-	return h.Patient != "" && (h.Outcome == record.Scored || h.Type == "QuestionnaireResponse")
+	return h.Patient != "" && !h.Gone() && (h.Outcome == record.Scored || h.Type == "QuestionnaireResponse")
 }
 
 // spread carries the record's facts, and the end of those of the version before, to the episodes.
@@ -464,7 +481,7 @@ func recorded(r *record.Record, facts []fact.Fact, now time.Time) feed.Draft {
 	return draft
 }
 
-var protoOutcome = map[record.Outcome]string{record.Scored: "OUTCOME_SCORED", record.Stored: "OUTCOME_STORED"}
+var protoOutcome = map[record.Outcome]string{record.Scored: "OUTCOME_SCORED", record.Stored: "OUTCOME_STORED", record.Gone: "OUTCOME_GONE"}
 
 func rejected(err error) Receipt {
 	return Receipt{Outcome: record.Rejected, Issues: fault.IssuesOf(err), Kind: fault.Of(err)}

@@ -37,11 +37,13 @@ const (
 	Forbidden
 	// Unavailable: the store or the server is away; the same call may be sent again.
 	Unavailable
+	// Throttled: too much at once; the same call may be sent again later.
+	Throttled
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "unprocessable", "not supported", "not found", "conflict", "precondition failed",
-	"too large", "too old", "unauthenticated", "forbidden", "unavailable",
+	"too large", "too old", "unauthenticated", "forbidden", "unavailable", "throttled",
 }
 
 // String is the kind in words.

@@ -19,6 +19,8 @@ const (
 	All Name = "all"
 	// Unassigned is for alerts of patients without a care team.
 	Unassigned Name = "unassigned"
+	// Privacy is for the privacy role: each breaking of the glass is told there.
+	Privacy Name = "privacy"
 )
 
 // Team is the feed of a care team.
@@ -39,9 +41,9 @@ func (n Name) OfSubscription() (id string, ok bool) {
 }
 
 // Forms says in words what a feed is called.
-const Forms = "`all`, `unassigned`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`"
+const Forms = "`all`, `unassigned`, `privacy`, `team:<CareTeam id>` or `partner:<RelatedPerson id>`"
 
-var nameForm = regexp.MustCompile(`^(all|unassigned|(team|partner|subscription):[A-Za-z0-9\-.]{1,64})$`)
+var nameForm = regexp.MustCompile(`^(all|unassigned|privacy|(team|partner|subscription):[A-Za-z0-9\-.]{1,64})$`)
 
 // Valid says whether n can be a feed.
 func (n Name) Valid() bool { return nameForm.MatchString(string(n)) }
@@ -97,6 +99,8 @@ const (
 	Suppressed Type = "alert.suppressed"
 	// Elapsed: a deadline passed; only in All.
 	Elapsed Type = "deadline.elapsed"
+	// BrokenGlass: somebody was shown what a consent or a label keeps from them, and gave a reason.
+	BrokenGlass Type = "access.break-glass"
 )
 
 // Event is one thing that happened, as it stands in one feed.

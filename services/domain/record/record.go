@@ -2,6 +2,7 @@
 package record
 
 import (
+	"hash/fnv"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -21,6 +22,8 @@ const (
 	Unchanged
 	// Rejected: nothing was written; the issues say why.
 	Rejected
+	// Gone: the resource was deleted, and this version of it, which has no body, says so. Only a deletion ends so.
+	Gone
 )
 
 // String is the outcome in words.
@@ -34,6 +37,8 @@ func (o Outcome) String() string {
 		return "unchanged"
 	case Rejected:
 		return "rejected"
+	case Gone:
+		return "gone"
 	default:
 		return "unknown"
 	}
@@ -67,7 +72,34 @@ type Record struct {
 	Issues []fault.Issue
 	// Stub marks a Patient that was only referred to so far.
 	Stub bool
+	// Marks are further places in the index of searches by which it can be found. They are written and never read back.
+	Marks []Mark
+	// Seq is the number of the tenant's last event of the commit that stored it; the store sets it. What was stored before
+	// versions were numbered so has one below 1, and still later ones are greater.
+	Seq int64
 }
+
+// Mark is one entry of the index of searches: what bears the Key is found under it in the order of At. It is a hint:
+// what is found is looked at again, so a mark that no longer holds does no harm.
+type Mark struct {
+	// Key as SearchKey makes it.
+	Key int64
+	// At orders what bears the key, newest first; zero stands for the From of the record.
+	At time.Time
+}
+
+// SearchKey is a number for one value of one search parameter of a type. Two values may share one.
+func SearchKey(typ, param, value string) int64 {
+	h := fnv.New64a()
+	for _, part := range [3]string{typ, param, value} {
+		_, _ = h.Write([]byte(part)) // A hash never fails.
+		_, _ = h.Write([]byte{0})
+	}
+	return int64(h.Sum64())
+}
+
+// Gone says that it is a deletion.
+func (r Record) Gone() bool { return r.Outcome == Gone }
 
 // Head is what is known of the current version without reading its body.
 type Head struct {
@@ -89,6 +121,9 @@ type Head struct {
 	// Stub marks a Patient that was only referred to so far.
 	Stub bool
 }
+
+// Gone says that the current version is a deletion.
+func (h Head) Gone() bool { return h.Outcome == Gone }
 
 // Head of the record.
 func (r Record) Head() Head {
@@ -117,7 +152,7 @@ type Key struct {
 	Resource ref.Resource
 }
 
-// Query selects current records of one type. Zero fields do not select.
+// Query selects current records of one type, deletions left out. Zero fields do not select.
 type Query struct {
 	// Type is the FHIR type; required unless Unused.
 	Type string
@@ -125,6 +160,10 @@ type Query struct {
 	Patient ref.Patient
 	// Codes, any of which matches: `system|code`, or `|code` for a code of any system.
 	Codes []string
+	// Key is a mark that they bear; 0 does not select. It is not used with Patient or Codes.
+	Key int64
+	// Until leaves out what was stored after the event of that number; nil leaves nothing out.
+	Until *int64
 	// Dates, all of which must hold.
 	Dates []DateBound
 	// Unused selects records of any type from which no fact could be taken.
@@ -149,4 +188,35 @@ type DateBound struct {
 	Op string
 	// From and To bound the interval given by the searcher's own precision, To exclusive.
 	From, To time.Time
+}
+
+// Past selects versions of the resources of one type, newest first: by falling Seq, then by ID and falling Version.
+type Past struct {
+	// Type is required.
+	Type string
+	// ID of one resource; empty for all of the type.
+	ID string
+	// Since leaves out what was received before; zero leaves nothing out.
+	Since time.Time
+	// Above and Upto bound Seq: above the first, and not above the second; nil does not bound.
+	Above, Upto *int64
+	// After is the last version of the previous page; zero for the first page.
+	After Kept
+	// Max is the page size, at least 1.
+	Max int
+}
+
+// Kept is one version of a resource with its number.
+type Kept struct {
+	ref.Resource
+	// Seq as in Record.
+	Seq int64
+	// Current says whether it is the newest version.
+	Current bool
+}
+
+// Marked is where a mark leads: to the id of a record that bore it, and the place it had then.
+type Marked struct {
+	At time.Time
+	ID string
 }

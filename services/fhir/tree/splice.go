@@ -51,6 +51,23 @@ func Splice(raw []byte, id, versionID string, lastUpdated time.Time) []byte {
 	return apply(raw, edits)
 }
 
+// Named is a copy of the resource raw with an id; all other bytes stay as they are. Text that Parse would refuse comes back
+// unchanged.
+func Named(raw []byte, id string) []byte {
+	top, ok := outline(raw)
+	if !ok || len(top.members) == 0 {
+		return bytes.Clone(raw)
+	}
+	if m, has := top.members["id"]; has {
+		return apply(raw, []edit{{m.start, m.end, quoted(id)}})
+	}
+	behind := top.open
+	if m, has := top.members["resourceType"]; has {
+		behind = m.end
+	}
+	return apply(raw, []edit{top.insert(behind, `"id":`+quoted(id))})
+}
+
 // Rewrite is a copy of the document in which every `reference` that is a key of targets has become its value; all
 // other bytes stay as they are.
 func Rewrite(d *Doc, targets map[string]string) []byte {

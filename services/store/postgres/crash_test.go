@@ -264,7 +264,8 @@ func TestADeadlockIsResolvedByRunningTheWriteAgain(t *testing.T) {
 	<-locked
 	do("UPDATE feed SET last = last WHERE tenant = 'clinic' AND name = 'all'")
 	do("COMMIT")
-	if err := <-ended; err != nil || runs != 2 {
+	// Twice, or more often: the next run may meet the other one before that has what it waits for.
+	if err := <-ended; err != nil || runs < 2 {
 		t.Errorf("%d runs, %v", runs, err)
 	}
 	err = s.View(t.Context(), "clinic", func(r store.Reader) error {

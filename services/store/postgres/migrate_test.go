@@ -38,6 +38,13 @@ func TestADatabaseOfTheFirstSchemaIsMigratedWithWhatItHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, row := range storetest.EarlierRecordRows() {
+		_, err := db.Exec("INSERT INTO resource ("+storetest.EarlierRecordColumns+`)
+			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`, row...)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,8 @@ type Options struct {
 	Connections int
 	// Master wraps the keys that rows are sealed with; nil seals nothing. A database that holds such keys is refused without it.
 	Master sealed.Master
+	// Keyless opens such a database without Master too, for what is not sealed: reading a sealed row fails with Precondition.
+	Keyless bool
 }
 
 // Store is one PostgreSQL database. It answers store.Store, store.Directory, store.Retention, store.Doorbell
@@ -84,7 +86,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	} else {
 		err = checkSchema(ctx, pool)
 	}
-	if err == nil {
+	if err == nil && (o.Master != nil || !o.Keyless) {
 		err = s.unlock(ctx, o.Master)
 	}
 	if err != nil {

@@ -108,6 +108,13 @@ func plans(t *testing.T, stored, patients int) []plan {
 		{"heads", true, ask(func(r store.Reader) error { _, err := r.Heads(heads); return err })},
 		{"record", true, ask(func(r store.Reader) error { _, err := r.Record(heads[0].Unversioned()); return err })},
 		{"version", true, ask(func(r store.Reader) error { _, err := r.Record(heads[0]); return err })},
+		{"marked records", false, ask(func(r store.Reader) error { _, err := r.Search(record.Query{Type: typ, Key: 7, Max: 9}); return err })},
+		{"versions of one", true, ask(func(r store.Reader) error {
+			_, err := r.Versions(record.Past{Type: typ, ID: heads[0].ID, Max: 9})
+			return err
+		})},
+		{"newest versions", false, ask(func(r store.Reader) error { _, err := r.Versions(record.Past{Type: typ, Max: 9}); return err })},
+		{"types", false, ask(func(r store.Reader) error { _, err := r.Types(); return err })},
 		{"patients", true, ask(func(r store.Reader) error { _, err := r.Patients(names); return err })},
 		{"keys", true, ask(func(r store.Reader) error { _, err := r.Keys("s", keys); return err })},
 		{"states", true, ask(func(r store.Reader) error { _, err := r.States(of); return err })},

@@ -59,8 +59,8 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 		text: "SELECT " + rows.Columns + " FROM resource r WHERE r.tenant = $1 AND r.type = $2 AND r.id = $3 AND " + version,
 		args: []any{string(r.tenant), of.Type, of.ID, of.Version},
 	})
-	if err == nil && len(found) == 0 {
-		err = fault.Newf(fault.NotFound, "not-found", "there is no such resource, or no such version of it")
+	if err == nil {
+		err = rows.Found(of, found)
 	}
 	if err != nil {
 		return record.Record{}, err
@@ -85,7 +85,7 @@ func (r *reader) records(doing string, enough int, q question) ([]record.Record,
 		var hash []byte
 		var received int64
 		err := row.Scan(&x.Type, &x.ID, &x.Version, &x.Source, &x.SourceID, &x.SourceVersion, &hash, &x.Patient,
-			&x.From, &x.To, &x.Outcome, &x.Stub, &received, &x.Codes, &x.Issues, &x.Raw)
+			&x.From, &x.To, &x.Outcome, &x.Stub, &received, &x.Codes, &x.Issues, &x.Raw, &x.Seq)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (r *reader) PatientsAfter(after ref.Patient, types []string, max int) ([]re
 		found = append(found, id)
 		return err
 	}, `SELECT DISTINCT patient FROM resource WHERE tenant = $1 AND current AND patient > $2 AND type = ANY ($3::text[])
-		ORDER BY patient LIMIT $4`, string(after), array(types), limit(max))
+		AND outcome <> $5 ORDER BY patient LIMIT $4`, string(after), array(types), limit(max), int64(record.Gone))
 	return found, err
 }
 

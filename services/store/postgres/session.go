@@ -198,4 +198,5 @@ var _ interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Marking
 } = (*Store)(nil)

@@ -27,6 +27,7 @@ func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int
 	w.replaced(b.Replaced)
 	w.resources(b.Resources)
 	w.codes(b.Codes)
+	w.marks(b.Marks)
 	w.names(b)
 	w.superseded(b.Superseded, b.SupersededKeys)
 	w.facts(b.Facts)
@@ -73,10 +74,10 @@ func (w *writing) resources(rs []rows.Resource) {
 		return
 	}
 	w.add(`INSERT INTO resource (tenant, type, id, version, from_us, to_us, received_us, outcome, current, stub, source,
-			source_id, source_version, hash, patient, codes, issues, raw)
+			source_id, source_version, hash, patient, codes, issues, raw, seq)
 		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
 			$8::smallint[], $9::boolean[], $10::boolean[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::text[],
-			$16::bytea[], $17::bytea[], $18::bytea[])`,
+			$16::bytea[], $17::bytea[], $18::bytea[], $19::bigint[])`,
 		column(rs, func(r *rows.Resource) string { return r.Type }),
 		column(rs, func(r *rows.Resource) string { return r.ID }),
 		column(rs, func(r *rows.Resource) int64 { return r.Version }),
@@ -95,7 +96,8 @@ func (w *writing) resources(rs []rows.Resource) {
 		column(rs, func(r *rows.Resource) []byte { return r.Issues }),
 		column(rs, func(r *rows.Resource) []byte {
 			return blob(w.box.Seal(r.Raw, sealed.Resource(ref.Tenant(w.tenant), r.Type, r.ID, r.Version)))
-		}))
+		}),
+		column(rs, func(r *rows.Resource) int64 { return r.Seq }))
 }
 
 func (w *writing) codes(ks []rows.Code) {
@@ -109,6 +111,20 @@ func (w *writing) codes(ks []rows.Code) {
 		column(ks, func(k *rows.Code) int64 { return k.From }),
 		column(ks, func(k *rows.Code) string { return k.ID }),
 		column(ks, func(k *rows.Code) string { return k.System }))
+}
+
+// intoMarks has the tenant as its first parameter, as every statement, though the tenant is in the keys already.
+const intoMarks = `INSERT INTO search_mark (key, from_us, id)
+	SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::text[]) WHERE $1::text IS NOT NULL ON CONFLICT DO NOTHING`
+
+func (w *writing) marks(ms []rows.MarkRow) {
+	if len(ms) == 0 {
+		return
+	}
+	w.add(intoMarks,
+		column(ms, func(m *rows.MarkRow) int64 { return m.Key }),
+		column(ms, func(m *rows.MarkRow) int64 { return m.From }),
+		column(ms, func(m *rows.MarkRow) string { return m.ID }))
 }
 
 // column gathers one value of every row.

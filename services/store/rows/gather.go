@@ -3,6 +3,8 @@ package rows
 
 import (
 	"encoding/json"
+	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,6 +25,8 @@ type Batch struct {
 	Replaced []ref.Resource
 	// Codes of the current versions among Resources.
 	Codes []Code
+	// Marks of the current versions among Resources, to insert where they are not there yet.
+	Marks []MarkRow
 	// Aliases to insert or replace, each name once.
 	Aliases []record.Alias
 	// Keys to insert.
@@ -56,6 +60,42 @@ type Resource struct {
 	From, To int64
 	// Codes and Issues are JSON arrays; nil when there are none.
 	Codes, Issues []byte
+	// draft is how many events of the batch come before its own.
+	draft int
+}
+
+// MarkRow is a row of search_mark.
+type MarkRow struct {
+	// Key as MarkKey makes it.
+	Key int64
+	// From is microseconds.
+	From int64
+	ID   string
+}
+
+// MarkKey is the number under which a key of a tenant is kept.
+func MarkKey(t ref.Tenant, key int64) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(t)) // A hash never fails.
+	return key ^ int64(h.Sum64())
+}
+
+// Marks of a record of a tenant, each once; none of a deletion.
+func Marks(t ref.Tenant, r *record.Record) []MarkRow {
+	if r.Gone() {
+		return nil
+	}
+	out := make([]MarkRow, 0, len(r.Marks))
+	for _, m := range r.Marks {
+		row := MarkRow{MarkKey(t, m.Key), lower(r.From), r.ID}
+		if !m.At.IsZero() {
+			row.From = m.At.UnixMicro()
+		}
+		if !slices.Contains(out, row) {
+			out = append(out, row)
+		}
+	}
+	return out
 }
 
 // Code is a row of resource_code.
@@ -167,7 +207,7 @@ func (g *gatherer) records(d *decision.Decision) error {
 		if err := storable("record", append(texts, r.Codes...)...); err != nil {
 			return err
 		}
-		row := Resource{Record: r, Current: true, From: lower(r.From), To: upper(r.To)}
+		row := Resource{Record: r, Current: true, From: lower(r.From), To: upper(r.To), draft: len(g.batch.Drafts)}
 		var err error
 		if row.Codes, err = list(r.Codes); err != nil {
 			return err
@@ -198,6 +238,7 @@ func (g *gatherer) index(r *Resource) {
 	if !r.Current {
 		return
 	}
+	g.batch.Marks = append(g.batch.Marks, Marks(g.tenant, &r.Record)...)
 	seen := make(map[string]bool, len(r.Record.Codes))
 	for _, token := range r.Record.Codes {
 		if seen[token] {

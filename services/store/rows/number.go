@@ -25,9 +25,13 @@ func (b *Batch) Feeds() []feed.Name {
 }
 
 // Number gives every draft its numbers, going on from the last number of each feed, and returns the events as they
-// stand in each feed and where the feeds stand now, in the order of Feeds.
+// stand in each feed and where the feeds stand now, in the order of Feeds. Resources get the number of their event.
 func (b *Batch) Number(t ref.Tenant, last map[feed.Name]int64) ([]feed.Event, []feed.Cursor) {
 	events := make([]feed.Event, 0, len(b.Drafts))
+	for i := range b.Resources {
+		r := &b.Resources[i]
+		r.Seq = last[feed.All] + int64(min(r.draft+1, len(b.Drafts)))
+	}
 	for _, d := range b.Drafts {
 		last[feed.All]++
 		e := feed.Event{

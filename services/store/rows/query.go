@@ -12,7 +12,7 @@ import (
 
 // Columns of a record, in the order in which both engines scan them.
 const Columns = `r.type, r.id, r.version, r.source, r.source_id, r.source_version, r.hash, r.patient,
-	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw`
+	r.from_us, r.to_us, r.outcome, r.stub, r.received_us, r.codes, r.issues, r.raw, r.seq`
 
 // IsCurrent picks the newest version of a resource that is sought by its id. Said as plain "current" it would tempt
 // planners to the indexes of current versions, which do not begin with the id, instead of the primary key.
@@ -55,12 +55,18 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q := &query{mark: m}
 	// A single code of no single patient is read in the order of its own index; everything else is filtered by it.
 	byCode := len(s.Codes) == 1 && s.Patient == ""
+	byMark := s.Key != 0 && s.Patient == "" && len(s.Codes) == 0
 	tenant := q.arg(string(t))
 	q.add("SELECT ", Columns, " FROM ")
-	if byCode {
-		q.add("resource_code c JOIN resource r ON r.tenant = c.tenant AND r.type = c.type AND r.id = c.id AND r.current")
-		q.add(" WHERE c.tenant = ", tenant, " AND c.type = ", q.arg(s.Type), " AND ", q.code(s.Codes[0], true))
-	} else {
+	switch {
+	case byMark:
+		q.led(m, "search_mark", "r.tenant = "+tenant+" AND r.type = "+q.arg(s.Type))
+		q.add(" AND c.key = ", q.arg(MarkKey(t, s.Key)))
+	case byCode:
+		typ := q.arg(s.Type)
+		q.led(m, "resource_code", "r.tenant = "+tenant+" AND r.type = "+typ)
+		q.add(" AND c.tenant = ", tenant, " AND c.type = ", typ, " AND ", q.code(s.Codes[0], true))
+	default:
 		q.add("resource r WHERE r.tenant = ", tenant, " AND r.current")
 		if s.Type != "" {
 			q.add(" AND r.type = ", q.arg(s.Type))
@@ -72,15 +78,27 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	if s.Unused {
 		q.add(" AND r.outcome = ", strconv.Itoa(int(record.Stored)), " AND r.issues IS NOT NULL")
 	}
+	q.add(" AND r.outcome <> ", strconv.Itoa(int(record.Gone)))
+	if s.Until != nil {
+		q.add(" AND r.seq <= ", q.arg(*s.Until))
+	}
 	if len(s.Codes) > 0 && !byCode {
 		q.codes(s.Codes)
 	}
 	for _, d := range s.Dates {
 		q.date(d)
+		if byCode || byMark {
+			q.before(d)
+		}
 	}
 	table := "r"
-	if byCode {
+	if byCode || byMark {
 		table = "c"
+	}
+	if byMark {
+		q.place("c", s.After)
+		q.add(" ORDER BY c.from_us DESC, c.id LIMIT ", strconv.Itoa(max(s.Max, 1)))
+		return q.sql.String(), q.args
 	}
 	if (s.After != record.Place{}) {
 		from, typ, id := q.arg(lower(s.After.From)), q.arg(s.After.Resource.Type), q.arg(s.After.Resource.ID)
@@ -90,6 +108,68 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	q.add(" ORDER BY ", table, ".from_us DESC, ", table, ".type, ", table, ".id LIMIT ", strconv.Itoa(max(s.Max, 1)))
 	return q.sql.String(), q.args
 }
+
+// place bounds marks by the last record of the previous page.
+func (q *query) place(table string, after record.Place) {
+	if (after == record.Place{}) {
+		return
+	}
+	from, id := q.arg(lower(after.From)), q.arg(after.Resource.ID)
+	q.add(" AND ", table, ".from_us <= ", from, " AND (", table, ".from_us < ", from, " OR ", table, ".id > ", id, ")")
+}
+
+// Marked is the statement for a page of what bears a mark, newest first, with its arguments.
+func Marked(m Mark, t ref.Tenant, key int64, after record.Marked, max int) (string, []any) {
+	q := &query{mark: m}
+	q.add("SELECT c.from_us, c.id FROM search_mark c WHERE c.key = ", q.arg(MarkKey(t, key)))
+	if after.ID != "" {
+		q.place("c", record.Place{From: after.At, Resource: ref.Resource{ID: after.ID}})
+	}
+	q.add(" ORDER BY c.from_us DESC, c.id LIMIT ", strconv.Itoa(atLeastOne(max)))
+	return q.sql.String(), q.args
+}
+
+// Versions is the statement for a page of versions, newest first, with its arguments.
+func Versions(m Mark, t ref.Tenant, p record.Past) (string, []any) {
+	q := &query{mark: m}
+	q.add("SELECT r.id, r.version, r.seq, r.current FROM resource r WHERE ")
+	if p.ID == "" && m == Postgres {
+		q.add("r.tenant || '' = ", q.arg(string(t))) // as its index of versions has it
+	} else {
+		q.add("r.tenant = ", q.arg(string(t)))
+	}
+	q.add(" AND r.type = ", q.arg(p.Type))
+	if p.ID != "" {
+		q.add(" AND r.id = ", q.arg(p.ID))
+	}
+	if p.Above != nil {
+		q.add(" AND r.seq > ", q.arg(*p.Above))
+	}
+	if p.Upto != nil {
+		q.add(" AND r.seq <= ", q.arg(*p.Upto))
+	}
+	if !p.Since.IsZero() {
+		q.add(" AND r.received_us >= ", q.arg(p.Since.UnixMicro()))
+	}
+	after := p.After
+	switch {
+	case after.ID == "":
+	case p.ID != "":
+		q.add(" AND r.version < ", q.arg(after.Version))
+	default:
+		seq, id := q.arg(after.Seq), q.arg(after.ID)
+		q.add(" AND r.seq <= ", seq, " AND (r.seq < ", seq, " OR r.id > ", id, " OR (r.id = ", id, " AND r.version < ", q.arg(after.Version), "))")
+	}
+	if p.ID != "" {
+		q.add(" ORDER BY r.version DESC")
+	} else {
+		q.add(" ORDER BY r.seq DESC, r.id, r.version DESC")
+	}
+	q.add(" LIMIT ", strconv.Itoa(atLeastOne(p.Max)))
+	return q.sql.String(), q.args
+}
+
+func atLeastOne(n int) int { return max(n, 1) }
 
 // code is the condition that row c of resource_code bears the token. A resource that bears the code in several
 // systems counts once.
@@ -117,7 +197,7 @@ func (q *query) codes(tokens []string) {
 
 // date adds one condition by the FHIR R4 rules for ranges: eq and ne ask for containment, gt lt ge le for overlap
 // beyond the bound, sa and eb for no overlap. A record without any date never matches.
-// Where an end of from_us follows from that, it is said too, for the sake of the index.
+// Where an end of from_us or to_us follows from that, it is said too, for the sake of the index.
 func (q *query) date(d record.DateBound) {
 	q.add(" AND (r.from_us > ", q.arg(Never), " OR r.to_us < ", q.arg(Ever), ") AND ")
 	from := func() string { return q.arg(lower(d.From)) }
@@ -131,7 +211,7 @@ func (q *query) date(d record.DateBound) {
 	case "lt":
 		q.add("r.from_us < ", from())
 	case "ge":
-		q.add("(r.to_us > ", to(), " OR ", within(), ")")
+		q.add("(r.to_us > ", to(), " OR ", within(), ") AND r.to_us > ", from())
 	case "le":
 		q.add("(r.from_us < ", from(), " OR ", within(), ") AND r.from_us < ", to())
 	case "sa":
@@ -140,6 +220,29 @@ func (q *query) date(d record.DateBound) {
 		q.add("r.to_us <= ", from(), " AND r.from_us < ", from())
 	default:
 		q.add(within(), " AND r.from_us < ", to())
+	}
+}
+
+// led reads from a table in whose order a search comes, and the current record of each row. The order of the two is said,
+// and fenced, for a planner without statistics might begin with the records.
+func (q *query) led(m Mark, table, which string) {
+	match := which + " AND r.id = c.id AND " + IsCurrent
+	if m == Postgres {
+		q.add(table, " c CROSS JOIN LATERAL (SELECT * FROM resource r WHERE ", match, " OFFSET 0) r")
+	} else {
+		q.add(table, " c CROSS JOIN resource r ON ", match)
+	}
+	q.add(" WHERE r.from_us = c.from_us")
+}
+
+// before says of the table whose order is that of the search what an end of the date means for it: its from_us is that of
+// the record.
+func (q *query) before(d record.DateBound) {
+	switch d.Op {
+	case "lt", "eb":
+		q.add(" AND c.from_us < ", q.arg(lower(d.From)))
+	case "eq", "le":
+		q.add(" AND c.from_us < ", q.arg(upper(d.To)))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
 // Parse reads a column of JSON; an empty one is nothing. Errors: Internal, without the text.
@@ -35,6 +36,18 @@ func (r Resource) restore() (record.Record, error) {
 		return out, err
 	}
 	return out, Parse(r.Issues, &out.Issues)
+}
+
+// Found says what is wrong with the answer to a question for one record: that there is none, or that the current version
+// says that there is none any more. Errors: NotFound, with the code deleted in the second case.
+func Found(of ref.Resource, found []record.Record) error {
+	switch {
+	case len(found) == 0:
+		return fault.Newf(fault.NotFound, "not-found", "there is no such resource, or no such version of it")
+	case of.Version == 0 && found[0].Gone():
+		return fault.Newf(fault.NotFound, "deleted", "the resource was deleted")
+	}
+	return nil
 }
 
 // SortFacts puts facts into the order of fact.Key, which is finer than the columns.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +44,7 @@ func contents(t *testing.T, path string) map[string]string {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		all[name] = dump(t, db, "SELECT * FROM "+name+" ORDER BY 1, 2, 3, 4")
+		all[name] = dump(t, db, "SELECT * FROM "+name)
 	}
 	return all
 }
@@ -59,7 +60,7 @@ func dump(t *testing.T, db *sql.DB, query string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b strings.Builder
+	var lines []string
 	values := make([]any, len(columns))
 	for i := range values {
 		values[i] = new(any)
@@ -68,15 +69,17 @@ func dump(t *testing.T, db *sql.DB, query string) string {
 		if err := found.Scan(values...); err != nil {
 			t.Fatal(err)
 		}
+		line := ""
 		for _, v := range values {
-			fmt.Fprintf(&b, "%T %v|", *v.(*any), *v.(*any))
+			line += fmt.Sprintf("%T %v|", *v.(*any), *v.(*any))
 		}
-		b.WriteByte('\n')
+		lines = append(lines, line+"\n")
 	}
 	if err := found.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	slices.Sort(lines)
+	return strings.Join(lines, "")
 }
 
 // clinical are the tables that Fill writes to.

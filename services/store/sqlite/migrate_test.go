@@ -32,6 +32,12 @@ func TestAFileOfTheFirstSchemaIsMigratedWithWhatItHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, row := range storetest.EarlierRecordRows() {
+		_, err := db.Exec("INSERT INTO resource ("+storetest.EarlierRecordColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row...)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

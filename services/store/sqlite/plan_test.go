@@ -46,11 +46,20 @@ func TestNoStatementWalksThroughAWholeTable(t *testing.T) {
 		{Type: "Goal", Codes: []string{"a|b", "c|d"}},
 		{Type: "Goal", Patient: "p", Codes: []string{"|b"}},
 		{Unused: true},
+		{Type: "Goal", Codes: []string{"a|b"}, Dates: []record.DateBound{{Op: "lt", From: time.Unix(0, 0), To: time.Unix(1, 0)}}},
+		{Type: "Goal", Key: 7},
+		{Type: "Goal", Key: 7, Until: new(int64(7)), After: record.Place{Resource: ref.Resource{Type: "Goal", ID: "g"}}},
 		{Type: "Goal", Dates: []record.DateBound{{Op: "ge", From: time.Unix(0, 0), To: time.Unix(1, 0)}}},
 	} {
 		text, args := rows.Search(rows.SQLite, "clinic", q)
 		checked += check(t, reader, text, args...)
 	}
+	for _, p := range []record.Past{{Type: "Goal"}, {Type: "Goal", ID: "g"}, {Type: "Goal", Above: new(int64(7))}, {Type: "Goal", After: record.Kept{Resource: ref.Resource{ID: "g"}}}} {
+		text, args := rows.Versions(rows.SQLite, "clinic", p)
+		checked += check(t, reader, text, args...)
+	}
+	text, args := rows.Marked(rows.SQLite, "clinic", 7, record.Marked{ID: "g"}, 9)
+	checked += check(t, reader, text, args...)
 	for _, q := range []alert.Query{{}, {Patient: "p"}, {Statuses: []alert.Status{alert.Open}}, {Rule: "r"}} {
 		text, args := rows.ListAlerts(rows.SQLite, "clinic", q)
 		checked += check(t, reader, text, args...)
@@ -92,6 +101,7 @@ func doEverything(t *testing.T, s *Store) {
 			func() error { _, err := r.TakenIn("p", fact.KindScores); return err },
 			func() error { _, err := r.Due(time.Now(), 9); return err },
 			func() error { _, err := r.EpisodesAfter("", 9); return err },
+			func() error { _, err := r.Types(); return err },
 			func() error { _, err := r.PatientsAfter("", []string{"Goal"}, 9); return err },
 			func() error { _, err := r.FactsAt(of, time.Unix(0, 0)); return err },
 			func() error { _, err := r.AlertsOf(of); return err },
@@ -108,6 +118,12 @@ func doEverything(t *testing.T, s *Store) {
 		return nil
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Unmarked(t.Context(), "clinic", 9); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Mark(t.Context(), "clinic", d.Records); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Since(t.Context(), feed.Cursor{Tenant: "clinic", Feed: feed.All}, 9); err != nil {

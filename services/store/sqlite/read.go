@@ -101,8 +101,8 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	}
 	found, err := r.records("reading a record", 0, r.query, "SELECT "+rows.Columns+
 		" FROM resource r WHERE r.tenant = ?1 AND r.type = ?2 AND r.id = ?3 AND "+version, of.Type, of.ID, of.Version)
-	if err == nil && len(found) == 0 {
-		err = fault.Newf(fault.NotFound, "not-found", "there is no such resource, or no such version of it")
+	if err == nil {
+		err = rows.Found(of, found)
 	}
 	if err != nil {
 		return record.Record{}, err
@@ -131,7 +131,7 @@ func (r *reader) records(doing string, enough int, ask asking, text string, args
 		var hash sql.RawBytes
 		var received int64
 		err := row.Scan(&x.Type, &x.ID, &x.Version, &x.Source, &x.SourceID, &x.SourceVersion, &hash, &x.Patient,
-			&x.From, &x.To, &x.Outcome, &x.Stub, &received, &x.Codes, &x.Issues, &x.Raw)
+			&x.From, &x.To, &x.Outcome, &x.Stub, &received, &x.Codes, &x.Issues, &x.Raw, &x.Seq)
 		if err != nil {
 			return err
 		}
@@ -152,7 +152,8 @@ func (r *reader) PatientsAfter(after ref.Patient, types []string, max int) ([]re
 		found = append(found, id)
 		return err
 	}, `SELECT DISTINCT patient FROM resource WHERE tenant = ?1 AND current AND patient > ?2
-		AND type IN (SELECT value FROM json_each(?3)) ORDER BY patient LIMIT ?4`, string(after), array(types), limit(max))
+		AND outcome <> ?5 AND type IN (SELECT value FROM json_each(?3)) ORDER BY patient LIMIT ?4`, string(after), array(types), limit(max),
+		int64(record.Gone))
 }
 
 func (r *reader) Patients(names []string) (map[string]record.Alias, error) {

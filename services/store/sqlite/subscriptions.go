@@ -98,16 +98,19 @@ func (s *Store) Deliveries(ctx context.Context, t ref.Tenant) ([]subscription.De
 	return found, broken(err, "reading deliveries")
 }
 
+// smallWrite is about what a delivery or a letter adds to the log of writes, in bytes.
+const smallWrite = 128
+
 // KeepDelivery writes the delivery and the letters in one transaction.
 func (s *Store) KeepDelivery(ctx context.Context, t ref.Tenant, d subscription.Delivery, givenUp ...subscription.Letter) error {
-	return s.write(ctx, "keeping a delivery", func(c *conn) error {
+	return s.write(ctx, "keeping a delivery", func(c *conn) (int64, error) {
 		err := c.insert(ctx, intoDelivery, 1, func(int) []any {
 			return []any{string(t), d.ID, d.Delivered, d.Attempts, rows.Moment(d.Next), rows.Moment(d.Told), d.Failure}
 		})
 		if err != nil {
-			return err
+			return 0, err
 		}
-		return insertLetters(ctx, c, t, givenUp)
+		return smallWrite, insertLetters(ctx, c, t, givenUp)
 	})
 }
 
@@ -130,13 +133,13 @@ func (s *Store) DeadLetters(ctx context.Context, t ref.Tenant, id string, after 
 
 // KeepLetters writes letters in one transaction.
 func (s *Store) KeepLetters(ctx context.Context, t ref.Tenant, of ...subscription.Letter) error {
-	return s.write(ctx, "keeping dead letters", func(c *conn) error { return insertLetters(ctx, c, t, of) })
+	return s.write(ctx, "keeping dead letters", func(c *conn) (int64, error) { return smallWrite, insertLetters(ctx, c, t, of) })
 }
 
 // DropLetters deletes letters in one transaction.
 func (s *Store) DropLetters(ctx context.Context, t ref.Tenant, id string, seqs ...int64) error {
-	return s.write(ctx, "dropping dead letters", func(c *conn) error {
-		return c.exec(ctx, "DELETE FROM dead_letter WHERE tenant = ?1 AND id = ?2 AND seq IN (SELECT value FROM json_each(?3))",
+	return s.write(ctx, "dropping dead letters", func(c *conn) (int64, error) {
+		return smallWrite, c.exec(ctx, "DELETE FROM dead_letter WHERE tenant = ?1 AND id = ?2 AND seq IN (SELECT value FROM json_each(?3))",
 			string(t), id, numbers(seqs))
 	})
 }
@@ -146,23 +149,4 @@ func insertLetters(ctx context.Context, c *conn, t ref.Tenant, of []subscription
 		l := &of[i]
 		return []any{string(t), l.ID, l.Seq, rows.Moment(l.At), l.Attempts, l.Failure, l.Again}
 	})
-}
-
-// write runs a short transaction of its own.
-func (s *Store) write(ctx context.Context, doing string, do func(*conn) error) error {
-	if s.writer == nil {
-		return errReadOnly()
-	}
-	c, err := s.take(ctx, s.writer, writePragmas)
-	if err != nil {
-		return err
-	}
-	defer give(s.writer, c)
-	if err := c.begin(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	if err := do(c); err != nil {
-		return broken(err, doing)
-	}
-	return c.commit(ctx)
 }

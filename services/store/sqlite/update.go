@@ -16,7 +16,7 @@ import (
 
 // Update writes under the file's one write lock, so writers of all tenants come one after another.
 func (s *Store) Update(ctx context.Context, t ref.Tenant, write func(store.Tx) error) ([]feed.Cursor, error) {
-	if s.writer == nil {
+	if s.writer == nil || s.wal == nil {
 		return nil, errReadOnly()
 	}
 	if !rows.Storable(string(t)) {
@@ -73,8 +73,9 @@ func (x *tx) Commit(decisions ...*decision.Decision) error {
 
 var (
 	intoResource = table{head: `resource (tenant, type, id, version, current, source, source_id, source_version, hash,
-		patient, from_us, to_us, outcome, stub, received_us, codes, issues, raw)`, columns: 18}
+		patient, from_us, to_us, outcome, stub, received_us, codes, issues, raw, seq)`, columns: 19}
 	intoCode  = table{head: "resource_code (tenant, type, code, from_us, id, system)", columns: 6}
+	intoMark  = table{head: "search_mark (key, from_us, id)", columns: 3, tail: " ON CONFLICT DO NOTHING"}
 	intoAlias = table{head: "patient_alias (tenant, name, patient, source)", columns: 4, tail: ` ON CONFLICT (tenant, name)
 		DO UPDATE SET patient = excluded.patient, source = excluded.source`}
 	intoKey  = table{head: "idempotency_key (tenant, source, name, hash, type, id, version)", columns: 7}
@@ -116,14 +117,18 @@ type writing struct {
 }
 
 func (w *writing) all(t ref.Tenant) ([]feed.Cursor, error) {
+	names, last, events, moved, err := w.number(t)
+	if err != nil {
+		return nil, err
+	}
 	for _, step := range []func() error{
-		w.replaced, w.resources, w.codes, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts, w.told, w.unions,
+		w.replaced, w.resources, w.codes, w.marks, w.aliases, w.keys, w.superseded, w.facts, w.episodes, w.alerts, w.told, w.unions,
 	} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	return w.events(t)
+	return moved, w.events(names, last, events)
 }
 
 // replaced takes the flag, and the codes, from versions that are no longer the current ones.
@@ -159,6 +164,7 @@ func (w *writing) resources() error {
 			w.tenant, r.Type, r.ID, r.Version, r.Current, string(r.Source), r.SourceID, r.SourceVersion, r.Hash[:],
 			string(r.Patient), r.From, r.To, int64(r.Outcome), r.Stub, r.Received.UnixMicro(), r.Codes, r.Issues,
 			blob(w.c.box.Seal(r.Raw, sealed.Resource(ref.Tenant(w.tenant), r.Type, r.ID, r.Version))),
+			r.Seq,
 		}
 	})
 }
@@ -167,6 +173,14 @@ func (w *writing) codes() error {
 	return w.c.insert(w.ctx, intoCode, len(w.batch.Codes), func(i int) []any {
 		k := &w.batch.Codes[i]
 		return []any{w.tenant, k.Type, k.Code, k.From, k.ID, k.System}
+	})
+}
+
+func (w *writing) marks() error {
+	w.bytes += int64(len(w.batch.Marks)) * 64
+	return w.c.insert(w.ctx, intoMark, len(w.batch.Marks), func(i int) []any {
+		m := &w.batch.Marks[i]
+		return []any{m.Key, m.From, m.ID}
 	})
 }
 
@@ -253,18 +267,20 @@ func (w *writing) unions() error {
 	return nil
 }
 
-// events numbers the events and writes them; the tenant's own feed exists from its first commit on.
-func (w *writing) events(t ref.Tenant) ([]feed.Cursor, error) {
-	names := w.batch.Feeds()
-	if len(names) == 0 {
+// number gives events and versions their numbers; the tenant's own feed exists from its first commit on.
+func (w *writing) number(t ref.Tenant) (names []feed.Name, last map[feed.Name]int64, events []feed.Event, moved []feed.Cursor, err error) {
+	if names = w.batch.Feeds(); len(names) == 0 {
 		names = []feed.Name{feed.All}
 	}
-	last, err := w.lastOf(names)
-	if err != nil {
-		return nil, err
+	if last, err = w.lastOf(names); err != nil {
+		return nil, nil, nil, nil, err
 	}
-	events, moved := w.batch.Number(t, last)
-	err = w.c.insert(w.ctx, intoEvent, len(events), func(i int) []any {
+	events, moved = w.batch.Number(t, last)
+	return names, last, events, moved, nil
+}
+
+func (w *writing) events(names []feed.Name, last map[feed.Name]int64, events []feed.Event) error {
+	err := w.c.insert(w.ctx, intoEvent, len(events), func(i int) []any {
 		e := &events[i]
 		w.bytes += int64(len(e.Data)) + 128
 		return []any{
@@ -273,15 +289,15 @@ func (w *writing) events(t ref.Tenant) ([]feed.Cursor, error) {
 		}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = w.c.insert(w.ctx, intoFeed, len(names), func(i int) []any {
 		return []any{w.tenant, string(names[i]), int64(1), last[names[i]]}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return moved, w.subscriptions()
+	return w.subscriptions()
 }
 
 func (w *writing) lastOf(names []feed.Name) (map[feed.Name]int64, error) {
@@ -339,4 +355,5 @@ var _ interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Marking
 } = (*Store)(nil)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/store"
@@ -44,6 +45,8 @@ const (
 
 // Faulty is a store that fails as told.
 type Faulty struct {
+	store.Registrations
+	store.Audit
 	inner Store
 	// plan is asked before each call, with how many calls of the same verb came before.
 	plan func(c Call, before int) Verdict
@@ -55,7 +58,7 @@ type Faulty struct {
 
 // NewFaulty wraps a store. The plan is asked before each call, with the number of calls of that verb before it.
 func NewFaulty(inner Store, plan func(c Call, before int) Verdict) *Faulty {
-	return &Faulty{inner: inner, plan: plan, counts: map[Call]int{}}
+	return &Faulty{Registrations: inner, Audit: inner, inner: inner, plan: plan, counts: map[Call]int{}}
 }
 
 // Once is a plan by which a verb meets the verdict at its n-th call, counted from 0, and all else works.
@@ -215,3 +218,48 @@ func (f *Faulty) DropLetters(ctx context.Context, t ref.Tenant, id string, seqs 
 func (f *Faulty) Close() error { return f.inner.Close() }
 
 var _ Store = (*Faulty)(nil)
+
+// Unmarked is passed on.
+func (f *Faulty) Unmarked(ctx context.Context, t ref.Tenant, max int) ([]record.Record, error) {
+	return f.inner.Unmarked(ctx, t, max)
+}
+
+// Mark is passed on.
+func (f *Faulty) Mark(ctx context.Context, t ref.Tenant, of []record.Record) error {
+	return f.inner.Mark(ctx, t, of)
+}
+
+// AddJob is passed on.
+func (f *Faulty) AddJob(ctx context.Context, j store.Job, most int) error {
+	return f.inner.AddJob(ctx, j, most)
+}
+
+// PutJob is passed on.
+func (f *Faulty) PutJob(ctx context.Context, j store.Job) (store.Job, error) {
+	return f.inner.PutJob(ctx, j)
+}
+
+// KeptJob is passed on.
+func (f *Faulty) KeptJob(ctx context.Context, t ref.Tenant, id string) (store.Job, error) {
+	return f.inner.KeptJob(ctx, t, id)
+}
+
+// JobsKept is passed on.
+func (f *Faulty) JobsKept(ctx context.Context, done bool) ([]store.Job, error) {
+	return f.inner.JobsKept(ctx, done)
+}
+
+// DropJob is passed on.
+func (f *Faulty) DropJob(ctx context.Context, t ref.Tenant, id string) error {
+	return f.inner.DropJob(ctx, t, id)
+}
+
+// KeepMoment is passed on.
+func (f *Faulty) KeepMoment(ctx context.Context, t ref.Tenant, at time.Time, seq int64) (time.Time, error) {
+	return f.inner.KeepMoment(ctx, t, at, seq)
+}
+
+// KeptMoment is passed on.
+func (f *Faulty) KeptMoment(ctx context.Context, t ref.Tenant, at time.Time) (int64, bool, error) {
+	return f.inner.KeptMoment(ctx, t, at)
+}

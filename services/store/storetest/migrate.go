@@ -8,6 +8,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
+	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 )
@@ -39,6 +40,54 @@ func EarlierRows(t testing.TB) [][]any {
 		})
 	}
 	return out
+}
+
+// EarlierRecordRows are resources of the first schema, by the names of EarlierRecordColumns.
+func EarlierRecordRows() [][]any {
+	var out [][]any
+	for n, r := range earlierRecords() {
+		out = append(out, []any{
+			string(clinic), r.Type, r.ID, r.Version, n != 0, string(r.Source), r.SourceID, r.SourceVersion, r.Hash[:], string(r.Patient),
+			r.From.UnixMicro(), r.To.UnixMicro(), int64(r.Outcome), r.Stub, r.Received.UnixMicro(), r.Raw,
+		})
+	}
+	return out
+}
+
+// EarlierRecordColumns of the table resource in the first schema.
+const EarlierRecordColumns = "tenant, type, id, version, current, source, source_id, source_version, hash, patient, " +
+	"from_us, to_us, outcome, stub, received_us, raw"
+
+// earlierRecords are a form with its correction, and two others, in the order in which they were stored.
+func earlierRecords() []record.Record {
+	out := []record.Record{response("e1", 1, "p1", monday), response("e1", 2, "p1", monday), response("e2", 1, "p1", monday), response("e3", 1, "p2", monday)}
+	for n := range out {
+		out[n].Received, out[n].Codes = monday.Add(time.Duration(n)*time.Minute), nil
+	}
+	return out
+}
+
+// marked checks that what was there before the index is entered into it, once, going on where it was interrupted.
+func marked(t testing.TB, s Store) {
+	t.Helper()
+	all := earlierRecords()
+	same(t, "versions", versions(t, s, record.Past{Type: all[0].Type, Max: 9}), []string{"e3/1@0", "e2/1@-1", "e1/2@-2", "e1/1@-3"})
+	for _, want := range []string{"e1", "e2", "e3", ""} {
+		left, err := s.Unmarked(t.Context(), clinic, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == "" {
+			same(t, "left", len(left), 0)
+			break
+		}
+		same(t, "next", left[0].ID, want)
+		left[0].Marks = []record.Mark{{Key: 7}}
+		if err := s.Mark(t.Context(), clinic, left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "found", found(t, s, record.Query{Type: all[0].Type, Key: 7, Max: 9}), []string{"e1/2", "e2/1", "e3/1"})
 }
 
 // EarlierColumns of the table fact in the first schema.
@@ -78,6 +127,7 @@ func Migrated(t testing.TB, s Store) {
 	}
 	commit(t, s, clinic, &decision.Decision{Alerts: []alert.Alert{taken}})
 	same(t, "what somebody has in hand", listed(t, s, alert.Query{Assignee: "Practitioner/1", Max: 5}), []string{"e1"})
+	marked(t, s)
 	earlier := Earlier()
 	same(t, "what counts", facts(t, s, clinic, "p1")["p1"], []fact.Fact{earlier[2].Fact})
 	same(t, "what was ever taken", takenIn(t, s, "p1", fact.KindScores), earlier)

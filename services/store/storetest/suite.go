@@ -15,6 +15,10 @@ type Store interface {
 	store.Doorbell
 	store.Definitions
 	store.Deliveries
+	store.Registrations
+	store.Audit
+	store.Marking
+	store.Jobs
 }
 
 // Engine is how the suite gets at one.
@@ -41,8 +45,12 @@ func Run(t *testing.T, e Engine) {
 		{"leases", leasePromises},
 		{"doorbell", bellPromises},
 		{"definitions", definitionPromises},
+		{"clients", clientPromises},
+		{"audit", auditPromises},
 		{"unions", unionPromises},
 		{"subscriptions", subscriptionPromises},
+		{"marks", markPromises},
+		{"jobs", jobPromises},
 		{"odd input", oddPromises},
 	} {
 		t.Run(topic.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package rest
+package search
 
 import (
 	"slices"
@@ -8,7 +8,11 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 )
 
-var dateOps = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
+// Bound is one date condition.
+type Bound = record.DateBound
+
+// Prefixes of a date or number.
+var Prefixes = []string{"eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"}
 
 // dateForms are the precisions of a FHIR date, with the end of the interval that each stands for.
 var dateForms = []struct {
@@ -24,27 +28,27 @@ var dateForms = []struct {
 	{"2006-01-02T15:04:05Z07:00", func(t time.Time) time.Time { return t.Add(time.Second) }},
 }
 
-// dateBounds reads one date with its prefix as conditions that must all hold. What has no zone is meant in that of now.
-func dateBounds(s string, now time.Time) ([]record.DateBound, bool) {
+// DateBounds reads one date with its prefix as conditions that must all hold. What has no zone is meant in that of now.
+func DateBounds(s string, now time.Time) ([]Bound, bool) {
 	op := "eq"
-	if len(s) > 2 && slices.Contains(dateOps, s[:2]) {
+	if len(s) > 2 && slices.Contains(Prefixes, s[:2]) {
 		op, s = s[:2], s[2:]
 	}
-	from, to, ok := dateInterval(s, now.Location())
+	from, to, ok := DateInterval(s, now.Location())
 	if !ok {
 		return nil, false
 	}
 	if op != "ap" {
-		return []record.DateBound{{Op: op, From: from, To: to}}, true
+		return []Bound{{Op: op, From: from, To: to}}, true
 	}
 	// Approximately: overlaps with the interval widened by a tenth of its distance from now, as FHIR recommends.
 	slack := now.Sub(from).Abs() / 10
 	from, to = from.Add(-slack), to.Add(slack)
-	return []record.DateBound{{Op: "gt", From: from, To: from}, {Op: "lt", From: to, To: to}}, true
+	return []Bound{{Op: "gt", From: from, To: from}, {Op: "lt", From: to, To: to}}, true
 }
 
-// dateInterval is the interval that a date of any precision stands for, its end exclusive.
-func dateInterval(s string, zone *time.Location) (from, to time.Time, ok bool) {
+// DateInterval is the interval that a date of any precision stands for, its end exclusive.
+func DateInterval(s string, zone *time.Location) (from, to time.Time, ok bool) {
 	if len(s) > len("2006-01-02") && s[len(s)-len("+00:00"):][0] == ' ' {
 		// An unescaped + in a URL arrives as a blank.
 		i := len(s) - len("+00:00")
@@ -86,9 +90,9 @@ func precision(digits int) time.Duration {
 	return d
 }
 
-// holds says whether a bound holds for the interval [from, to), where zero is an open end. The rules are those of the
+// Holds says whether a bound holds for the interval [from, to), where zero is an open end. The rules are those of the
 // stores: an interval without any end never matches.
-func holds(b record.DateBound, from, to time.Time) bool {
+func Holds(b Bound, from, to time.Time) bool {
 	if from.IsZero() && to.IsZero() {
 		return false
 	}
