@@ -281,6 +281,19 @@ func (s *sight) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 	return seen(s, found, err)
 }
 
+// FactsBy is a page of the facts of an episode that the caller may see.
+func (s *sight) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
+	kept, err := s.visible([]ref.Episode{of})
+	if err != nil || len(kept) == 0 {
+		return nil, err
+	}
+	found, err := s.Reader.FactsBy(of, q)
+	if err == nil && len(found) > 0 {
+		s.note(ref.Patient(of), "")
+	}
+	return found, err
+}
+
 // FactsAt of the episodes that the caller may see.
 func (s *sight) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
 	kept, err := s.visible(of)
@@ -424,6 +437,17 @@ func (s *sight) ListAlerts(q alert.Query) ([]alert.Alert, error) {
 		q.After = alert.Place{Severity: last.Severity, Effective: last.Effective, ID: last.ID}
 		q.Max = wanted - len(kept)
 	}
+}
+
+// CountAlerts counts alerts. Numbers over all patients tell nothing of one; those of one are for who may see that one.
+func (s *sight) CountAlerts(q alert.Query) ([]alert.Tally, error) {
+	if q.Patient != "" {
+		ok, err := s.derived(q.Patient, "DetectedIssue")
+		if err != nil || !ok {
+			return nil, err
+		}
+	}
+	return s.Reader.CountAlerts(q)
 }
 
 // Versions returns a page of versions that the caller may see. A deletion is told to whoever may see the whole type.

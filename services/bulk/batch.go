@@ -58,12 +58,20 @@ func (r *Room) takeInput(ctx context.Context, job *store.Job, x *imported, s *sh
 	from := &reader{lines: lines{r: bufio.NewReaderSize(f, 256<<10), offset: in.Offset, number: in.Line}}
 	var under *batch
 	for {
-		next, end, err := r.gather(job, x, from)
+		var next *batch
+		var end bool
+		err := r.gently(ctx, job.Tenant, func() (err error) {
+			next, end, err = r.gather(job, x, from)
+			if err == nil && next != nil && (under == nil || !under.shares(next)) {
+				next.wait, err = r.Begin(ctx, job.Tenant, next.submissions)
+			}
+			return err
+		})
 		if err == nil && under != nil && (next == nil || under.shares(next)) {
 			err = r.settle(ctx, job, x, s, under)
 			under = nil
 		}
-		if err == nil && next != nil {
+		if err == nil && next != nil && next.wait == nil {
 			next.wait, err = r.Begin(ctx, job.Tenant, next.submissions)
 		}
 		if under != nil {
@@ -73,6 +81,7 @@ func (r *Room) takeInput(ctx context.Context, job *store.Job, x *imported, s *sh
 			}
 		}
 		if err != nil {
+			finishWaiting(next)
 			return err
 		}
 		under = next

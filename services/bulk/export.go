@@ -329,7 +329,11 @@ func (r *Room) takeOut(ctx context.Context, job *store.Job) error {
 // step reads portions until there is enough for a step, or nothing more of a type, and notes how far it is.
 func (r *Room) step(ctx context.Context, job *store.Job, x *exported, s *shelf, of func(ref.Patient) bool) error {
 	for typ := x.Take; x.Take == typ && s.pending < stepBytes; {
-		p, err := r.Face.Portion(ctx, job.Tenant, x.taken(typ, of), x.Spot, portionSize)
+		var p Portion
+		err := r.gently(ctx, "", func() (err error) {
+			p, err = r.Face.Portion(ctx, job.Tenant, x.taken(typ, of), x.Spot, portionSize)
+			return err
+		})
 		if err != nil {
 			return err
 		}

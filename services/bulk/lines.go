@@ -57,10 +57,10 @@ func (l *lines) next() ([]byte, error) {
 		if l.number++; long {
 			return nil, nil
 		}
-		if line = bytes.TrimSpace(line); l.number == 1 {
+		if l.number == 1 {
 			line = bytes.TrimPrefix(line, []byte("\ufeff"))
 		}
-		if len(line) > 0 {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
 			return line, nil
 		}
 	}

@@ -98,6 +98,9 @@ type Config struct {
 	As func(context.Context, access.Principal) context.Context
 	// May says whether a caller may read a type; nil lets everybody.
 	May func(p access.Principal, typ string) bool
+	// Pulse counts the commits of all tenants but one, or of all for an empty one: while others work, jobs take their time.
+	// Nil when that is not known.
+	Pulse func(but ref.Tenant) int64
 	// Dir is the folder of files on their way out and in. Servers on one database share it.
 	Dir string
 	// Keep is how long the files of an export, and the report of an import, are kept once it is done.
@@ -138,6 +141,8 @@ type Room struct {
 
 	mu    sync.Mutex
 	polls map[string]*polling
+	// beats are when others were last seen to work, by whom that leaves out.
+	beats map[ref.Tenant]beat
 	// cancels ends the work on the jobs that this server works on.
 	cancels map[string]context.CancelFunc
 }
@@ -160,7 +165,7 @@ func New(c Config) (*Room, error) {
 	}
 	r := &Room{
 		Config: c, mux: http.NewServeMux(), fetch: fetcher(c.Private), wake: make(chan struct{}, 1), every: lookEvery,
-		polls: map[string]*polling{}, cancels: map[string]context.CancelFunc{},
+		polls: map[string]*polling{}, beats: map[ref.Tenant]beat{}, cancels: map[string]context.CancelFunc{},
 	}
 	r.routes()
 	return r, nil

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -497,4 +498,96 @@ func listedJobs(of []jobLike) (out []store.Job) {
 		out = append(out, store.Job{Tenant: ref.Tenant(j.tenant), ID: j.id})
 	}
 	return out
+}
+
+func TestOthersAreSeenToWorkByTheirCommits(t *testing.T) {
+	count := int64(7)
+	r := &Room{beats: map[ref.Tenant]beat{}}
+	if r.others("") {
+		t.Error("they are seen although nobody counts")
+	}
+	r.Pulse = func(ref.Tenant) int64 { return count }
+	for _, want := range []bool{false, false} {
+		if got := r.others("a"); got != want {
+			t.Errorf("nobody has worked, and it says %t", got)
+		}
+	}
+	count++
+	for range 2 {
+		if !r.others("a") {
+			t.Error("somebody has worked just now")
+		}
+	}
+	if r.others("b") {
+		t.Error("for another nothing is known yet")
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	for _, seed := range []string{"", "\n", "a\nb", "\ufeffa\r\n\r\nb\r", "{\"resourceType\":\"Patient\",\"id\":\"1\"}\n{"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 1<<12 {
+			return // what is read again from each line on grows with its square
+		}
+		from := lines{r: bufio.NewReaderSize(strings.NewReader(text), 16)}
+		var got []string
+		for {
+			before := from.offset
+			line, err := from.next()
+			if err != nil {
+				break
+			}
+			if line == nil || from.offset <= before || strings.TrimSpace(string(line)) != string(line) {
+				t.Fatalf("%q gives %q", text, line)
+			}
+			got = append(got, string(line))
+			// Who begins here reads what is left.
+			rest := lines{r: bufio.NewReader(strings.NewReader(text[from.offset:])), number: from.number}
+			again, err := rest.next()
+			ahead := from
+			ahead.r = bufio.NewReader(strings.NewReader(text[from.offset:]))
+			if next, nextErr := ahead.next(); string(next) != string(again) || (err == nil) != (nextErr == nil) {
+				t.Fatalf("%q at %d: %q, not %q", text, from.offset, again, next)
+			}
+			_ = named(line)
+		}
+		if from.offset != int64(len(text)) {
+			t.Fatalf("%q was read up to %d", text, from.offset)
+		}
+		want := 0
+		for line := range strings.SplitSeq(text, "\n") {
+			if strings.TrimSpace(line) != "" {
+				want++
+			}
+		}
+		if len(got) > want || len(got) < want-1 {
+			t.Fatalf("%q has %d lines, not %d", text, len(got), want)
+		}
+	})
+}
+
+func FuzzKickOff(f *testing.F) {
+	for _, seed := range []string{
+		"_type=Patient&_since=2026-01-01T00:00:00Z", "_typeFilter=Patient?gender=male,female,Patient?active=true", "_elements=id,Patient.name",
+		"patient=Patient/1,2&includeAssociatedData=LatestProvenanceResources", "%zz", "_outputFormat=application/fhir+ndjson", "a=b;c",
+	} {
+		f.Add(seed, `{"resourceType":"Parameters","parameter":[{"name":"patient","valueReference":{"reference":"Patient/1"}}]}`)
+	}
+	f.Fuzz(func(t *testing.T, query, body string) {
+		for _, prefer := range []string{"", "handling=lenient"} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/fhir/Patient/$export", strings.NewReader(body))
+			r.URL.RawQuery = query
+			r.Header.Set("Prefer", prefer)
+			c := &call{Room: &Room{Config: Config{Face: &shown{}}}, w: httptest.NewRecorder(), r: r}
+			a, err := c.ask(ofPeople)
+			if err != nil && fault.Of(err) == fault.Internal {
+				t.Fatalf("%q %q: %v", query, body, err)
+			}
+			if err == nil && len(a.types) == 0 && len(a.issues) == 0 && !a.named {
+				t.Fatalf("%q %q asks for nothing", query, body)
+			}
+		}
+	})
 }

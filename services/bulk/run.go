@@ -210,6 +210,50 @@ func (r *Room) tried(ctx context.Context, job *store.Job) {
 	}
 }
 
+// share is how many times longer than it works a job rests while others work, longestRest how long at most, and recent how
+// long ago they did.
+const (
+	share       = 4
+	longestRest = 2 * time.Second
+	recent      = 2 * time.Second
+)
+
+// beat is when somebody was last seen to work.
+type beat struct {
+	count int64
+	at    time.Time
+}
+
+// others says whether tenants but one, or any, have worked lately.
+func (r *Room) others(but ref.Tenant) bool {
+	if r.Pulse == nil {
+		return false
+	}
+	count, now := r.Pulse(but), time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, known := r.beats[but]
+	if known && count != last.count {
+		last.at = now
+	}
+	r.beats[but] = beat{count, last.at}
+	return now.Sub(last.at) < recent
+}
+
+// gently does one piece of a job, and rests behind it while others work: tenants but one, or any.
+func (r *Room) gently(ctx context.Context, but ref.Tenant, do func() error) error {
+	begun := time.Now()
+	if err := do(); err != nil || !r.others(but) {
+		return err
+	}
+	select {
+	case <-time.After(min(share*time.Since(begun), longestRest)):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // put notes how far a job is.
 func (r *Room) put(ctx context.Context, job *store.Job, of any) error {
 	data, err := json.Marshal(of)

@@ -17,7 +17,7 @@ const (
 	maxWays     = 50
 	pageBytes   = 16 << 20
 	maxExamined = 20_000
-	firstChunk  = 32
+	firstChunk  = 64
 	maxChunk    = 500
 	maxCounted  = 100_000
 	// maxSorted is how many matches are put into another order than that in which they come.
@@ -283,7 +283,7 @@ func (q *inquiry) inOrder(ctx context.Context, lookups []lookup, f found) (found
 // collect reads on until it has want matches, or too many bytes, or has looked at too much.
 func (q *inquiry) collect(ctx context.Context, find lookup, after place, want int) (found, error) {
 	f := found{reached: after}
-	bytes, examined, chunk := 0, 0, min(firstChunk, want)
+	bytes, examined, chunk := 0, 0, min(firstChunk, 2*want)
 	for {
 		if err := ctx.Err(); err != nil {
 			return f, err

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rapport-health/rapport/services/auth"
@@ -16,6 +18,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/rest"
 )
@@ -66,8 +69,8 @@ func (c Config) bulkDir() string {
 func (s *Server) openBulk(mux *http.ServeMux, face *rest.Server) (err error) {
 	config := bulk.Default()
 	config.Store, config.Face, config.Begin = s.store, bulkFace{face}, s.beginBulk
-	config.Caller = bulkCaller
-	config.As = auth.With
+	config.Caller, config.As, config.Pulse = bulkCaller, auth.With, s.commits.of
+	config.May = func(p access.Principal, typ string) bool { return p.Allow(typ, access.Read) }
 	config.Dir, config.Keep, config.PerTenant, config.Workers = s.config.bulkDir(), s.config.Bulk.Keep, s.config.Bulk.Jobs, s.config.Bulk.Workers
 	config.Capability, config.Private, config.MaxInput = s.config.Bulk.CapabilityURLs, s.config.Bulk.PrivateInputs, s.config.Bulk.MaxInput
 	config.Source, config.Now, config.ID, config.Log = s.config.Home, s.config.Now, rand.Text, s.config.Log
@@ -120,4 +123,32 @@ func (f bulkFace) Freeze(ctx context.Context, t ref.Tenant, of []bulk.Taken, eac
 func (f bulkFace) Portion(ctx context.Context, t ref.Tenant, of bulk.Taken, from bulk.Spot, max int) (bulk.Portion, error) {
 	p, err := f.Server.Portion(ctx, t, rest.Taken(of), rest.Spot(from), max)
 	return bulk.Portion{Resources: p.Resources, Gone: p.Gone, Next: (*bulk.Spot)(p.Next)}, err
+}
+
+// commits counts those of this server, by tenant.
+type commits struct{ byTenant sync.Map }
+
+// of all tenants but one; an empty one leaves none out.
+func (c *commits) of(but ref.Tenant) (sum int64) {
+	c.byTenant.Range(func(t, n any) bool {
+		if count, ok := n.(*atomic.Int64); ok && t != but {
+			sum += count.Load()
+		}
+		return true
+	})
+	return sum
+}
+
+// counted counts a commit and passes the news of it on.
+func (c *commits) counted(next func(ref.Tenant, []feed.Cursor, ...feed.Draft)) func(ref.Tenant, []feed.Cursor, ...feed.Draft) {
+	return func(t ref.Tenant, moved []feed.Cursor, events ...feed.Draft) {
+		n, ok := c.byTenant.Load(t)
+		if !ok {
+			n, _ = c.byTenant.LoadOrStore(t, new(atomic.Int64))
+		}
+		if count, ok := n.(*atomic.Int64); ok {
+			count.Add(1)
+		}
+		next(t, moved, events...)
+	}
 }

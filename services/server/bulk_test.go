@@ -187,7 +187,11 @@ func (c *clinic) settle() {
 }
 
 func TestAnExportHoldsWhatSearchesFind(t *testing.T) {
-	c := start(t, nil)
+	onBothEngines(t, exportHoldsWhatSearchesFind)
+}
+
+func exportHoldsWhatSearchesFind(t *testing.T, store string) {
+	c := start(t, func(config *server.Config) { config.Store, config.Bulk.Dir = store, t.TempDir() })
 	c.settle()
 	lines, m := c.export("/$export")
 	for _, typ := range []string{"Patient", "Practitioner", "Observation", "CareTeam", "Group", "QuestionnaireResponse", "DetectedIssue"} {
@@ -222,7 +226,11 @@ func compact(t *testing.T, text string) string {
 }
 
 func TestASinceOfATransactionTimeBringsWhatCameBehindIt(t *testing.T) {
-	c := start(t, nil)
+	onBothEngines(t, sinceBringsWhatCameBehind)
+}
+
+func sinceBringsWhatCameBehind(t *testing.T, store string) {
+	c := start(t, func(config *server.Config) { config.Store, config.Bulk.Dir = store, t.TempDir() })
 	c.settle()
 	_, first := c.export("/$export")
 	again, second := c.export("/$export?_since=" + first.TransactionTime)

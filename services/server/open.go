@@ -131,7 +131,7 @@ func (s *Server) openCommit(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	config.Committed = counted.After(s.log.Moved)
+	config.Committed = counted.After(s.commits.counted(s.log.Moved))
 	config.Metrics = s.config.Metrics
 	config.MaxInputs, config.Linger = s.config.GroupSize, s.config.Linger
 	s.group, err = commit.New(config)

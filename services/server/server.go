@@ -66,8 +66,10 @@ type Server struct {
 	health        *health.Server
 	http          *http.Server
 	bulk          *bulk.Room
-	face          *rest.Server
-	listeners     struct{ grpc, http net.Listener }
+	// commits of this server, by which bulk jobs see whether others work.
+	commits   commits
+	face      *rest.Server
+	listeners struct{ grpc, http net.Listener }
 
 	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.
 	proxies  []netip.Prefix
