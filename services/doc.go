@@ -34,6 +34,7 @@
 //	rules               YAML and CEL to rules; the default set and its tests
 //	wire                protobuf to the domain and back; a fault to a gRPC status
 //	store               the port to durable memory; storetest holds its answers to it
+//	store/sealed        rows encrypted under data keys, data keys under a master key that is kept elsewhere
 //	store/rows          the flat form in which both answers keep what was decided
 //	store/postgres      the shared answer
 //	store/sqlite        the embedded answer
@@ -54,6 +55,7 @@
 //	rest                FHIR REST
 //	subscriptions       FHIR Subscriptions: made, shaken hands with, told, and SubscriptionService
 //	bulk                Bulk Data $export, and $import as a back-fill
+//	cds                 CDS Hooks: cards from the episode state, and what became of them
 //
 // Round them:
 //
@@ -64,7 +66,7 @@
 //	testbed             private PostgreSQL and Redis servers for tests and bench; official FHIR examples and a validator
 //
 // Names kept for rooms that have no work yet: domain/packet,
-// domain/measure, conference, analytics and analytics/export, cds, board and board/chart.
+// domain/measure, conference, analytics and analytics/export, board and board/chart.
 //
 // A new room brings its line here and its row in server/law_test.go.
 package services

@@ -30,6 +30,7 @@ func (auditCmd) Help() string {
 // auditListCmd lists records.
 type auditListCmd struct {
 	storeFlag
+	masterFlag
 	outputFlag
 	Tenant  string    `default:"default" help:"Tenant whose data it was (${default}); empty for callers who were not known."`
 	Patient string    `help:"Only what touched this patient's data." placeholder:"ID" env:"-"`
@@ -74,7 +75,7 @@ func (c auditListCmd) Run(ctx context.Context, s streams) error {
 			q.Before = found[len(found)-1].Seq
 		}
 		return table.Flush()
-	})
+	}, c.MasterKey)
 }
 
 func (c auditListCmd) line(table, out io.Writer, r audit.Record) error {
@@ -104,6 +105,7 @@ func (c auditListCmd) line(table, out io.Writer, r audit.Record) error {
 // auditVerifyCmd checks the chains.
 type auditVerifyCmd struct {
 	storeFlag
+	masterFlag
 	outputFlag
 	Against string `type:"existingfile" help:"Compare with what serve wrote to its --audit-file as well: who rewrites the whole database cannot rewrite that." placeholder:"FILE" env:"-"`
 }
@@ -150,5 +152,5 @@ func (c auditVerifyCmd) Run(ctx context.Context, s streams) error {
 			return errSaid
 		}
 		return nil
-	})
+	}, c.MasterKey)
 }

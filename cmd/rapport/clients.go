@@ -113,8 +113,8 @@ func (o outputFlag) print(s streams, c access.Client, done string) error {
 	return err
 }
 
-func withRecords(ctx context.Context, store string, do func(server.Records) error) error {
-	records, err := server.OpenRecords(ctx, store)
+func withRecords(ctx context.Context, store string, do func(server.Records) error, masterKey ...string) error {
+	records, err := server.OpenRecords(ctx, store, masterKey...)
 	if err != nil {
 		return err
 	}

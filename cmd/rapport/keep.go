@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -26,9 +27,25 @@ func (f storeFlag) Validate() error {
 	return config.Validate()
 }
 
+// masterFlag names the master key of a sealed database.
+type masterFlag struct {
+	MasterKey string `name:"master-key" placeholder:"KEY" help:"Master key of a sealed database: file:PATH, env:NAME or exec:COMMAND."`
+}
+
+// check refuses what names no master key.
+func (f masterFlag) check() error {
+	config := server.Default()
+	config.MasterKey = f.MasterKey
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
 // verifyCmd checks a database.
 type verifyCmd struct {
 	storeFlag
+	masterFlag
 	outputFlag
 }
 
@@ -45,14 +62,12 @@ Examples:
 
 // Run checks.
 func (c verifyCmd) Run(ctx context.Context, s streams) error {
-	progress := func(string) {}
-	if s.terminal {
-		progress = func(text string) { fmt.Fprintf(s.err, "\r%s\x1b[K", text) }
+	if err := c.check(); err != nil {
+		return err
 	}
-	report, err := server.Verify(ctx, c.Store, progress)
-	if s.terminal {
-		fmt.Fprint(s.err, "\r\x1b[K")
-	}
+	progress, done := s.progress()
+	report, err := server.Verify(ctx, c.Store, progress, c.MasterKey)
+	done()
 	if err != nil {
 		return err
 	}
@@ -61,19 +76,23 @@ func (c verifyCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(s.out, "%d tenants, %d feeds, %d events, %d episodes, %d facts, %d alerts\n",
-			report.Tenants, report.Feeds, report.Events, report.Episodes, report.Facts, report.Alerts)
-		for _, p := range report.Problems {
-			fmt.Fprintln(s.out, " ", p)
-		}
-		if len(report.Problems) == 0 {
-			fmt.Fprintln(s.out, "Everything is as it must be.")
-		}
+		printReport(s.out, report)
 	}
 	if len(report.Problems) > 0 {
 		return errSaid
 	}
 	return nil
+}
+
+func printReport(w io.Writer, report *server.Report) {
+	fmt.Fprintf(w, "%d tenants, %d feeds, %d events, %d episodes, %d facts, %d alerts\n",
+		report.Tenants, report.Feeds, report.Events, report.Episodes, report.Facts, report.Alerts)
+	for _, p := range report.Problems {
+		fmt.Fprintln(w, " ", p)
+	}
+	if len(report.Problems) == 0 {
+		fmt.Fprintln(w, "Everything is as it must be.")
+	}
 }
 
 // migrateCmd brings a database to this binary's schema.

@@ -45,6 +45,9 @@ type cli struct {
 	Rules         rulesCmd         `cmd:"" help:"List, explain, check, test and back-test the rules."`
 	Bench         benchCmd         `cmd:"" help:"Measure, or kill and count (bench chaos)."`
 	Verify        verifyCmd        `cmd:"" help:"Check a database's own invariants."`
+	Backup        backupCmd        `cmd:"" help:"Copy a database while it is in use."`
+	Restore       restoreCmd       `cmd:"" help:"Make a database from a copy."`
+	Keys          keysCmd          `cmd:"" help:"Make, list and rotate the keys that seal what is stored."`
 	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this binary's schema."`
 	Clients       clientsCmd       `cmd:"" help:"Keep the registry of systems that may ask for tokens."`
 	Audit         auditCmd         `cmd:"" help:"List who saw what, and check that nobody has changed the record of it."`

@@ -21,6 +21,7 @@ import (
 // rulesBacktestCmd plays stored history through rules.
 type rulesBacktestCmd struct {
 	storeFlag
+	masterFlag
 	rulesFlag
 	outputFlag
 	Since   string `required:"" placeholder:"DATE" help:"Count alerts from this day on, such as 2026-01-05." env:"-"`
@@ -44,6 +45,9 @@ Examples:
 
 // Run plays and prints.
 func (c rulesBacktestCmd) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	h, err := c.history()
 	if err != nil {
 		return err
@@ -57,7 +61,7 @@ func (c rulesBacktestCmd) Run(ctx context.Context, s streams) error {
 			}
 		}
 	}
-	report, err := server.Backtest(ctx, c.Store, h)
+	report, err := server.Backtest(ctx, c.Store, h, c.MasterKey)
 	if s.terminal {
 		fmt.Fprint(s.err, "\r\x1b[K")
 	}

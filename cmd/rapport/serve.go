@@ -23,17 +23,19 @@ type serveCmd struct {
 	Listen     string     `default:"127.0.0.1:7401" placeholder:"HOST:PORT" help:"gRPC address (${default})."`
 	HTTPListen string     `name:"http-listen" default:"127.0.0.1:7402" placeholder:"HOST:PORT" help:"FHIR REST and metrics address (${default})."`
 	Store      string     `default:"sqlite:rapport.db" placeholder:"URL" help:"sqlite:PATH or postgres://… (${default})."`
-	Redis      string     `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
+	sealFlags
+	Redis string `default:"embedded" placeholder:"URL" help:"embedded, embedded:PORT, redis://…, rediss://…, redis-sentinel://…, redis-cluster://… or none (${default})."`
 	streamFlags
-	HomeSource  string   `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
-	Tenant      string   `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
-	Proxies     []string `name:"trusted-proxies" placeholder:"CIDR" help:"Networks of proxies whose Forwarded and X-Forwarded headers say where FHIR clients reach this server; they count while --base-url is not set."`
-	BaseURL     string   `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
-	Rules       string   `placeholder:"FILE" help:"YAML file that extends the default rules."`
-	Instruments string   `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
-	TLSCert     string   `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
-	TLSKey      string   `name:"tls-key" placeholder:"FILE" help:"PEM key."`
-	Tokens      string   `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
+	HomeSource string   `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
+	Tenant     string   `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
+	Proxies    []string `name:"trusted-proxies" placeholder:"CIDR" help:"Networks of proxies whose Forwarded and X-Forwarded headers say where FHIR clients reach this server; they count while --base-url is not set."`
+	BaseURL    string   `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
+	cardFlags
+	Rules       string `placeholder:"FILE" help:"YAML file that extends the default rules."`
+	Instruments string `placeholder:"DIR" help:"Folder of instruments, FHIR Questionnaires, overlays and source maps that are added to what ships; read at the start."`
+	TLSCert     string `name:"tls-cert" placeholder:"FILE" help:"PEM certificate."`
+	TLSKey      string `name:"tls-key" placeholder:"FILE" help:"PEM key."`
+	Tokens      string `placeholder:"FILE" help:"Bearer tokens that are let in; see 'rapport token'."`
 	accessFlags
 	webhookFlags
 	Retention time.Duration `default:"2160h" help:"How long feed events are kept for replay; 0 for ever (${default})."`
@@ -65,6 +67,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
 	s.TrustedProxies = c.Proxies
 	s.Rules, s.Instruments = c.Rules, c.Instruments
+	s.MasterKey, s.BoardURL, s.Origins = c.MasterKey, c.BoardURL, c.CDSOrigin
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
 	s.CourseGap, s.Zones = c.CourseGap, c.Zone
 	s.AllowPrivateWebhooks, s.WebhookHosts = c.AllowPrivateWebhooks, c.WebhookHosts

@@ -81,6 +81,10 @@ func TestWhatElseIsEmittedIsValidR4(t *testing.T) {
 		t.Fatal(err)
 	}
 	bodies["CapabilityStatement"] = statement
+	for name, p := range map[string]judge.Proposal{"whole": {Modality: "telephone", WithinDays: 7}, "bare": {}} {
+		bodies["ServiceRequest "+name] = ProposedRequest(p, "Patient/p1", "Plan a call <soon>", march2)
+		bodies["Appointment "+name] = ProposedAppointment(p, "Patient/p1", "Plan a call <soon>", march2)
+	}
 	testbed.Valid(t, bodies)
 }
 

@@ -14,8 +14,10 @@ import (
 
 	"github.com/rapport-health/rapport/api/client"
 	"github.com/rapport-health/rapport/services/catalogue"
+	"github.com/rapport-health/rapport/services/cds"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Config of a server. Default gives the embedded form on loopback.
@@ -26,6 +28,9 @@ type Config struct {
 	HTTPListen string
 	// Store is `sqlite:path` or a `postgres://` URL.
 	Store string
+	// MasterKey is `file:PATH`, `env:NAME` or `exec:COMMAND`: what is stored is sealed under keys that it wraps. Empty seals
+	// nothing.
+	MasterKey string
 	// Redis is `embedded`, `embedded:port`, `none`, or an address as client.Dial takes it.
 	Redis string
 	// Streams is what Redis keeps.
@@ -36,6 +41,10 @@ type Config struct {
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
 	BaseURL string
+	// BoardURL is where people reach the board, to which CDS cards lead, such as https://rapport.example.org; empty: cards have
+	// no link. Origins of browsers that may call CDS services, such as https://ehr.example.org.
+	BoardURL string
+	Origins  []string
 	// TrustedProxies are the networks, as CIDRs, of proxies whose Forwarded and X-Forwarded-* headers say where clients
 	// reach FHIR REST; they count only while BaseURL is empty.
 	TrustedProxies []string
@@ -116,11 +125,20 @@ func (c Config) Validate() error {
 	if _, _, err := storeOf(c.Store); err != nil {
 		wrong = append(wrong, err)
 	}
+	if err := sealed.CheckMaster(c.MasterKey); err != nil {
+		wrong = append(wrong, fmt.Errorf("--master-key: %w", err))
+	}
 	if err := checkRedis(c.Redis); err != nil {
 		wrong = append(wrong, err)
 	}
 	if err := c.Streams.validate(); err != nil {
 		wrong = append(wrong, err)
+	}
+	if err := cds.CheckBoard(c.BoardURL); err != nil {
+		wrong = append(wrong, fmt.Errorf("--board-url: %w", err))
+	}
+	if err := cds.CheckOrigins(c.Origins); err != nil {
+		wrong = append(wrong, fmt.Errorf("--cds-origin: %w", err))
 	}
 	if !ref.ValidSource(string(c.Home)) {
 		wrong = append(wrong, fmt.Errorf("--home-source %q: want 1 to 64 letters, digits, dots or hyphens", c.Home))

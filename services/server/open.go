@@ -75,7 +75,7 @@ func taken(setting, address string, err error) error {
 }
 
 func (s *Server) openStore(ctx context.Context) (err error) {
-	s.store, err = OpenStore(ctx, s.config.Store, s.config.MaxConns)
+	s.store, err = OpenStore(ctx, s.config.Store, s.config.MaxConns, s.config.MasterKey)
 	if err != nil {
 		return err
 	}
@@ -89,20 +89,25 @@ func (s *Server) openStore(ctx context.Context) (err error) {
 	return nil
 }
 
-// OpenStore opens and migrates the store that a `sqlite:path` or `postgres://` URL names.
-func OpenStore(ctx context.Context, named string, maxConns int) (engine, error) {
+// OpenStore opens and migrates the store that a `sqlite:path` or `postgres://` URL names. One that is sealed needs its master
+// key, as Config.MasterKey names it.
+func OpenStore(ctx context.Context, named string, maxConns int, masterKey ...string) (engine, error) {
 	kind, place, err := storeOf(named)
 	if err != nil {
 		return nil, err
 	}
+	master, err := masterOf(masterKey)
+	if err != nil {
+		return nil, err
+	}
 	if kind == "sqlite" {
-		opened, err := sqlite.Open(ctx, place, sqlite.Options{Migrate: true})
+		opened, err := sqlite.Open(ctx, place, sqlite.Options{Migrate: true, Master: master})
 		if err != nil {
 			return nil, fmt.Errorf("--store %s: %w", named, err)
 		}
 		return opened, nil
 	}
-	opened, err := postgres.Open(ctx, place, postgres.Options{Migrate: true, Connections: maxConns})
+	opened, err := postgres.Open(ctx, place, postgres.Options{Migrate: true, Connections: maxConns, Master: master})
 	if err != nil {
 		return nil, fmt.Errorf("--store postgres: %w", err)
 	}
@@ -275,6 +280,9 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
+	if err := s.openCDS(mux); err != nil {
+		return err
+	}
 	s.http = &http.Server{
 		Handler: s.entrance.gate.HTTP(mux), TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
 		IdleTimeout:    idle,

@@ -40,6 +40,7 @@ type engine interface {
 	store.Audit
 	store.Marking
 	store.Jobs
+	store.DataKeys
 }
 
 // Server is one Rapport process: New wires and binds, Start runs, Stop ends.
@@ -125,6 +126,7 @@ func (s *Server) Start() {
 	s.running.Go(func() { _ = s.subscriptions.Run(ctx) }) // it ends with ctx, and says nothing else
 	s.running.Go(func() { s.keepAccess(ctx) })
 	s.running.Go(func() { s.bulk.Run(ctx) })
+	s.running.Go(func() { s.followKeys(ctx) })
 	if s.embedded != nil {
 		s.running.Go(func() { s.tick(ctx) })
 	}

@@ -34,9 +34,10 @@ const (
 	episodePage = 200
 )
 
-// Verify checks the invariants of a database, reading only. A server may go on writing to PostgreSQL meanwhile.
-func Verify(ctx context.Context, named string, progress func(string)) (*Report, error) {
-	opened, err := openReadOnly(ctx, named)
+// Verify checks the invariants of a database, reading only. A server may go on writing to PostgreSQL meanwhile. A sealed one
+// needs its master key, as Config.MasterKey names it.
+func Verify(ctx context.Context, named string, progress func(string), masterKey ...string) (*Report, error) {
+	opened, err := openReadOnly(ctx, named, masterKey...)
 	if err != nil {
 		return nil, err
 	}
@@ -58,15 +59,19 @@ func Verify(ctx context.Context, named string, progress func(string)) (*Report, 
 	return report, nil
 }
 
-func openReadOnly(ctx context.Context, named string) (engine, error) {
+func openReadOnly(ctx context.Context, named string, masterKey ...string) (engine, error) {
 	kind, place, err := storeOf(named)
 	if err != nil {
 		return nil, err
 	}
-	if kind == "sqlite" {
-		return sqlite.OpenReadOnly(ctx, place)
+	master, err := masterOf(masterKey)
+	if err != nil {
+		return nil, err
 	}
-	return postgres.Open(ctx, place, postgres.Options{})
+	if kind == "sqlite" {
+		return sqlite.OpenReadOnly(ctx, place, master)
+	}
+	return postgres.Open(ctx, place, postgres.Options{Master: master})
 }
 
 // Migrate brings a database to this binary's schema and returns the versions before and after.

@@ -136,7 +136,7 @@ const (
 
 // The methods of HTTP. The core names no package of the network.
 const (
-	get, head, post, put, patch, remove = "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"
+	get, head, post, put, patch, remove, options = "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 )
 
 // openPaths tell nothing of patients.
@@ -156,6 +156,12 @@ func Door(method, path string) Rule {
 		return Rule{Known: true, Action: "R"}
 	case path == Prefix || strings.HasPrefix(path, Prefix+"/"):
 		return rest(method, strings.Split(strings.Trim(strings.TrimPrefix(path, Prefix), "/"), "/"))
+	case method == options && (path == "/cds-services" || strings.HasPrefix(path, "/cds-services/")):
+		return Rule{Open: true} // a browser asks without a token whether it may call
+	case method == post && strings.HasPrefix(path, "/cds-services/") && strings.HasSuffix(path, "/feedback"):
+		rule := changes("DetectedIssue")
+		rule.Body = false
+		return rule
 	case method == post && strings.HasPrefix(path, "/cds-services/"):
 		rule := reads("EpisodeOfCare", "Observation", "DetectedIssue")
 		rule.Action, rule.Interaction = "E", "operation"

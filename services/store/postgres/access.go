@@ -13,6 +13,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // KeepClient writes the next version of a client.
@@ -75,7 +76,8 @@ func (s *Store) KeepSigningKey(ctx context.Context, k store.SigningKey, forget t
 	if _, err := s.pool.Exec(ctx, "DELETE FROM signing_key WHERE created_us < $1", forget.UnixMicro()); err != nil {
 		return broken(err, "keeping a key")
 	}
-	_, err := s.pool.Exec(ctx, "INSERT INTO signing_key (id, created_us, data) VALUES ($1, $2, $3)", k.ID, k.Created.UnixMicro(), k.Private)
+	_, err := s.pool.Exec(ctx, "INSERT INTO signing_key (id, created_us, data) VALUES ($1, $2, $3)", k.ID, k.Created.UnixMicro(),
+		s.box.Seal(k.Private, sealed.Other("signing_key", "", k.ID)))
 	return broken(err, "keeping a key")
 }
 
@@ -85,6 +87,9 @@ func (s *Store) SigningKeys(ctx context.Context) ([]store.SigningKey, error) {
 		var created int64
 		err = row.Scan(&k.ID, &created, &k.Private)
 		k.Created = time.UnixMicro(created).UTC()
+		if err == nil {
+			k.Private, err = s.box.Open(ctx, k.Private, sealed.Other("signing_key", "", k.ID))
+		}
 		return k, err
 	}, "SELECT id, created_us, data FROM signing_key ORDER BY created_us DESC, id")
 }
@@ -98,14 +103,14 @@ func (s *Store) AppendAudit(ctx context.Context, entries []audit.Entry) ([]audit
 	if err != nil {
 		return nil, broken(err, "writing the audit")
 	}
-	records, err := appendAudit(ctx, tx, entries)
+	records, err := appendAudit(ctx, tx, s.box, entries)
 	if err != nil {
 		return nil, errors.Join(broken(err, "writing the audit"), broken(tx.Rollback(context.WithoutCancel(ctx)), "writing the audit"))
 	}
 	return records, broken(tx.Commit(ctx), "writing the audit")
 }
 
-func appendAudit(ctx context.Context, tx pgx.Tx, entries []audit.Entry) ([]audit.Record, error) {
+func appendAudit(ctx context.Context, tx pgx.Tx, box *sealed.Box, entries []audit.Entry) ([]audit.Record, error) {
 	tenants := column(rows.Tenants(entries), func(t *ref.Tenant) string { return string(*t) })
 	for _, t := range tenants {
 		if !rows.Storable(t) {
@@ -129,7 +134,7 @@ func appendAudit(ctx context.Context, tx pgx.Tx, entries []audit.Entry) ([]audit
 	batch.Queue(`INSERT INTO audit (tenant, seq, at_us, hash, data) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])`,
 		column(records, func(r *audit.Record) string { return string(r.Tenant) }), column(records, func(r *audit.Record) int64 { return r.Seq }),
 		column(records, func(r *audit.Record) int64 { return r.At.UnixMicro() }), column(records, func(r *audit.Record) []byte { return r.Hash[:] }),
-		column(records, func(r *audit.Record) []byte { return r.Data }))
+		column(records, func(r *audit.Record) []byte { return box.Seal(r.Data, rows.AboutAudit(r)) }))
 	batch.Queue("INSERT INTO audit_patient (tenant, patient, seq) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
 		column(touched, func(t *rows.Touched) string { return string(t.Tenant) }), column(touched, func(t *rows.Touched) string { return string(t.Patient) }),
 		column(touched, func(t *rows.Touched) int64 { return t.Seq }))
@@ -198,6 +203,9 @@ func (s *Store) audit(ctx context.Context, t ref.Tenant, text string, args ...an
 		err := row.Scan(&r.Seq, &at, &hash, &r.Data)
 		r.At = time.UnixMicro(at).UTC()
 		copy(r.Hash[:], hash)
+		if err == nil {
+			r.Data, err = s.box.Open(ctx, r.Data, rows.AboutAudit(&r))
+		}
 		return r, err
 	}, text, args...)
 }

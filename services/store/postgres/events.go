@@ -7,6 +7,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Since reads a window of a feed, and the feed's extent as it was at the same moment, in one statement.
@@ -39,6 +40,9 @@ func (s *Store) Since(ctx context.Context, after feed.Cursor, max int) ([]feed.E
 		}
 		if seq == nil {
 			continue
+		}
+		if data, err = s.box.Open(ctx, data, sealed.Event(after.Tenant, string(after.Feed), *seq)); err != nil {
+			return nil, err
 		}
 		e.Seq, e.TenantSeq, e.ID, e.Type, e.Time, e.Subject, e.Data = *seq, *tenantSeq, *id, feed.Type(*typ), rows.Time(*at), *subject, data
 		events = append(events, e)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Options say how to open.
@@ -21,12 +22,18 @@ type Options struct {
 	// Connections is the most that are open at once, besides one for each lease held and each listener; 0 means what the url's
 	// pool_max_conns says, or 16.
 	Connections int
+	// Master wraps the keys that rows are sealed with; nil seals nothing. A database that holds such keys is refused without it.
+	Master sealed.Master
+	// Keyless opens such a database without Master too, for what is not sealed: reading a sealed row fails with Precondition.
+	Keyless bool
 }
 
 // Store is one PostgreSQL database. It answers store.Store, store.Directory, store.Retention, store.Doorbell
 // and store.Definitions.
 type Store struct {
 	pool *pgxpool.Pool
+	// box seals and opens; nil without a master key.
+	box *sealed.Box
 	// turns lets the writers of a tenant wait for one another here rather than each with a connection of its own.
 	turns sync.Map
 
@@ -78,6 +85,9 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		_, _, err = migrate(ctx, pool)
 	} else {
 		err = checkSchema(ctx, pool)
+	}
+	if err == nil && (o.Master != nil || !o.Keyless) {
+		err = s.unlock(ctx, o.Master)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -13,6 +13,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/record"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Names are sought one by one in a lateral subquery, fenced by OFFSET 0: a planner without statistics takes a tenant
@@ -90,7 +91,7 @@ func (r *reader) records(doing string, enough int, q question) ([]record.Record,
 		}
 		copy(x.Hash[:], hash)
 		x.Received = rows.Time(received)
-		restored, err := x.Restore()
+		restored, err := x.RestoreSealed(r.ctx, r.box, r.tenant)
 		found, bytes = append(found, restored), bytes+len(restored.Raw)
 		return err
 	}
@@ -138,21 +139,22 @@ func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key,
 func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error) {
 	found := make(map[ref.Episode]*episode.State, len(of))
 	return found, r.query("reading episode states", func(row pgx.Rows) error {
+		var id string
 		var data []byte
 		state := new(episode.State)
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, state)
+		err := rows.ParseSealed(r.ctx, r.box, sealed.State(r.tenant, id), data, state)
 		found[state.Episode] = state
 		return err
-	}, `SELECT e.state FROM unnest($2::text[]) AS w (id) CROSS JOIN LATERAL (
+	}, `SELECT e.id, e.state FROM unnest($2::text[]) AS w (id) CROSS JOIN LATERAL (
 			SELECT * FROM episode e WHERE e.tenant = $1 AND e.id = w.id OFFSET 0
 		) AS e`, array(of))
 }
 
 func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
-	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+	return r.facts(`SELECT f.episode, f.id, f.version, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
 			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND NOT f.superseded OFFSET 0
 		) AS f`, array(of))
 }
@@ -161,12 +163,14 @@ func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 	var found []fact.Fact
 	text, args := rows.FactsBy(rows.Postgres, r.tenant, of, q)
 	err := r.ask("reading a page of facts", question{text, args, func(row pgx.Rows) error {
+		var id string
+		var version int64
 		var data []byte
 		var f fact.Fact
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &f)
+		err := rows.ParseSealed(r.ctx, r.box, sealed.Fact(r.tenant, id, version), data, &f)
 		found = append(found, f)
 		return err
 	}})
@@ -175,7 +179,7 @@ func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 }
 
 func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
-	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+	return r.facts(`SELECT f.episode, f.id, f.version, f.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
 			SELECT * FROM fact f WHERE f.tenant = $1 AND f.episode = w.id AND f.recorded_us <= $3 OFFSET 0
 		) AS f CROSS JOIN LATERAL (
 			SELECT count(*) AS n FROM resource r WHERE r.tenant = $1 AND r.id = substr(f.source, strpos(f.source, '/') + 1)
@@ -186,14 +190,16 @@ func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact
 func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, error) {
 	found := map[ref.Episode][]fact.Fact{}
 	err := r.query("reading facts", func(row pgx.Rows) error {
-		var id ref.Episode
+		var episode ref.Episode
+		var id string
+		var version int64
 		var data []byte
 		var f fact.Fact
-		if err := row.Scan(&id, &data); err != nil {
+		if err := row.Scan(&episode, &id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &f)
-		found[id] = append(found[id], f)
+		err := rows.ParseSealed(r.ctx, r.box, sealed.Fact(r.tenant, id, version), data, &f)
+		found[episode] = append(found[episode], f)
 		return err
 	}, text, args...)
 	for _, facts := range found {
@@ -204,12 +210,12 @@ func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, e
 
 func (r *reader) TakenFrom(key int64) ([]fact.Taken, error) {
 	// The tenant is compared in a form that no index has, so that the planner takes the index of source numbers.
-	return r.taken("reading what was taken from a resource", `SELECT episode, superseded, data FROM fact
+	return r.taken("reading what was taken from a resource", `SELECT episode, superseded, id, version, data FROM fact
 		WHERE source_key = $2 AND source_key IS NOT NULL AND tenant || '' = $1`, key)
 }
 
 func (r *reader) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
-	return r.taken("reading what was taken in an episode", `SELECT episode, superseded, data FROM fact
+	return r.taken("reading what was taken in an episode", `SELECT episode, superseded, id, version, data FROM fact
 		WHERE tenant = $1 AND episode = $2 AND kind = $3`, string(of), string(kind))
 }
 
@@ -217,11 +223,13 @@ func (r *reader) taken(doing, text string, args ...any) ([]fact.Taken, error) {
 	var found []fact.Taken
 	err := r.query(doing, func(row pgx.Rows) error {
 		var one fact.Taken
+		var id string
+		var version int64
 		var data []byte
-		if err := row.Scan(&one.Episode, &one.Superseded, &data); err != nil {
+		if err := row.Scan(&one.Episode, &one.Superseded, &id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &one.Fact)
+		err := rows.ParseSealed(r.ctx, r.box, sealed.Fact(r.tenant, id, version), data, &one.Fact)
 		found = append(found, one)
 		return err
 	}, text, args...)
@@ -256,17 +264,17 @@ func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, erro
 	found := make(map[ref.Episode][]alert.Alert, len(of))
 	return found, r.query("reading alerts", func(row pgx.Rows) error {
 		var a alert.Alert
-		err := scanAlert(row, &a)
+		err := r.scanAlert(row, &a)
 		found[a.Episode] = rows.InsertOpened(found[a.Episode], a)
 		return err
-	}, `SELECT a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
+	}, `SELECT a.id, a.data FROM (SELECT DISTINCT unnest($2::text[]) AS id) AS w CROSS JOIN LATERAL (
 			SELECT * FROM alert a WHERE a.tenant = $1 AND a.episode = w.id OFFSET 0
 		) AS a`, array(of))
 }
 
 func (r *reader) Alert(id string) (alert.Alert, error) {
 	found, err := r.alerts("reading an alert", question{
-		text: "SELECT data FROM alert WHERE tenant = $1 AND id = $2", args: []any{string(r.tenant), id},
+		text: "SELECT id, data FROM alert WHERE tenant = $1 AND id = $2", args: []any{string(r.tenant), id},
 	})
 	if err == nil && len(found) == 0 {
 		err = fault.Newf(fault.NotFound, "not-found", "there is no such alert")
@@ -332,19 +340,20 @@ func (r *reader) alerts(doing string, q question) ([]alert.Alert, error) {
 	var found []alert.Alert
 	q.row = func(row pgx.Rows) error {
 		var a alert.Alert
-		err := scanAlert(row, &a)
+		err := r.scanAlert(row, &a)
 		found = append(found, a)
 		return err
 	}
 	return found, r.ask(doing, q)
 }
 
-func scanAlert(row pgx.Rows, into *alert.Alert) error {
+func (r *reader) scanAlert(row pgx.Rows, into *alert.Alert) error {
+	var id string
 	var data []byte
-	if err := row.Scan(&data); err != nil {
+	if err := row.Scan(&id, &data); err != nil {
 		return err
 	}
-	return rows.Parse(data, into)
+	return rows.ParseSealed(r.ctx, r.box, sealed.Alert(r.tenant, id), data, into)
 }
 
 func (r *reader) Extents(of ...feed.Name) ([]feed.Extent, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // View reads one snapshot; writers go on beside it.
@@ -22,7 +23,7 @@ func (s *Store) View(ctx context.Context, t ref.Tenant, read func(store.Reader) 
 	if err != nil {
 		return broken(err, "waiting for a connection")
 	}
-	r := &reader{ctx: ctx, conn: conn, tenant: t, begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
+	r := &reader{ctx: ctx, conn: conn, tenant: t, box: s.box, begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"}
 	defer r.end()
 	return read(r)
 }
@@ -32,6 +33,8 @@ type reader struct {
 	ctx    context.Context
 	conn   *pgxpool.Conn
 	tenant ref.Tenant
+	// box opens what is read.
+	box *sealed.Box
 	// begin is the statement that begins the transaction; empty once it has begun.
 	begin string
 	// lock makes it take the tenant's row of the feed All, whose last number then is in last.

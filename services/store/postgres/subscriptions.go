@@ -8,6 +8,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // subscriptions also count the change. The tenant's row is there: the transaction holds its lock.
@@ -20,7 +21,9 @@ func (w *writing) subscriptions(of []rows.Subscription) {
 		ON CONFLICT (tenant, id) DO UPDATE SET deleted = excluded.deleted, data = excluded.data`,
 		column(of, func(s *rows.Subscription) string { return s.ID }),
 		column(of, func(s *rows.Subscription) bool { return s.Deleted }),
-		column(of, func(s *rows.Subscription) []byte { return s.Data }))
+		column(of, func(s *rows.Subscription) []byte {
+			return w.box.Seal(s.Data, sealed.Other("subscription", ref.Tenant(w.tenant), s.ID))
+		}))
 	w.add("UPDATE feed SET subscriptions = subscriptions + 1 WHERE tenant = $1 AND name = 'all'")
 }
 
@@ -37,7 +40,7 @@ func (r *reader) SubscriptionsVersion() (int64, error) {
 
 // Subscription reads one.
 func (r *reader) Subscription(id string) (subscription.Subscription, error) {
-	found, err := r.subscriptions("SELECT data FROM subscription WHERE tenant = $1 AND id = $2", id)
+	found, err := r.subscriptions("SELECT id, data FROM subscription WHERE tenant = $1 AND id = $2", id)
 	if err == nil && len(found) == 0 {
 		err = rows.ErrNoSubscription()
 	}
@@ -49,17 +52,18 @@ func (r *reader) Subscription(id string) (subscription.Subscription, error) {
 
 // ListSubscriptions reads all.
 func (r *reader) ListSubscriptions() ([]subscription.Subscription, error) {
-	return r.subscriptions("SELECT data FROM subscription WHERE tenant = $1 AND NOT deleted ORDER BY id")
+	return r.subscriptions("SELECT id, data FROM subscription WHERE tenant = $1 AND NOT deleted ORDER BY id")
 }
 
 func (r *reader) subscriptions(text string, args ...any) ([]subscription.Subscription, error) {
 	var found []subscription.Subscription
 	err := r.query("reading subscriptions", func(row pgx.Rows) error {
+		var id string
 		var data []byte
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &data); err != nil {
 			return err
 		}
-		s, err := rows.ParseSubscription(data)
+		s, err := rows.ParseSubscription(r.ctx, r.box, r.tenant, id, data)
 		found = append(found, s)
 		return err
 	}, text, args...)

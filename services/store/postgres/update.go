@@ -41,7 +41,7 @@ func (s *Store) try(ctx context.Context, t ref.Tenant, write func(store.Tx) erro
 	if err != nil {
 		return nil, false, broken(err, "waiting for a connection")
 	}
-	x := &tx{reader: reader{ctx: ctx, conn: conn, tenant: t, begin: "BEGIN", lock: true}}
+	x := &tx{reader: reader{ctx: ctx, conn: conn, tenant: t, box: s.box, begin: "BEGIN", lock: true}}
 	defer x.end()
 	if err := write(x); err != nil || x.batch == nil || x.batch.Empty() {
 		return nil, x.yielded, err
@@ -77,7 +77,7 @@ func (x *tx) flush() ([]feed.Cursor, error) {
 		return nil, x.broken(err, "numbering events")
 	}
 	events, moved := x.batch.Number(x.tenant, last)
-	w := writing{tenant: string(x.tenant)}
+	w := writing{tenant: string(x.tenant), box: x.box}
 	w.all(x.batch, events, last)
 	if err := x.send(w.questions...); err != nil {
 		return nil, x.broken(err, "committing")

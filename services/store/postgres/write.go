@@ -6,12 +6,15 @@ import (
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // writing is one batch as statements, each of which takes all rows of a table as arrays, one per column.
 type writing struct {
 	tenant    string
 	questions []question
+	// box seals what is written.
+	box *sealed.Box
 }
 
 func (w *writing) add(text string, args ...any) {
@@ -91,7 +94,9 @@ func (w *writing) resources(rs []rows.Resource) {
 		column(rs, func(r *rows.Resource) string { return string(r.Patient) }),
 		column(rs, func(r *rows.Resource) []byte { return r.Codes }),
 		column(rs, func(r *rows.Resource) []byte { return r.Issues }),
-		column(rs, func(r *rows.Resource) []byte { return blob(r.Raw) }),
+		column(rs, func(r *rows.Resource) []byte {
+			return blob(w.box.Seal(r.Raw, sealed.Resource(ref.Tenant(w.tenant), r.Type, r.ID, r.Version)))
+		}),
 		column(rs, func(r *rows.Resource) int64 { return r.Seq }))
 }
 

@@ -5,7 +5,9 @@ import (
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/record"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 func (w *writing) names(b *rows.Batch) {
@@ -58,7 +60,9 @@ func (w *writing) facts(fs []rows.Fact) {
 		column(fs, func(f *rows.Fact) int64 { return f.Recorded }),
 		column(fs, func(f *rows.Fact) bool { return f.Superseded }),
 		column(fs, func(f *rows.Fact) string { return f.Kind }),
-		column(fs, func(f *rows.Fact) []byte { return f.Data }))
+		column(fs, func(f *rows.Fact) []byte {
+			return w.box.Seal(f.Data, sealed.Fact(ref.Tenant(w.tenant), f.ID, f.Version))
+		}))
 }
 
 func (w *writing) episodes(es []rows.Episode) {
@@ -73,7 +77,7 @@ func (w *writing) episodes(es []rows.Episode) {
 		column(es, func(e *rows.Episode) string { return e.Patient }),
 		column(es, func(e *rows.Episode) *int64 { return e.Deadline }),
 		column(es, func(e *rows.Episode) *int64 { return e.Slot }),
-		column(es, func(e *rows.Episode) []byte { return e.State }))
+		column(es, func(e *rows.Episode) []byte { return w.box.Seal(e.State, sealed.State(ref.Tenant(w.tenant), e.ID)) }))
 }
 
 func (w *writing) alerts(as []rows.Alert) {
@@ -102,7 +106,7 @@ func (w *writing) alerts(as []rows.Alert) {
 		column(as, func(a *rows.Alert) string { return a.Roles }),
 		column(as, func(a *rows.Alert) string { return a.Told }),
 		column(as, func(a *rows.Alert) *int64 { return a.Due }),
-		column(as, func(a *rows.Alert) []byte { return a.Data }))
+		column(as, func(a *rows.Alert) []byte { return w.box.Seal(a.Data, sealed.Alert(ref.Tenant(w.tenant), a.ID)) }))
 }
 
 // told writes counts of what was told, and forgets those of long ago.
@@ -144,7 +148,9 @@ func (w *writing) events(es []feed.Event) {
 		column(es, func(e *feed.Event) string { return e.ID }),
 		column(es, func(e *feed.Event) string { return string(e.Type) }),
 		column(es, func(e *feed.Event) string { return e.Subject }),
-		column(es, func(e *feed.Event) []byte { return e.Data }))
+		column(es, func(e *feed.Event) []byte {
+			return w.box.Seal(e.Data, sealed.Event(ref.Tenant(w.tenant), string(e.Feed), e.Seq))
+		}))
 }
 
 func (w *writing) feeds(names []feed.Name, last map[feed.Name]int64) {

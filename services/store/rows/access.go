@@ -2,12 +2,14 @@ package rows
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/audit"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // ClientData is a client as its column. Errors: Unprocessable.
@@ -66,6 +68,11 @@ type Touched struct {
 	Tenant  ref.Tenant
 	Patient ref.Patient
 	Seq     int64
+}
+
+// AboutAudit is the place of a record in the audit. Its hash is that of the plain record.
+func AboutAudit(r *audit.Record) sealed.About {
+	return sealed.Other("audit", r.Tenant, strconv.FormatInt(r.Seq, 10))
 }
 
 // Tenants of entries, in order of their first entry.

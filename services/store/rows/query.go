@@ -246,10 +246,10 @@ func (q *query) before(d record.DateBound) {
 	}
 }
 
-// ListAlerts is the statement for a page of alerts (their JSON), with its arguments.
+// ListAlerts is the statement for a page of alerts (id, JSON), with its arguments.
 func ListAlerts(m Mark, t ref.Tenant, s alert.Query) (string, []any) {
 	q := &query{mark: m}
-	q.add("SELECT data FROM alert")
+	q.add("SELECT id, data FROM alert")
 	q.alerts(t, s)
 	if (s.After != alert.Place{}) {
 		severity, effective := q.arg(int64(s.After.Severity)), q.arg(s.After.Effective.UnixMicro())
@@ -320,7 +320,7 @@ func (q *query) statuses(statuses []alert.Status) {
 	q.any(alternatives)
 }
 
-// FactsBy is the statement for a page of the facts of an episode (their JSON), with its arguments. What is large is read
+// FactsBy is the statement for a page of the facts of an episode (id, version, JSON), with its arguments. What is large is read
 // of the page alone.
 func FactsBy(m Mark, t ref.Tenant, of ref.Episode, p fact.Page) (string, []any) {
 	q := &query{mark: m}
@@ -329,7 +329,7 @@ func FactsBy(m Mark, t ref.Tenant, of ref.Episode, p fact.Page) (string, []any) 
 		order, beyond = " ORDER BY at_us DESC, id DESC", "<"
 	}
 	tenant, episode := q.arg(string(t)), q.arg(string(of))
-	q.add("SELECT f.data FROM (SELECT id, version FROM fact WHERE tenant = ", tenant, " AND episode = ", episode, " AND NOT superseded")
+	q.add("SELECT f.id, f.version, f.data FROM (SELECT id, version FROM fact WHERE tenant = ", tenant, " AND episode = ", episode, " AND NOT superseded")
 	if len(p.Kinds) > 0 {
 		var alternatives []string
 		for _, kind := range p.Kinds {

@@ -28,8 +28,8 @@ func Parse(column []byte, into any) error {
 	return nil
 }
 
-// Restore is the record as it was given to the store, from its columns.
-func (r Resource) Restore() (record.Record, error) {
+// restore is the record as it was given to the store, from its columns, of which none is sealed any more.
+func (r Resource) restore() (record.Record, error) {
 	out := r.Record
 	out.From, out.To = Time(r.From), Time(r.To)
 	if err := Parse(r.Codes, &out.Codes); err != nil {

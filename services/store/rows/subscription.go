@@ -1,13 +1,16 @@
 package rows
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/subscription"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Subscription is a row of subscription.
@@ -36,9 +39,11 @@ func (g *gatherer) subscriptions(d *decision.Decision) error {
 	return nil
 }
 
-// ParseSubscription reads the data of a row.
-func ParseSubscription(data []byte) (s subscription.Subscription, err error) {
-	if json.Unmarshal(data, &s) != nil {
+// ParseSubscription opens and reads the data of a row, which holds the secret that notifications are signed with. Errors: those of
+// Box.Open; Internal.
+func ParseSubscription(ctx context.Context, b *sealed.Box, t ref.Tenant, id string, data []byte) (s subscription.Subscription, err error) {
+	plain, err := b.Open(ctx, data, sealed.Other("subscription", t, id))
+	if err == nil && json.Unmarshal(plain, &s) != nil {
 		err = fault.Newf(fault.Internal, "exception", "a stored subscription cannot be read")
 	}
 	return s, err

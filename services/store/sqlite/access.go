@@ -12,11 +12,13 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // OpenBeside opens the file beside the server that owns it, for what store.Registrations and store.Audit do: short writes of
-// their own tables. It migrates nothing, and Update fails with Precondition. Errors: as Open.
-func OpenBeside(ctx context.Context, path string) (*Store, error) {
+// their own tables. It migrates nothing, and Update fails with Precondition. Sealed rows are read with the master key alone, where
+// one is given. Errors: as Open.
+func OpenBeside(ctx context.Context, path string, master ...sealed.Master) (*Store, error) {
 	s, err := OpenReadOnly(ctx, path)
 	if err != nil {
 		return nil, err
@@ -34,6 +36,14 @@ func OpenBeside(ctx context.Context, path string) (*Store, error) {
 	}
 	s.writer = make(chan *conn, 1)
 	s.writer <- writer
+	for _, m := range master {
+		if m == nil {
+			continue
+		}
+		if err := s.unlockIfSealed(ctx, m); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	return s, nil
 }
 
@@ -131,7 +141,8 @@ func (s *Store) KeepSigningKey(ctx context.Context, k store.SigningKey, forget t
 		if err := c.exec(ctx, "DELETE FROM signing_key WHERE created_us < ?1", forget.UnixMicro()); err != nil {
 			return 0, err
 		}
-		return 512, c.exec(ctx, "INSERT INTO signing_key (id, created_us, data) VALUES (?1, ?2, ?3)", k.ID, k.Created.UnixMicro(), k.Private)
+		return 512, c.exec(ctx, "INSERT INTO signing_key (id, created_us, data) VALUES (?1, ?2, ?3)", k.ID, k.Created.UnixMicro(),
+			c.box.Seal(k.Private, sealed.Other("signing_key", "", k.ID)))
 	})
 }
 
@@ -143,6 +154,9 @@ func (s *Store) SigningKeys(ctx context.Context) (found []store.SigningKey, err 
 			var created int64
 			err := row.Scan(&k.ID, &created, &k.Private)
 			k.Created = time.UnixMicro(created).UTC()
+			if err == nil {
+				k.Private, err = c.box.Open(ctx, k.Private, sealed.Other("signing_key", "", k.ID))
+			}
 			found = append(found, k)
 			return err
 		}, "SELECT id, created_us, data FROM signing_key ORDER BY created_us DESC, id")
@@ -176,7 +190,7 @@ func (s *Store) AppendAudit(ctx context.Context, entries []audit.Entry) (records
 		err = c.insert(ctx, intoAudit, len(records), func(i int) []any {
 			r := &records[i]
 			bytes += int64(len(r.Data)) + 128
-			return []any{string(r.Tenant), r.Seq, r.At.UnixMicro(), r.Hash[:], r.Data}
+			return []any{string(r.Tenant), r.Seq, r.At.UnixMicro(), r.Hash[:], c.box.Seal(r.Data, rows.AboutAudit(r))}
 		})
 		if err != nil {
 			return 0, err
@@ -254,6 +268,9 @@ func (s *Store) audit(ctx context.Context, t ref.Tenant, text string, args ...an
 			err := row.Scan(&r.Seq, &at, &hash, &r.Data)
 			r.At = time.UnixMicro(at).UTC()
 			copy(r.Hash[:], hash)
+			if err == nil {
+				r.Data, err = c.box.Open(ctx, r.Data, rows.AboutAudit(&r))
+			}
 			found = append(found, r)
 			return err
 		}, text, args...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // conn is one connection with its prepared statements. One goroutine uses it at a time.
@@ -15,6 +16,8 @@ type conn struct {
 	stmts map[string]*sql.Stmt
 	// open says that a transaction was begun and not ended.
 	open bool
+	// box seals and opens what is written and read; nil where nothing is sealed.
+	box *sealed.Box
 }
 
 func connect(ctx context.Context, db *sql.DB, pragmas ...string) (*conn, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Since reads a window of a feed.
@@ -26,7 +27,11 @@ func (s *Store) Since(ctx context.Context, after feed.Cursor, max int) ([]feed.E
 		return c.query(ctx, func(r *sql.Rows) error {
 			e := feed.Event{Feed: after.Feed}
 			var at int64
-			err := r.Scan(&e.Seq, &e.TenantSeq, &e.ID, &e.Type, &at, &e.Subject, &e.Data)
+			var data []byte
+			err := r.Scan(&e.Seq, &e.TenantSeq, &e.ID, &e.Type, &at, &e.Subject, &data)
+			if err == nil {
+				e.Data, err = c.box.Open(ctx, data, sealed.Event(after.Tenant, string(after.Feed), e.Seq))
+			}
 			e.Time = rows.Time(at)
 			events = append(events, e)
 			return err

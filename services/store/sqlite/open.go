@@ -14,6 +14,7 @@ import (
 	driver "modernc.org/sqlite"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Options say how to open. The zero value opens what is there and changes nothing about its schema.
@@ -22,6 +23,8 @@ type Options struct {
 	Migrate bool
 	// Readers is how many views run at once; 0 means twice the number of processors, at least 4.
 	Readers int
+	// Master wraps the keys that rows are sealed with; nil seals nothing. A database that holds such keys is refused without it.
+	Master sealed.Master
 }
 
 // Store is one database file. It answers store.Store, store.Directory, store.Retention, store.Doorbell
@@ -35,6 +38,11 @@ type Store struct {
 	// readers holds the connections that read, nil for those not made yet.
 	readers chan *conn
 	wal     *wal
+	// box seals and opens; nil without a master key.
+	box *sealed.Box
+	// keeper is the connection of OpenKeys that writes, one at a time.
+	keeper  *conn
+	keeping sync.Mutex
 	leases  leases
 	bell    bell
 
@@ -83,7 +91,9 @@ func keepPrivate(path string) error {
 
 // OpenReadOnly opens the file for reading, also beside the server that owns it. Update and Trim fail with
 // Precondition. Errors: as Open.
-func OpenReadOnly(ctx context.Context, path string) (*Store, error) {
+//
+// Sealed rows are read with the master key, where one is given; without it, reading one fails with Precondition.
+func OpenReadOnly(ctx context.Context, path string, master ...sealed.Master) (*Store, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fault.Newf(fault.Unavailable, "not-found", "there is no readable database file at the path given")
 	}
@@ -92,10 +102,24 @@ func OpenReadOnly(ctx context.Context, path string) (*Store, error) {
 	if err == nil {
 		err = checkSchema(ctx, s.db)
 	}
+	for _, m := range master {
+		if err == nil && m != nil {
+			err = s.unlockIfSealed(ctx, m)
+		}
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// unlockIfSealed makes no keys where there are none.
+func (s *Store) unlockIfSealed(ctx context.Context, m sealed.Master) error {
+	keys, err := s.DataKeys(ctx)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return s.unlock(ctx, m)
 }
 
 func (s *Store) open(ctx context.Context, path string, o Options) error {
@@ -115,6 +139,9 @@ func (s *Store) open(ctx context.Context, path string, o Options) error {
 	}
 	s.writer = make(chan *conn, 1)
 	s.writer <- writer
+	if err := s.unlock(ctx, o.Master); err != nil {
+		return err
+	}
 	s.wal, err = watchWAL(ctx, s)
 	return err
 }
@@ -155,6 +182,7 @@ func (s *Store) Close() error {
 		if s.writer != nil {
 			errs = append(errs, (<-s.writer).close())
 		}
+		errs = append(errs, s.keeper.close())
 		if s.db != nil {
 			errs = append(errs, s.db.Close())
 		}
@@ -172,14 +200,15 @@ func (s *Store) take(ctx context.Context, pool chan *conn, pragmas []string) (*c
 	}
 	select {
 	case c := <-pool:
-		if c != nil {
-			return c, nil
+		if c == nil {
+			var err error
+			if c, err = connect(ctx, s.db, pragmas...); err != nil {
+				pool <- nil
+				return nil, err
+			}
 		}
-		c, err := connect(ctx, s.db, pragmas...)
-		if err != nil {
-			pool <- nil
-		}
-		return c, err
+		c.box = s.box
+		return c, nil
 	case <-s.closed:
 		return nil, errClosed()
 	case <-ctx.Done():

@@ -14,6 +14,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // View reads one snapshot; writers go on beside it.
@@ -136,7 +137,7 @@ func (r *reader) records(doing string, enough int, ask asking, text string, args
 		}
 		copy(x.Hash[:], hash)
 		x.Received = rows.Time(received)
-		restored, err := x.Restore()
+		restored, err := x.RestoreSealed(r.ctx, r.c.box, r.tenant)
 		found, bytes = append(found, restored), bytes+len(restored.Raw)
 		return err
 	}, text, args...)
@@ -183,21 +184,22 @@ func (r *reader) Keys(source ref.Source, names []string) (map[string]record.Key,
 func (r *reader) States(of []ref.Episode) (map[ref.Episode]*episode.State, error) {
 	found := make(map[ref.Episode]*episode.State, len(of))
 	return found, r.query("reading episode states", func(row *sql.Rows) error {
+		var id string
 		var data sql.RawBytes
 		state := new(episode.State)
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &data); err != nil {
 			return err
 		}
-		if err := rows.Parse(data, state); err != nil {
+		if err := rows.ParseSealed(r.ctx, r.c.box, sealed.State(r.tenant, id), data, state); err != nil {
 			return err
 		}
 		found[state.Episode] = state
 		return nil
-	}, `SELECT e.state FROM json_each(?2) w CROSS JOIN episode e ON e.tenant = ?1 AND e.id = w.value`, array(of))
+	}, `SELECT e.id, e.state FROM json_each(?2) w CROSS JOIN episode e ON e.tenant = ?1 AND e.id = w.value`, array(of))
 }
 
 func (r *reader) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
-	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
+	return r.facts(`SELECT f.episode, f.id, f.version, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
 		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND NOT f.superseded`, array(of))
 }
 
@@ -205,12 +207,14 @@ func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 	var found []fact.Fact
 	text, args := rows.FactsBy(rows.SQLite, r.tenant, of, q)
 	err := r.ask("reading a page of facts", func(row *sql.Rows) error {
+		var id string
+		var version int64
 		var data sql.RawBytes
 		var f fact.Fact
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &f)
+		err := rows.ParseSealed(r.ctx, r.c.box, sealed.Fact(r.tenant, id, version), data, &f)
 		found = append(found, f)
 		return err
 	}, text, args)
@@ -219,7 +223,7 @@ func (r *reader) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 }
 
 func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.Fact, error) {
-	return r.facts(`SELECT f.episode, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
+	return r.facts(`SELECT f.episode, f.id, f.version, f.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
 		CROSS JOIN fact f ON f.tenant = ?1 AND f.episode = w.value AND f.recorded_us <= ?3
 		WHERE f.source = '' OR NOT EXISTS (
 			SELECT 1 FROM resource r WHERE r.tenant = ?1 AND r.id = substr(f.source, instr(f.source, '/') + 1)
@@ -230,16 +234,18 @@ func (r *reader) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact
 func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, error) {
 	found := map[ref.Episode][]fact.Fact{}
 	err := r.query("reading facts", func(row *sql.Rows) error {
-		var id ref.Episode
+		var episode ref.Episode
+		var id string
+		var version int64
 		var data sql.RawBytes
 		var f fact.Fact
-		if err := row.Scan(&id, &data); err != nil {
+		if err := row.Scan(&episode, &id, &version, &data); err != nil {
 			return err
 		}
-		if err := rows.Parse(data, &f); err != nil {
+		if err := rows.ParseSealed(r.ctx, r.c.box, sealed.Fact(r.tenant, id, version), data, &f); err != nil {
 			return err
 		}
-		found[id] = append(found[id], f)
+		found[episode] = append(found[episode], f)
 		return nil
 	}, text, args...)
 	for _, facts := range found {
@@ -250,12 +256,12 @@ func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, e
 
 func (r *reader) TakenFrom(key int64) ([]fact.Taken, error) {
 	// The plus keeps the planner from the primary key, of which it would know no more than the tenant.
-	return r.taken("reading what was taken from a resource", `SELECT episode, superseded, data FROM fact
+	return r.taken("reading what was taken from a resource", `SELECT episode, superseded, id, version, data FROM fact
 		WHERE source_key = ?2 AND source_key IS NOT NULL AND +tenant = ?1`, key)
 }
 
 func (r *reader) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
-	return r.taken("reading what was taken in an episode", `SELECT episode, superseded, data FROM fact
+	return r.taken("reading what was taken in an episode", `SELECT episode, superseded, id, version, data FROM fact
 		WHERE tenant = ?1 AND episode = ?2 AND kind = ?3`, string(of), string(kind))
 }
 
@@ -263,11 +269,13 @@ func (r *reader) taken(doing, text string, args ...any) ([]fact.Taken, error) {
 	var found []fact.Taken
 	err := r.query(doing, func(row *sql.Rows) error {
 		var one fact.Taken
+		var id string
+		var version int64
 		var data sql.RawBytes
-		if err := row.Scan(&one.Episode, &one.Superseded, &data); err != nil {
+		if err := row.Scan(&one.Episode, &one.Superseded, &id, &version, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &one.Fact)
+		err := rows.ParseSealed(r.ctx, r.c.box, sealed.Fact(r.tenant, id, version), data, &one.Fact)
 		found = append(found, one)
 		return err
 	}, text, args...)
@@ -300,7 +308,7 @@ func (r *reader) names(doing, text string, args ...any) ([]ref.Episode, error) {
 
 func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, error) {
 	all, err := r.alerts(func(scan func(*sql.Rows) error) error {
-		return r.query("reading alerts", scan, `SELECT a.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
+		return r.query("reading alerts", scan, `SELECT a.id, a.data FROM (SELECT DISTINCT value FROM json_each(?2)) w
 			CROSS JOIN alert a ON a.tenant = ?1 AND a.episode = w.value`, array(of))
 	})
 	found := make(map[ref.Episode][]alert.Alert, len(of))
@@ -315,7 +323,7 @@ func (r *reader) AlertsOf(of []ref.Episode) (map[ref.Episode][]alert.Alert, erro
 
 func (r *reader) Alert(id string) (alert.Alert, error) {
 	found, err := r.alerts(func(scan func(*sql.Rows) error) error {
-		return r.query("reading an alert", scan, `SELECT data FROM alert WHERE tenant = ?1 AND id = ?2`, id)
+		return r.query("reading an alert", scan, `SELECT id, data FROM alert WHERE tenant = ?1 AND id = ?2`, id)
 	})
 	if err == nil && len(found) == 0 {
 		err = fault.Newf(fault.NotFound, "not-found", "there is no such alert")
@@ -375,12 +383,13 @@ func (r *reader) Told(of []alert.Ration) (map[alert.Ration]int64, error) {
 func (r *reader) alerts(ask func(scan func(*sql.Rows) error) error) ([]alert.Alert, error) {
 	var found []alert.Alert
 	err := ask(func(row *sql.Rows) error {
+		var id string
 		var data sql.RawBytes
 		var a alert.Alert
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &data); err != nil {
 			return err
 		}
-		err := rows.Parse(data, &a)
+		err := rows.ParseSealed(r.ctx, r.c.box, sealed.Alert(r.tenant, id), data, &a)
 		found = append(found, a)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 var (
@@ -35,7 +36,7 @@ func (w *writing) subscriptions() error {
 	err := w.c.insert(w.ctx, intoSubscription, len(w.batch.Subscriptions), func(i int) []any {
 		s := &w.batch.Subscriptions[i]
 		w.bytes += int64(len(s.Data)) + 128
-		return []any{w.tenant, s.ID, s.Deleted, s.Data}
+		return []any{w.tenant, s.ID, s.Deleted, w.c.box.Seal(s.Data, sealed.Other("subscription", ref.Tenant(w.tenant), s.ID))}
 	})
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func (r *reader) SubscriptionsVersion() (version int64, err error) {
 
 // Subscription reads one.
 func (r *reader) Subscription(id string) (subscription.Subscription, error) {
-	found, err := r.subscriptions("SELECT data FROM subscription WHERE tenant = ?1 AND id = ?2", id)
+	found, err := r.subscriptions("SELECT id, data FROM subscription WHERE tenant = ?1 AND id = ?2", id)
 	if err == nil && len(found) == 0 {
 		err = rows.ErrNoSubscription()
 	}
@@ -64,17 +65,18 @@ func (r *reader) Subscription(id string) (subscription.Subscription, error) {
 
 // ListSubscriptions reads all.
 func (r *reader) ListSubscriptions() ([]subscription.Subscription, error) {
-	return r.subscriptions("SELECT data FROM subscription WHERE tenant = ?1 AND NOT deleted ORDER BY id")
+	return r.subscriptions("SELECT id, data FROM subscription WHERE tenant = ?1 AND NOT deleted ORDER BY id")
 }
 
 func (r *reader) subscriptions(text string, args ...any) ([]subscription.Subscription, error) {
 	var found []subscription.Subscription
 	return found, r.query("reading subscriptions", func(row *sql.Rows) error {
+		var id string
 		var data sql.RawBytes
-		if err := row.Scan(&data); err != nil {
+		if err := row.Scan(&id, &data); err != nil {
 			return err
 		}
-		s, err := rows.ParseSubscription(data)
+		s, err := rows.ParseSubscription(r.ctx, r.c.box, r.tenant, id, data)
 		found = append(found, s)
 		return err
 	}, text, args...)

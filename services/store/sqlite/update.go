@@ -11,6 +11,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/store"
 	"github.com/rapport-health/rapport/services/store/rows"
+	"github.com/rapport-health/rapport/services/store/sealed"
 )
 
 // Update writes under the file's one write lock, so writers of all tenants come one after another.
@@ -161,7 +162,8 @@ func (w *writing) resources() error {
 		w.bytes += int64(len(r.Raw)) + 512
 		return []any{
 			w.tenant, r.Type, r.ID, r.Version, r.Current, string(r.Source), r.SourceID, r.SourceVersion, r.Hash[:],
-			string(r.Patient), r.From, r.To, int64(r.Outcome), r.Stub, r.Received.UnixMicro(), r.Codes, r.Issues, blob(r.Raw),
+			string(r.Patient), r.From, r.To, int64(r.Outcome), r.Stub, r.Received.UnixMicro(), r.Codes, r.Issues,
+			blob(w.c.box.Seal(r.Raw, sealed.Resource(ref.Tenant(w.tenant), r.Type, r.ID, r.Version))),
 			r.Seq,
 		}
 	})
@@ -211,7 +213,10 @@ func (w *writing) facts() error {
 	return w.c.insert(w.ctx, intoFact, len(w.batch.Facts), func(i int) []any {
 		f := &w.batch.Facts[i]
 		w.bytes += int64(len(f.Data)) + 256
-		return []any{w.tenant, f.Episode, f.ID, f.Source, f.Version, f.SourceKey, f.Kind, f.At, f.Recorded, f.Superseded, f.Data}
+		return []any{
+			w.tenant, f.Episode, f.ID, f.Source, f.Version, f.SourceKey, f.Kind, f.At, f.Recorded, f.Superseded,
+			w.c.box.Seal(f.Data, sealed.Fact(ref.Tenant(w.tenant), f.ID, f.Version)),
+		}
 	})
 }
 
@@ -219,7 +224,7 @@ func (w *writing) episodes() error {
 	return w.c.insert(w.ctx, intoEpisode, len(w.batch.Episodes), func(i int) []any {
 		e := &w.batch.Episodes[i]
 		w.bytes += int64(len(e.State)) + 256
-		return []any{w.tenant, e.ID, e.Patient, e.Deadline, e.Slot, e.State}
+		return []any{w.tenant, e.ID, e.Patient, e.Deadline, e.Slot, w.c.box.Seal(e.State, sealed.State(ref.Tenant(w.tenant), e.ID))}
 	})
 }
 
@@ -229,7 +234,7 @@ func (w *writing) alerts() error {
 		w.bytes += int64(len(a.Data)) + 512
 		return []any{
 			w.tenant, a.ID, a.Episode, a.Patient, a.Rule, a.Status, a.Severity, a.Effective, a.Version, a.Cause,
-			a.Because, a.Assignee, a.Roles, a.Told, a.Due, a.Data,
+			a.Because, a.Assignee, a.Roles, a.Told, a.Due, w.c.box.Seal(a.Data, sealed.Alert(ref.Tenant(w.tenant), a.ID)),
 		}
 	})
 }
@@ -279,7 +284,8 @@ func (w *writing) events(names []feed.Name, last map[feed.Name]int64, events []f
 		e := &events[i]
 		w.bytes += int64(len(e.Data)) + 128
 		return []any{
-			w.tenant, string(e.Feed), e.Seq, e.TenantSeq, e.ID, string(e.Type), e.Time.UnixMicro(), e.Subject, []byte(e.Data),
+			w.tenant, string(e.Feed), e.Seq, e.TenantSeq, e.ID, string(e.Type), e.Time.UnixMicro(), e.Subject,
+			w.c.box.Seal(e.Data, sealed.Event(ref.Tenant(w.tenant), string(e.Feed), e.Seq)),
 		}
 	})
 	if err != nil {
