@@ -149,15 +149,30 @@ func (c *counting) feeds() {
 	}
 }
 
-// told wants every stored version told of once, and every alert opened once.
+// told wants every stored version told of once, and every alert opened once. One that gave way to a graver one, which is
+// told as well, opens again when that is taken back.
 func (c *counting) told() {
-	for _, e := range c.own {
-		if e.Type == "submission.recorded" || e.Type == "alert.opened" {
-			c.events[e.Type+" "+e.About]++
+	open, again := map[string]bool{}, map[string]int{}
+	for _, n := range slices.Sorted(maps.Keys(c.own)) {
+		e := c.own[n]
+		switch e.Type {
+		case "alert.suppressed":
+			delete(open, e.About)
+			continue
+		case "alert.opened":
+			if !open[e.About] {
+				again[e.About]++
+			}
+			open[e.About] = true
+		case "submission.recorded":
+		default:
+			continue
 		}
+		c.events[e.Type+" "+e.About]++
 	}
 	for _, what := range slices.Sorted(maps.Keys(c.events)) {
-		if n := c.events[what]; n > 1 {
+		alert, _ := strings.CutPrefix(what, "alert.opened ")
+		if n := c.events[what]; n > max(1, again[alert]) {
 			c.doubled("%d events: %s", n, what)
 		}
 	}
