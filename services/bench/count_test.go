@@ -49,6 +49,23 @@ func TestASoundRunHasNothingToCount(t *testing.T) {
 	}
 }
 
+func TestAnAlertThatGaveWayMayOpenAgain(t *testing.T) {
+	e := sound()
+	for _, typ := range []string{"alert.suppressed", "alert.opened"} {
+		n := int64(len(e.Feeds[0].Entries) + 1)
+		e.Feeds[0].Entries = append(e.Feeds[0].Entries, Entry{n, n, "again" + typ, typ, "alert1"})
+		e.Feeds[0].Last = n
+	}
+	for i := range e.Readings {
+		if e.Readings[i].Feed == all {
+			e.Readings[i].Entries = append(e.Readings[i].Entries, e.Feeds[0].Entries[5:]...)
+		}
+	}
+	if v := Count(e); !v.Good() {
+		t.Errorf("counted as %+v", v)
+	}
+}
+
 func TestEveryPlantedFaultIsCountedAsWhatItIs(t *testing.T) {
 	tests := map[string]struct {
 		plant               func(*Evidence)
