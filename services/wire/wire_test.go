@@ -68,10 +68,7 @@ func TestTheDataOfAnEventIsTheJSONFormOfTheMessage(t *testing.T) {
 func theSame(t *testing.T, rated string) {
 	t.Helper()
 	a, draft := full(t, rated)
-	event, err := wire.Event(feed.Event{Feed: feed.All, Seq: 7, TenantSeq: 7, ID: draft.ID, Type: draft.Type, Time: draft.Time, Subject: draft.Subject, Data: draft.Data})
-	if err != nil {
-		t.Fatal(err)
-	}
+	event := thawed(t, feed.Event{Feed: feed.All, Seq: 7, TenantSeq: 7, ID: draft.ID, Type: draft.Type, Time: draft.Time, Subject: draft.Subject, Data: draft.Data})
 	if want := wire.Alert(a.ForFeed().In(a.Language)); !proto.Equal(event.GetAlert(), want) {
 		t.Errorf("event  %v\nalert  %v", event.GetAlert(), want)
 	}
