@@ -39,7 +39,7 @@ func full(t *testing.T, rated string) (alert.Alert, feed.Draft) {
 		Recipients: []alert.Recipient{{Person: "Practitioner/1", Role: "physician", Team: "x", Reason: alert.ByRole}},
 		EachRole:   []string{"physician", "nurse"}, Ladder: []judge.Rung{{After: time.Hour, Roles: []string{"nurse"}}}, Follows: "before",
 		Proposal:     &judge.Proposal{Modality: "telephone", WithinDays: 2, Text: "Call."},
-		Translations: map[string]judge.Wording{"de": {Title: "Titel", Seen: "Gesehen", Withheld: "etwas"}}, Language: "de",
+		Translations: map[string]judge.Wording{"de": {Title: "Titel", Seen: "Gesehen", Withheld: "etwas", Proposal: "Anrufen."}}, Language: "de",
 	}
 	a, _ = alert.Begin(a, at, "")
 	var draft *feed.Draft
