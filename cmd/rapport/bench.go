@@ -129,6 +129,7 @@ type benchMixedCmd struct {
 	Every       time.Duration `default:"1m" env:"-" help:"How often it says how it stands (${default})."`
 	Clients     int           `default:"16" env:"-" help:"Clients that measure the capacity (${default})."`
 	Patients    int           `default:"10000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
+	Profile     string        `placeholder:"DIR" env:"-" help:"Write a processor profile of the server there."`
 	Subscribers int           `default:"20" env:"-" help:"Subscribers over gRPC, each with a connection (${default})."`
 }
 
@@ -155,7 +156,7 @@ func (c benchMixedCmd) Run(ctx context.Context, s streams) error {
 	}
 	config := bench.MixedConfig{
 		Binary: binary, Stores: stores(c.Store), Probe: c.Probe, Lasting: c.For, Share: c.Share, Every: c.Every,
-		Clients: c.Clients, Patients: c.Patients, Subscribers: c.Subscribers, Progress: s.err,
+		Clients: c.Clients, Patients: c.Patients, Subscribers: c.Subscribers, Profiles: c.Profile, Progress: s.err,
 	}
 	if err := config.Validate(); err != nil {
 		return usageError{err}

@@ -30,6 +30,8 @@ type MixedConfig struct {
 	// Subscribers follow over gRPC, each with a connection of its own: every fourth the tenant's own feed, the others that
 	// of the clinic's team.
 	Subscribers int
+	// Profiles is a folder for a processor profile of the server under each store's load; empty for none.
+	Profiles string
 	// Progress takes a line before each phase and after each Every.
 	Progress io.Writer
 }
@@ -148,11 +150,12 @@ type mixture struct {
 func (c MixedConfig) measure(ctx context.Context, store string) (*MixedOfStore, error) {
 	_, missing := exec.LookPath("redis-server")
 	c.say("%s: starting", store)
-	s, err := newSite(ctx, c.Binary, siteOptions{engine: store, realRedis: store == Postgres || missing == nil, patients: c.Patients, ownBulk: true})
+	s, err := newSite(ctx, c.Binary, siteOptions{engine: store, realRedis: store == Postgres || missing == nil, patients: c.Patients, ownBulk: true, profiled: c.Profiles != ""})
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
+	s.panel.spread(24 * time.Hour / time.Duration(c.Patients))
 	if err := s.sendTeams(ctx, c.Patients); err != nil {
 		return nil, err
 	}
@@ -245,7 +248,10 @@ func (m *mixture) keepUp(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	var told sync.WaitGroup
 	told.Go(func() { m.tell(watching, begun, scale) })
+	r := &run{Config: Config{Profiles: m.Profiles, Progress: m.Progress}, site: m.site}
+	profiled := r.profile(ctx, "mixed", min(m.Lasting, profileFor))
 	most, err := m.send(ctx, begun)
+	profiled()
 	stop()
 	told.Wait()
 	took := time.Since(begun)
@@ -255,6 +261,9 @@ func (m *mixture) keepUp(ctx context.Context) error {
 	m.report.Others = watched()
 	return err
 }
+
+// profileFor is how long a profile is taken at most.
+const profileFor = 30 * time.Second
 
 // tell notes a window each time, until ctx ends; the last one may be short.
 func (m *mixture) tell(ctx context.Context, begun time.Time, scale *scale) {

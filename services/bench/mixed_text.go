@@ -54,9 +54,8 @@ func (s *MixedOfStore) text(b *strings.Builder) {
 	}
 	l := s.Followed.Lag
 	fmt.Fprintf(b, "  %-31s%9s%7s%8.1f%8.1f%8.0f\n", "event to a subscriber", grouped(float64(l.Samples)), "", l.P50, l.P99, l.Max)
-	fmt.Fprintf(b, "  %s; %s and %s of charts: %s resources, %s MB\n", plural(s.Followed.Subscribers, "subscriber"),
-		plural(s.Exports.Chained, "export")+" one from another", plural(s.Exports.Charts, "export"),
-		grouped(float64(s.Exports.Resources)), grouped(float64(s.Exports.Bytes)/1e6))
+	fmt.Fprintf(b, "  %s; %s one from another, %d of charts:\n", plural(s.Followed.Subscribers, "subscriber"), plural(s.Exports.Chained, "export"), s.Exports.Charts)
+	fmt.Fprintf(b, "    %s resources, %s MB\n", grouped(float64(s.Exports.Resources)), grouped(float64(s.Exports.Bytes)/1e6))
 	s.windows(b)
 	if s.Others > muchOthers {
 		fmt.Fprintf(b, "  other programs took %.0f %% of the processors meanwhile\n", 100*s.Others)
@@ -75,10 +74,11 @@ func (s *MixedOfStore) text(b *strings.Builder) {
 
 // windows is a line for each.
 func (s *MixedOfStore) windows(b *strings.Builder) {
-	fmt.Fprintf(b, "  %7s%7s%9s%9s%9s%7s%10s%7s%8s%6s\n", "", "/s", "in p99", "srch p99", "exports", "errors", "RSS MiB", "heap", "gorout.", "files")
+	fmt.Fprintf(b, "  %5s%6s%8s%9s%7s%7s%8s%6s%7s%6s%8s\n", "", "/s", "in p99", "srch p99", "export", "errors", "RSS MiB", "heap", "gorout", "files", "DB MiB")
 	for i := range s.Windows {
 		w := &s.Windows[i]
-		fmt.Fprintf(b, "  %7s%7.0f%9.1f%9.1f%9d%7d%10.0f%7.0f%8.0f%6.0f\n", clock(w.Until), w.perSecond(), w.Work[ingestGRPC].Latency.P99,
-			w.Work[searchDate].Latency.P99, w.Work[exports].Answered, w.errors(), w.Holding.Resident, w.Holding.Heap, w.Holding.Goroutines, w.Holding.Files)
+		fmt.Fprintf(b, "  %5s%6.0f%8.1f%9.1f%7d%7d%8.0f%6.0f%7.0f%6.0f%8.0f\n", clock(w.Until), w.perSecond(), w.Work[ingestGRPC].Latency.P99,
+			w.Work[searchDate].Latency.P99, w.Work[exports].Answered, w.errors(), w.Holding.Resident, w.Holding.Heap, w.Holding.Goroutines,
+			w.Holding.Files, w.Database)
 	}
 }

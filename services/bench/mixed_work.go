@@ -144,7 +144,7 @@ func (d *deck) someone() *patient {
 // byDate asks for what a chart shows of a patient: the last twenty answers.
 func (d *deck) byDate() string {
 	who := d.someone()
-	until := d.panel.begun.Add(time.Duration(who.answered+1) * time.Minute)
+	until := d.panel.at(who).Add(time.Minute)
 	return "Observation?" + url.Values{
 		"patient": {who.name}, "category": {"survey"},
 		"date": {"ge" + until.Add(-20*time.Minute).Format(time.RFC3339), "lt" + until.Format(time.RFC3339)},
