@@ -82,8 +82,12 @@ func findRecords(v *sight, q *inquiry) ([]lookup, error) {
 func (q *inquiry) ways(v *sight) ([]lookup, error) {
 	base := record.Query{Type: q.kind.name, Until: q.cursor.upto}
 	for i := range q.conditions {
-		if c := &q.conditions[i]; c.Param.Name == q.kind.date && c.Modifier == "" && len(c.Any) == 1 {
+		c := &q.conditions[i]
+		if c.Param.Name == q.kind.date && c.Modifier == "" && len(c.Any) == 1 {
 			base.Dates = append(base.Dates, c.Any[0].Dates...)
+		}
+		if bits, ok := c.Sieve(); ok {
+			base.Sieves = append(base.Sieves, bits)
 		}
 	}
 	if c := q.asksFor("code"); c != nil && q.kind.name == "Observation" {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -57,6 +58,46 @@ func Marks(d *Document) []record.Mark {
 		}
 	}
 	return out
+}
+
+// sieved is the parameter whose values are in the sieve of a resource: many resources of a patient share one, so that a mark
+// would lead to too much, and charts ask for it beside the patient.
+const sieved = "category"
+
+// Sieve has bits for the values of a document that many others share, and one that says that they were looked at.
+func Sieve(d *Document) int64 {
+	sieve := int64(1)
+	if p := Find(d.Type, sieved); p != nil && p.Type == Token {
+		for _, v := range d.valuesAt(p, d.node()) {
+			sieve |= bit(v.Code) | bit(v.System+"|"+v.Code)
+		}
+	}
+	return sieve
+}
+
+// bit of a spelling: any but the lowest, and not the sign.
+func bit(spelling string) int64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(spelling)) // a hash never fails
+	return 1 << (1 + h.Sum32()%62)
+}
+
+// Sieve has the bits of which every match of the condition has at least one; ok is false where there are none such.
+func (c *Condition) Sieve() (bits int64, ok bool) {
+	if c.Param.Name != sieved || c.Param.Type != Token || c.Modifier != "" {
+		return 0, false
+	}
+	for i := range c.Any {
+		switch a := &c.Any[i]; {
+		case a.NoCode:
+			return 0, false
+		case a.AnySystem:
+			bits |= bit(a.Code)
+		default:
+			bits |= bit(a.System + "|" + a.Code)
+		}
+	}
+	return bits, len(c.Any) > 0
 }
 
 // spellings are what a value is marked as.
