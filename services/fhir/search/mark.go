@@ -69,35 +69,34 @@ func Sieve(d *Document) int64 {
 	sieve := int64(1)
 	if p := Find(d.Type, sieved); p != nil && p.Type == Token {
 		for _, v := range d.valuesAt(p, d.node()) {
-			sieve |= bit(v.Code) | bit(v.System+"|"+v.Code)
+			sieve |= bit(v.Code)
 		}
 	}
 	return sieve
 }
 
-// bit of a spelling: any but the lowest, and not the sign.
-func bit(spelling string) int64 {
+// bits is among how many a code has one: as many that no two of FHIR's categories of Observations share theirs.
+const bits = 58
+
+// bit of a code, whatever its system: any but the lowest.
+func bit(code string) int64 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(spelling)) // a hash never fails
-	return 1 << (1 + h.Sum32()%62)
+	_, _ = h.Write([]byte(code)) // a hash never fails
+	return 1 << (1 + h.Sum32()%bits)
 }
 
 // Sieve has the bits of which every match of the condition has at least one; ok is false where there are none such.
-func (c *Condition) Sieve() (bits int64, ok bool) {
+func (c *Condition) Sieve() (mask int64, ok bool) {
 	if c.Param.Name != sieved || c.Param.Type != Token || c.Modifier != "" {
 		return 0, false
 	}
 	for i := range c.Any {
-		switch a := &c.Any[i]; {
-		case a.NoCode:
+		if c.Any[i].NoCode {
 			return 0, false
-		case a.AnySystem:
-			bits |= bit(a.Code)
-		default:
-			bits |= bit(a.System + "|" + a.Code)
 		}
+		mask |= bit(c.Any[i].Code)
 	}
-	return bits, len(c.Any) > 0
+	return mask, len(c.Any) > 0
 }
 
 // spellings are what a value is marked as.
