@@ -123,6 +123,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(watched, r, http.StatusNotFound, "")
 		return
 	}
+	if r.URL.Path == Prefix+"/metadata" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.refuse(watched, r, http.StatusMethodNotAllowed, "GET, HEAD") // it looks like a type, which has other methods
+		return
+	}
 	handler, pattern := s.mux.Handler(r)
 	if pattern != "" {
 		s.mux.ServeHTTP(watched, r)
