@@ -32,7 +32,7 @@ func TestUnmodifiedClientsWorkTheFirstTime(t *testing.T) {
 		t.Run(strings.TrimSuffix(c.script, ".mjs"), func(t *testing.T) {
 			g := startGated(t, func(config *server.Config) { config.Now = time.Now })
 			private, public := keyOf(t, c.algorithm)
-			g.register("backend", "default", "system/*.cruds", func(client *access.Client) { client.Keys = public })
+			g.register("backend", "default", "system/*.cruds", func(client *access.Client) { client.Keys, client.Feeds = public, access.Grants{"*"} })
 			node := exec.CommandContext(t.Context(), "node", c.script)
 			node.Dir = scripts
 			_, port, _ := strings.Cut(g.HTTPAddr(), ":")
