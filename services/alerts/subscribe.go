@@ -96,10 +96,4 @@ func (s *Server) response(m watch.Message) (any, error) {
 func Ahead(e *watch.Entry) { _, _ = e.Form(frozen) } // an error is kept in the entry, for those who send it
 
 // frozen is an event as every subscriber gets it.
-func frozen(e feed.Event) (any, error) {
-	event, err := wire.Event(e)
-	if err != nil {
-		return nil, err
-	}
-	return wire.Freeze(&rapportv1.SubscribeResponse{Message: &rapportv1.SubscribeResponse_Event{Event: event}})
-}
+func frozen(e feed.Event) (any, error) { return wire.FrozenEvent(e) }

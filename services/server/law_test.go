@@ -104,7 +104,7 @@ var law = []room{
 	{name: "fhir", may: "domain/... fhir/tree fhir/path samply"},
 	{name: "fhir/search", may: "domain/... fhir fhir/tree"},
 	{name: "rules", may: "domain/... cel yaml"},
-	{name: "wire", may: "domain/... api/rapport/v1 protobuf grpc/codes grpc/status grpc/encoding grpc/mem"},
+	{name: "wire", may: "domain/... jsontext api/rapport/v1 protobuf grpc/codes grpc/status grpc/encoding grpc/mem"},
 	{name: "store", may: "domain/..."},
 	{name: "store/sealed", may: "domain/... store"},
 	{name: "testbed", may: "domain/... store pgx go-redis"},

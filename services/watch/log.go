@@ -32,6 +32,10 @@ type Config struct {
 	Page int
 	// Calm is the pause after the store was looked at because of rings, so that a busy neighbour costs few reads.
 	Calm time.Duration
+	// Crowd is how many may follow a feed before it is told at most once in Gather: what was committed meanwhile then goes
+	// to each of them in one piece, which costs far less than piece by piece. A feed that was still is told at once.
+	Crowd  int
+	Gather time.Duration
 	// Retry is the pause before a broken doorbell is tried again.
 	Retry time.Duration
 	// Ahead, where it is not nil, is called with every entry that is read before it is its turn, such as to make its Form
@@ -41,13 +45,16 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Default keeps 1,024 events of a feed and 16 MiB in all.
+// Default keeps 1,024 events of a feed and 16 MiB in all, and tells a feed that more than a hundred follow 50 times a
+// second at most.
 func Default() Config {
 	return Config{
 		TailEvents: 1024,
 		TailBytes:  16 << 20,
 		Page:       256,
 		Calm:       5 * time.Millisecond,
+		Crowd:      100,
+		Gather:     20 * time.Millisecond,
 		Retry:      time.Second,
 		Log:        slog.New(slog.DiscardHandler),
 	}
@@ -64,8 +71,8 @@ func (c Config) Validate() error {
 			issues = append(issues, fault.Errorf("value", s.name, "must be at least 1"))
 		}
 	}
-	if c.Calm < 0 || c.Retry <= 0 {
-		issues = append(issues, fault.Errorf("value", "Calm", "Calm must not be negative and Retry must be positive"))
+	if c.Calm < 0 || c.Gather < 0 || c.Crowd < 0 || c.Retry <= 0 {
+		issues = append(issues, fault.Errorf("value", "Calm", "Calm, Crowd and Gather must not be negative and Retry must be positive"))
 	}
 	if c.Log == nil {
 		issues = append(issues, fault.Errorf("required", "Log", "a logger is needed"))
@@ -157,7 +164,7 @@ func (l *Log) raise(t ref.Tenant, moved []feed.Cursor) {
 	fresh := make([]feed.Cursor, 0, len(moved))
 	for _, c := range moved {
 		c.Tenant = t
-		if l.tail(placeOf(c)).raise(c.After) {
+		if l.tail(placeOf(c)).raise(c.After, l.config) {
 			fresh = append(fresh, c)
 		}
 	}

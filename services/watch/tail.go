@@ -48,6 +48,9 @@ type tail struct {
 	run   []*Entry
 	bytes int
 	ears  map[*follower]int
+	// told is when they were woken last; owed says that they will be when Gather has passed.
+	told time.Time
+	owed bool
 
 	// seat in the list of tails by last use; owned by the Log.
 	seat *list.Element
@@ -135,18 +138,41 @@ func (t *tail) size() int {
 	return t.bytes
 }
 
-// raise notes how far the feed has come and wakes its followers; it is false when that was known.
-func (t *tail) raise(last int64) bool {
+// raise notes how far the feed has come and wakes its followers, a crowd at most once in Gather; it is false when that
+// was known.
+func (t *tail) raise(last int64, c Config) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if last <= t.known {
 		return false
 	}
 	t.known = last
+	if t.owed {
+		return true
+	}
+	if wait := c.Gather - time.Since(t.told); len(t.ears) > c.Crowd && wait > 0 {
+		t.owed = true
+		time.AfterFunc(wait, t.pay)
+		return true
+	}
+	t.wake()
+	return true
+}
+
+// pay wakes those whom raise let wait.
+func (t *tail) pay() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.owed = false
+	t.wake()
+}
+
+// wake calls everybody. The caller holds mu.
+func (t *tail) wake() {
+	t.told = time.Now()
 	for f, line := range t.ears {
 		f.call(line)
 	}
-	return true
 }
 
 // end is the number of the last event known.

@@ -63,6 +63,7 @@ func TestAThousandFollowersCostOneReadOfTheStoreAMove(t *testing.T) {
 				s.reads = 0
 				for range 10 {
 					subject.Commit(t, north, 3)
+					time.Sleep(watch.Default().Gather)
 					synctest.Wait()
 				}
 				for _, p := range pulls {
@@ -208,6 +209,53 @@ func TestMovesToldInTheWrongOrderStillArriveInOrder(t *testing.T) {
 		synctest.Wait()
 		if p.at() != 4 || p.err != nil {
 			t.Fatalf("the follower is at %d (%v), want 4", p.at(), p.err)
+		}
+	})
+}
+
+func TestACrowdIsToldAtOnceAndThenOnceInAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := watch.Default()
+		config.Crowd, config.Gather = 2, 20*time.Millisecond
+		s := newStub()
+		subject := &stubbed{s, watch.New(s, config), false}
+		var crowd [3]*pull
+		for i := range crowd {
+			crowd[i] = startPull(subject.log, north, 0)
+			defer crowd[i].stop()
+		}
+		pair := [2]*pull{startPull(subject.log, south, 0), startPull(subject.log, south, 0)}
+		defer pair[0].stop()
+		defer pair[1].stop()
+		time.Sleep(time.Second)
+		for _, step := range []struct {
+			north, south   int
+			passes         time.Duration
+			crowded, alone int64
+		}{
+			{1, 1, 0, 1, 1},
+			{1, 1, 10 * time.Millisecond, 1, 2},
+			{2, 2, 9 * time.Millisecond, 1, 4},
+			{0, 0, time.Millisecond, 4, 4},
+			{1, 1, 19 * time.Millisecond, 4, 5},
+			{0, 0, time.Millisecond, 5, 5},
+			{0, 0, time.Second, 5, 5},
+			{1, 0, 0, 6, 5},
+		} {
+			subject.Commit(t, north, step.north)
+			subject.Commit(t, south, step.south)
+			time.Sleep(step.passes)
+			synctest.Wait()
+			for _, p := range crowd {
+				if p.at() != step.crowded || p.err != nil {
+					t.Fatalf("%+v: one of the crowd is at %d (%v)", step, p.at(), p.err)
+				}
+			}
+			for _, p := range pair {
+				if p.at() != step.alone || p.err != nil {
+					t.Fatalf("%+v: one of two is at %d (%v)", step, p.at(), p.err)
+				}
+			}
 		}
 	})
 }

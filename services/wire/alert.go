@@ -5,14 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/domain/alert"
-	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/judge"
 )
 
@@ -110,28 +106,6 @@ func alertStep(s alert.Step) *rapportv1.AlertStep {
 		Version: s.Version, Status: alertStatuses[s.Status], Time: stamp(s.Time), Actor: s.Actor, Reason: s.Reason, Key: s.Key,
 		Verb: string(s.Verb), Role: s.Role, Until: stamp(s.Until), To: s.To, Text: s.Text, Verdict: verdicts[s.Verdict],
 	}
-}
-
-// Event in protobuf. Its data was written in the JSON form of the same messages.
-func Event(e feed.Event) (*rapportv1.Event, error) {
-	out := &rapportv1.Event{
-		Feed: string(e.Feed), Seq: e.Seq, TenantSeq: e.TenantSeq, Id: e.ID, Type: string(e.Type), Time: stamp(e.Time), Subject: e.Subject,
-	}
-	switch e.Type {
-	case feed.Recorded, feed.Elapsed:
-		m := &rapportv1.Recorded{}
-		out.Data = &rapportv1.Event_Recorded{Recorded: m}
-		return out, readData(e, m)
-	default:
-		m := &rapportv1.Alert{}
-		out.Data = &rapportv1.Event_Alert{Alert: m}
-		return out, readData(e, m)
-	}
-}
-
-func readData(e feed.Event, into proto.Message) error {
-	err := protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(e.Data, into)
-	return fault.Wrap(fault.Internal, err, "reading the data of event "+e.ID)
 }
 
 func stamp(t time.Time) *timestamppb.Timestamp {

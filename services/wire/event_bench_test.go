@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/judge"
@@ -32,11 +30,7 @@ func BenchmarkAnAlertFromStoreToWire(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(e.Data)))
 	for b.Loop() {
-		message, err := wire.Event(e)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := proto.Marshal(message); err != nil {
+		if _, err := wire.FrozenEvent(e); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -4,17 +4,10 @@ import (
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // the codec that Codec goes on from
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
 )
 
 // Frozen is a message that was encoded once, to be sent many times.
 type Frozen struct{ bytes []byte }
-
-// Freeze encodes a message. Errors: those of proto.Marshal.
-func Freeze(m proto.Message) (*Frozen, error) {
-	bytes, err := proto.Marshal(m)
-	return &Frozen{bytes}, err
-}
 
 // Codec is the codec of gRPC servers: protobuf, and Frozen messages as they are.
 func Codec() encoding.CodecV2 { return codec{encoding.GetCodecV2("proto")} }

@@ -39,7 +39,7 @@ func full(t *testing.T, rated string) (alert.Alert, feed.Draft) {
 		Recipients: []alert.Recipient{{Person: "Practitioner/1", Role: "physician", Team: "x", Reason: alert.ByRole}},
 		EachRole:   []string{"physician", "nurse"}, Ladder: []judge.Rung{{After: time.Hour, Roles: []string{"nurse"}}}, Follows: "before",
 		Proposal:     &judge.Proposal{Modality: "telephone", WithinDays: 2, Text: "Call."},
-		Translations: map[string]judge.Wording{"de": {Title: "Titel", Seen: "Gesehen", Withheld: "etwas"}}, Language: "de",
+		Translations: map[string]judge.Wording{"de": {Title: "Titel", Seen: "Gesehen", Withheld: "etwas", Proposal: "Anrufen."}}, Language: "de",
 	}
 	a, _ = alert.Begin(a, at, "")
 	var draft *feed.Draft
@@ -68,10 +68,7 @@ func TestTheDataOfAnEventIsTheJSONFormOfTheMessage(t *testing.T) {
 func theSame(t *testing.T, rated string) {
 	t.Helper()
 	a, draft := full(t, rated)
-	event, err := wire.Event(feed.Event{Feed: feed.All, Seq: 7, TenantSeq: 7, ID: draft.ID, Type: draft.Type, Time: draft.Time, Subject: draft.Subject, Data: draft.Data})
-	if err != nil {
-		t.Fatal(err)
-	}
+	event := thawed(t, feed.Event{Feed: feed.All, Seq: 7, TenantSeq: 7, ID: draft.ID, Type: draft.Type, Time: draft.Time, Subject: draft.Subject, Data: draft.Data})
 	if want := wire.Alert(a.ForFeed().In(a.Language)); !proto.Equal(event.GetAlert(), want) {
 		t.Errorf("event  %v\nalert  %v", event.GetAlert(), want)
 	}

@@ -110,6 +110,11 @@ func (s Sight) In(language string) Sight {
 			*one.into = one.text
 		}
 	}
+	if s.Proposal != nil && w.Proposal != "" {
+		translated := *s.Proposal
+		translated.Text = w.Proposal
+		s.Proposal = &translated
+	}
 	s.Language = tag
 	return s
 }

@@ -130,7 +130,10 @@ func see(t *testing.T, a alert.Alert, person string) alert.Sight {
 
 func TestTheWordingComesInTheLanguageAskedForElseInThatOfTheRules(t *testing.T) {
 	a := rated()
-	a.Rated = ""
+	a.Rated, a.Proposal = "", &judge.Proposal{Modality: "telephone", WithinDays: 2, Text: "Call."}
+	german := a.Translations["de"]
+	german.Proposal = "Anrufen."
+	a.Translations["de"] = german
 	for asked, want := range map[string]string{"": "", "de": "de", "de-AT": "de", "DE-ch": "de", "fr": "", "d": ""} {
 		s := see(t, a, "").In(asked)
 		if s.Language != want || (want == "de") != (s.Title == "Ein Gespräch wert") {
@@ -139,5 +142,11 @@ func TestTheWordingComesInTheLanguageAskedForElseInThatOfTheRules(t *testing.T) 
 		if s.Phrase != a.Phrase {
 			t.Errorf("asked for %q the phrase, which is not translated, is %q", asked, s.Phrase)
 		}
+		if proposed := map[string]string{"": "Call.", "de": "Anrufen."}[want]; s.Proposal.Text != proposed || s.Proposal.WithinDays != 2 {
+			t.Errorf("asked for %q it proposes %+v", asked, s.Proposal)
+		}
+	}
+	if a.Proposal.Text != "Call." {
+		t.Error("reading changed the alert")
 	}
 }
