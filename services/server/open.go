@@ -267,16 +267,14 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.face = face
-	mux := http.NewServeMux()
+	mux := &s.routes
 	if err := s.openSubscriptions(mux, face); err != nil {
 		return err
 	}
 	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
-	mux.Handle("/fhir", face)
-	mux.Handle("/fhir/", face)
-	mux.Handle("/", face)
+	mux.mount(face, nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
