@@ -23,6 +23,9 @@ import (
 func (g *Gate) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := askedOver(r)
+		if g.config.CDSClient != nil {
+			a.signed = func() (access.Principal, bool, error) { return g.config.CDSClient(r, a.authorization) }
+		}
 		if err := g.enter(r.Context(), a); err != nil {
 			g.refused(r.Context(), a, strconv.Itoa(fhir.Status(fault.Of(err))))
 			Problem(w, err)

@@ -98,6 +98,8 @@ type Config struct {
 	As func(context.Context, access.Principal) context.Context
 	// May says whether a caller may read a type; nil lets everybody.
 	May func(p access.Principal, typ string) bool
+	// Revoked says that a client has lost its registration: its jobs end and their files are closed. Nil when nobody can.
+	Revoked func(p access.Principal) bool
 	// Pulse counts the commits of all tenants but one, or of all for an empty one: while others work, jobs take their time.
 	// Nil when that is not known.
 	Pulse func(but ref.Tenant) int64
@@ -133,9 +135,11 @@ func Default() Config {
 // Room answers what is asked, and works on jobs while Run runs.
 type Room struct {
 	Config
-	mux   *http.ServeMux
-	fetch *http.Client
-	wake  chan struct{}
+	mux *http.ServeMux
+	// patterns of the mux, with their methods.
+	patterns []string
+	fetch    *http.Client
+	wake     chan struct{}
 	// every is how often it looks for jobs that other servers took, and how long it waits before it tries again.
 	every time.Duration
 
