@@ -27,7 +27,7 @@ var transitions = map[Verb]map[Status]Status{
 	Retract: {
 		Waiting: Retracted, Open: Retracted, Acknowledged: Retracted, Snoozed: Retracted, Suppressed: Retracted, Resolved: Retracted,
 	},
-	Amend: everywhere(Waiting, Open, Acknowledged, Snoozed),
+	Amend: everywhere(Waiting, Open, Acknowledged, Snoozed, Resolved),
 }
 
 func everywhere(statuses ...Status) map[Status]Status {

@@ -40,7 +40,9 @@ var legal = map[alert.Status]map[alert.Verb]alert.Status{
 		alert.Comment: alert.Snoozed, alert.Feedback: alert.Snoozed, alert.Wake: alert.Open, alert.Absorb: alert.Suppressed,
 		alert.Retract: alert.Retracted, alert.Amend: alert.Snoozed,
 	},
-	alert.Resolved: {alert.Comment: alert.Resolved, alert.Feedback: alert.Resolved, alert.Retract: alert.Retracted},
+	alert.Resolved: {
+		alert.Comment: alert.Resolved, alert.Feedback: alert.Resolved, alert.Retract: alert.Retracted, alert.Amend: alert.Resolved,
+	},
 	alert.Suppressed: {
 		alert.Comment: alert.Suppressed, alert.Feedback: alert.Suppressed, alert.Release: alert.Open, alert.Withhold: alert.Waiting,
 		alert.Absorb: alert.Suppressed, alert.Retract: alert.Retracted,

@@ -231,7 +231,11 @@ func (b *board) since(a alert.Alert, visit func(s *episode.State, first *fact.Fa
 	if len(a.Facts) == 0 {
 		return false
 	}
-	id := a.Facts[len(a.Facts)-1]
+	return b.from(a.Facts[len(a.Facts)-1], visit)
+}
+
+// from is since, from the fact of an id on.
+func (b *board) from(id string, visit func(s *episode.State, first *fact.Fact) bool) bool {
 	from := slices.IndexFunc(b.known.Facts, func(f fact.Fact) bool { return f.ID == id })
 	if from < 0 {
 		return false

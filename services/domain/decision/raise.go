@@ -13,9 +13,9 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
-// reconcile turns findings into alerts: those that are no longer found after a replay are retracted, those whose facts were
-// corrected are amended, and new ones are raised, held back or suppressed. What was hidden behind an alert that is taken
-// back comes forth.
+// reconcile turns findings into alerts: those that are no longer found after a replay follow what says the same now or are
+// retracted, those whose facts were corrected are amended, and new ones are raised, held back or suppressed. What was hidden
+// behind an alert that is taken back comes forth.
 func (b *board) reconcile(u unsettled) {
 	found := make(map[string]judge.Finding, len(u.findings))
 	for _, f := range u.findings {
@@ -23,6 +23,7 @@ func (b *board) reconcile(u unsettled) {
 	}
 	var gone []string
 	if u.replayed {
+		b.follow(u, found)
 		gone = b.retract(u, found)
 	}
 	for _, f := range graver(u.findings) {
@@ -83,13 +84,10 @@ func (b *board) standing(finding string) int {
 // raise begins the life of a finding.
 func (b *board) raise(f judge.Finding) {
 	a := alert.Alert{
-		ID: f.ID, Finding: f.ID, Severity: f.Rule.Severity, Rule: f.Rule.ID, RuleVersion: f.Rule.Version,
+		ID: b.fresh(f.ID), Finding: f.ID, Severity: f.Rule.Severity, Rule: f.Rule.ID, RuleVersion: f.Rule.Version,
 		Group: f.Group, Cause: f.Rule.Cause, Safety: f.Rule.Safety, Patient: b.state.Patient, Episode: b.state.Episode,
 		Evidence: f.Rule.Evidence, Roles: f.Rule.Roles, Effective: f.At, Ladder: f.Rule.Ladder, AckTimeout: f.Rule.AckTimeout,
 		Proposal: f.Rule.Proposal,
-	}
-	if n := times(b.alerts, f.ID); n > 0 {
-		a.ID = ref.Digest("again", f.ID, strconv.Itoa(n))
 	}
 	describe(&a, f)
 	if _, tag := a.Words(b.policy.Language); tag != "" {
@@ -113,14 +111,13 @@ func (b *board) raise(f judge.Finding) {
 	b.opened(b.begin(alert.Begin(a, b.now, "")))
 }
 
-func times(alerts []alert.Alert, finding string) int {
-	n := 0
-	for _, a := range alerts {
-		if a.Finding == finding {
-			n++
-		}
+// fresh is an id for an alert on a finding: the finding's own, unless an alert has had it already.
+func (b *board) fresh(finding string) string {
+	id := finding
+	for n := 1; slices.ContainsFunc(b.alerts, func(a alert.Alert) bool { return a.ID == id }); n++ {
+		id = ref.Digest("again", finding, strconv.Itoa(n))
 	}
-	return n
+	return id
 }
 
 // askEach asks the acknowledgement of each role that somebody has. What nobody can give is not waited for.
@@ -244,11 +241,10 @@ func (b *board) withheld(a alert.Alert, f judge.Finding) (because alert.Because,
 // amend follows a correction that left the finding true.
 func (b *board) amend(i int, f judge.Finding) {
 	a := b.alerts[i]
-	if !a.Live() && a.Status != alert.Waiting || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
+	if !wanted(a) || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
 		return
 	}
-	describe(&a, f)
-	b.step(i, a, alert.Command{Verb: alert.Amend, Reason: b.reason})
+	b.correct(i, f)
 }
 
 // retract takes back what was found before and is not found any more, unless only the rule has changed since. It returns
@@ -262,7 +258,7 @@ func (b *board) retract(u unsettled, found map[string]judge.Finding) (gone []str
 		if _, still := found[a.Finding]; still || a.Status == alert.Retracted {
 			continue
 		}
-		if versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts) {
+		if (versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts)) && !b.outlasts(a, u.findings) {
 			if b.step(i, a, alert.Command{Verb: alert.Retract, Reason: b.reason}) {
 				gone = append(gone, a.ID)
 			}
