@@ -71,7 +71,7 @@ func (c change) because(ctx context.Context, client rapportv1.AlertServiceClient
 // alertsAckCmd takes an alert.
 type alertsAckCmd struct {
 	change
-	Role string `help:"Role in which it is taken, such as nurse; the one in which the actor is told when not given." env:"-"`
+	Role string `help:"Role in which it is taken, such as nurse: one in which the actor is told, or that of the token. When not given, the one in which the actor is told; who is told in none takes it for nobody else." env:"-"`
 }
 
 // Help shows an example.

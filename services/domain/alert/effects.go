@@ -46,12 +46,8 @@ func (c Command) because() string {
 
 // acknowledge notes who has taken it. While a role is missing it stays as it is, and the ladder goes on.
 func (a *Alert) acknowledge(to Status, c Command) (Status, error) {
-	if len(a.EachRole) > 0 {
-		missing := a.Missing()
-		if !slices.Contains(missing, c.Role) {
-			return to, fault.Newf(fault.Precondition, "business-rule",
-				"each of its roles has to acknowledge it, and these have not yet: %s", strings.Join(missing, ", "))
-		}
+	if err := a.counts(c); err != nil {
+		return to, err
 	}
 	a.Assignee = c.Actor
 	a.AckedBy = append(slices.Clone(a.AckedBy), Ack{Actor: c.Actor, Role: c.Role, Time: c.At})
@@ -63,6 +59,24 @@ func (a *Alert) acknowledge(to Status, c Command) (Status, error) {
 		a.Due = c.At.Add(a.AckTimeout)
 	}
 	return to, nil
+}
+
+// counts refuses, where each role has to acknowledge, an acknowledgement that is given already, and one for a second role by
+// a person who was not told in it. Somebody without any of the roles may say once that they have it in hand too: that
+// stands in for nobody.
+func (a *Alert) counts(c Command) error {
+	if len(a.EachRole) == 0 {
+		return nil
+	}
+	given := slices.ContainsFunc(a.AckedBy, func(k Ack) bool { return k.Actor == c.Actor })
+	if slices.Contains(a.EachRole, c.Role) {
+		given = given && !a.Tells(c.Actor, c.Role) || slices.ContainsFunc(a.AckedBy, func(k Ack) bool { return k.Role == c.Role })
+	}
+	if !given {
+		return nil
+	}
+	return fault.Newf(fault.Precondition, "business-rule",
+		"each of its roles has to acknowledge it, and these have not yet: %s", strings.Join(a.Missing(), ", "))
 }
 
 func (a *Alert) snooze(c Command) error {

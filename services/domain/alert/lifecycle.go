@@ -105,6 +105,11 @@ func (a Alert) roleOf(actor string) string {
 	return ""
 }
 
+// Tells says whether a person is told of it in a role.
+func (a Alert) Tells(person, role string) bool {
+	return slices.ContainsFunc(a.Recipients, func(r Recipient) bool { return r.Person == person && r.Role == role })
+}
+
 // keyed is the step that an actor took under the key of a command; false when there is none.
 func (a Alert) keyed(c Command) (Step, bool) {
 	for _, step := range a.History {

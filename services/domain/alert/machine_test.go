@@ -232,6 +232,17 @@ func TestWhereEachRoleHasToAcknowledgeTheLadderGoesOnForThoseMissing(t *testing.
 			t.Errorf("acknowledged as %q: %v", wrong, err)
 		}
 	}
+	other := alert.Command{Verb: alert.Acknowledge, Actor: "Practitioner/8", At: at}
+	beside := take(t, up, other)
+	if beside.Status != alert.Open || !slices.Equal(beside.Missing(), []string{"physician"}) || beside.Assignee != "Practitioner/8" {
+		t.Errorf("somebody of no role took it: %s, missing %v", beside.Status, beside.Missing())
+	}
+	for _, second := range []alert.Command{other, {Verb: alert.Acknowledge, Actor: "Practitioner/1", Role: "physician", At: at}} {
+		second.Version = beside.Version
+		if _, _, err := alert.Lifecycle(beside, second); fault.Of(err) != fault.Precondition {
+			t.Errorf("%s again, as %q: %v", second.Actor, second.Role, err)
+		}
+	}
 	// The physician saw it before the nurse took it, and is known by the role in which she is told.
 	both, _, err := alert.Lifecycle(up, alert.Command{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/9", At: at})
 	if err != nil || both.Status != alert.Acknowledged || !both.Due.IsZero() || both.History[len(both.History)-1].Role != "physician" {
