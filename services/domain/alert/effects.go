@@ -25,7 +25,7 @@ func (a *Alert) change(to Status, c Command) (Status, error) {
 	case Escalate:
 		return to, a.escalate(c)
 	case Withhold:
-		a.SuppressedBecause, a.SuppressedBy = "", ""
+		a.SuppressedBecause, a.SuppressedBy, a.AckedBy = "", "", nil
 		a.WaitingBecause, a.Due = Because(c.Reason), c.Until
 	case Lapse, Absorb:
 		a.Due, a.WaitingBecause, a.SuppressedBy = time.Time{}, "", c.By
@@ -119,7 +119,11 @@ func (a *Alert) again(c Command) error {
 		return fault.Newf(fault.Precondition, "business-rule", "%s is not due yet", c.Verb)
 	}
 	a.WaitingBecause, a.SuppressedBecause, a.SuppressedBy = "", "", ""
+	taken := a.AckedBy
 	a.tell(c.At)
+	if a.Status == Waiting {
+		a.AckedBy = taken // whoever took it before it was told need not be asked again
+	}
 	return nil
 }
 

@@ -250,6 +250,20 @@ func TestWhereEachRoleHasToAcknowledgeTheLadderGoesOnForThoseMissing(t *testing.
 	}
 }
 
+func TestWhoTookAnAlertWhileItWaitedIsNotAskedAgainWhenItOpens(t *testing.T) {
+	a := in(alert.Waiting)
+	a.Roles, a.EachRole = []string{"nurse", "physician"}, []string{"nurse", "physician"}
+	nurse := asked(alert.Acknowledge)
+	nurse.Role = "nurse"
+	half := take(t, a, nurse)
+	if half.Status != alert.Waiting || !half.Due.Equal(a.Due) {
+		t.Fatalf("%s, due %s", half.Status, half.Due)
+	}
+	if told := take(t, half, asked(alert.Release)); told.Status != alert.Open || !slices.Equal(told.Missing(), []string{"physician"}) {
+		t.Errorf("%s, missing %v", told.Status, told.Missing())
+	}
+}
+
 func TestWhoeverIsHandedAnAlertIsPagedAnew(t *testing.T) {
 	a := take(t, in(alert.Open), asked(alert.Escalate), asked(alert.Acknowledge))
 	over := asked(alert.Reassign)
