@@ -405,16 +405,36 @@ func TestTheRolesThatHaveToAcknowledgeAreThoseThatSomebodyHas(t *testing.T) {
 	}
 }
 
+// unassigned is how it is told that nobody is assigned.
+func unassigned() judge.Rule {
+	return judge.Rule{
+		ID: decision.NobodyAssigned, Version: "1", Title: "Nobody is assigned", Severity: judge.High, Each: true, CoolDown: 7 * oneDay,
+		Roles: []string{"lead"}, Ladder: []judge.Rung{{After: 4 * time.Hour, Roles: []string{"lead"}}}, AckTimeout: oneDay,
+		When: func(judge.View) (bool, error) { return false, nil },
+		Describe: func(judge.View) (judge.Wording, []judge.Number, error) {
+			return judge.Wording{Seen: "reached nobody"}, nil, nil
+		},
+		Translate: func(judge.View) (map[string]judge.Wording, error) {
+			return map[string]judge.Wording{"de": {Title: "Niemand ist zuständig"}}, nil
+		},
+	}
+}
+
 func TestAPatientOfNobodyIsToldTheLeadOnce(t *testing.T) {
-	w := newWard(each(judge.High, "nurse"))
-	w.policy = alert.Policy{Lead: []string{"lead"}}
+	w := newWard(each(judge.High, "nurse"), unassigned())
+	w.policy = alert.Policy{Language: "de"}
 	w.send(w.sheet("a", 3, 15), w.sheet("b", 2, 15))
 	w.stands(t, "each open, nobody-assigned open, each open")
-	if a := w.alerts[1]; a.Severity != judge.High || !slices.Equal(a.Roles, []string{"lead"}) || a.Routed != alert.ByNobody {
+	if a := w.alerts[1]; a.Severity != judge.High || !slices.Equal(a.Roles, []string{"lead"}) || a.Routed != alert.ByNobody ||
+		a.Seen != "reached nobody" || a.Language != "de" || len(a.Facts) != 1 || !a.Due.Equal(w.now.Add(4*time.Hour)) {
 		t.Errorf("%+v", a)
 	}
 	if got := w.heard(); got != "opened[unassigned] opened[unassigned] opened[unassigned]" {
 		t.Errorf("heard %s", got)
+	}
+	w.after(4 * time.Hour)
+	if got := w.heard(); got != "escalated[unassigned]" {
+		t.Errorf("after four hours: %s", got)
 	}
 	w.ask(t, 1, alert.Resolve)
 	w.send(w.sheet("c", 1, 15))
@@ -424,6 +444,47 @@ func TestAPatientOfNobodyIsToldTheLeadOnce(t *testing.T) {
 	w.stands(t, "each open, nobody-assigned resolved, each open, each open, each open, nobody-assigned open")
 	if w.alerts[5].Follows != w.alerts[1].ID {
 		t.Errorf("it follows %q", w.alerts[5].Follows)
+	}
+	w.send(w.sheet("late", 20*24, 4)) // no correction takes it back
+	w.team(twoMembers...)
+	w.stands(t, "each open, nobody-assigned resolved, each open, each open, each open, nobody-assigned retracted")
+}
+
+func TestThatACriticalAlertReachedNobodyWaitsForNothing(t *testing.T) {
+	all := alert.Policy{Quiet: []alert.Quiet{{From: 0, To: 1439}}}
+	night := func(rules ...judge.Rule) *ward {
+		w := newWard(append(rules, unassigned())...)
+		w.policy = all
+		w.send(w.sheet("a", 3, 15))
+		return w
+	}
+	w := night(each(judge.Critical, "nurse"))
+	w.stands(t, "each open, nobody-assigned open")
+	if a := w.alerts[1]; a.Severity != judge.Critical {
+		t.Errorf("its severity is %s", a.Severity)
+	}
+	w.ask(t, 1, alert.Resolve)
+	w.send(w.sheet("b", 2, 15))
+	w.stands(t, "each open, nobody-assigned resolved, each open, nobody-assigned open")
+	safe := each(judge.High, "nurse")
+	safe.Safety = true
+	if w := night(safe); !w.alerts[1].Safety || w.alerts[1].Status != alert.Open {
+		t.Errorf("of a safety finding: %+v", w.alerts[1])
+	}
+	w = newWard(each(judge.High, "nurse"), unassigned())
+	w.send(w.sheet("a", 3, 15))
+	w.rules[0].Severity = judge.Critical
+	w.send(w.sheet("b", 2, 15))
+	w.stands(t, "each open, nobody-assigned suppressed for same-cause, each open, nobody-assigned open")
+}
+
+func TestThatNobodyIsAssignedSaysNothingOfARating(t *testing.T) {
+	rated := each(judge.High, "nurse")
+	rated.Rated = func(judge.View) (string, error) { return "Practitioner/n", nil }
+	w := newWard(rated, unassigned())
+	w.send(w.sheet("a", 3, 15))
+	if a := w.alerts[1]; len(a.Facts) != 0 || len(a.Sources) != 0 || strings.Contains(string(w.events[len(w.events)-1].Data), "QuestionnaireResponse") {
+		t.Errorf("%+v", a)
 	}
 }
 

@@ -44,8 +44,10 @@ func (b *board) reconcile(u unsettled) {
 // teamed is why alerts are amended that reached nobody before their patient's care team was known.
 const teamed = "care-team-known"
 
-// reroute tells the care team, now that there is one, of the alerts that wanted somebody and reached nobody.
+// reroute tells the care team, now that there is one, of the alerts that wanted somebody and reached nobody. Once each has
+// reached somebody it is no longer true that nobody is assigned.
 func (b *board) reroute() {
+	nobody, reached := false, false
 	for i, a := range b.alerts {
 		if a.Routed != alert.ByNobody || !a.Live() || a.Rule == NobodyAssigned {
 			continue
@@ -54,6 +56,15 @@ func (b *board) reroute() {
 		b.reach(&a)
 		if a.Routed != alert.ByNobody || !slices.Equal(feeds, a.Feeds) {
 			b.step(i, a, alert.Command{Verb: alert.Amend, Reason: teamed})
+		}
+		nobody, reached = nobody || a.Routed == alert.ByNobody, reached || a.Routed != alert.ByNobody
+	}
+	if nobody || !reached {
+		return
+	}
+	for i, a := range b.alerts {
+		if a.Rule == NobodyAssigned && wanted(a) {
+			b.step(i, a, alert.Command{Verb: alert.Retract, Reason: teamed})
 		}
 	}
 }
@@ -257,6 +268,9 @@ func (b *board) retract(u unsettled, found map[string]judge.Finding) (gone []str
 	for i, a := range b.alerts {
 		if _, still := found[a.Finding]; still || a.Status == alert.Retracted {
 			continue
+		}
+		if a.Rule == NobodyAssigned && stands(u.facts, a.Facts) {
+			continue // no fact says it
 		}
 		if (versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts)) && !b.outlasts(a, u.findings) {
 			if b.step(i, a, alert.Command{Verb: alert.Retract, Reason: b.reason}) {
