@@ -108,6 +108,7 @@ func (b *board) release(i int) {
 		}
 		if !b.held(a) {
 			b.lapse(i)
+			b.forth(a.ID)
 			return
 		}
 	}
@@ -120,6 +121,19 @@ func (b *board) release(i int) {
 	}
 	if b.step(i, a, alert.Command{Verb: alert.Release}) {
 		b.opened(i)
+	}
+}
+
+// forth brings forth what was found again, and grouped behind an alert that has lapsed, where its own condition still holds.
+func (b *board) forth(lapsed string) {
+	for i, a := range b.alerts {
+		rule := b.rule(a.Rule)
+		if rule == nil || len(a.Facts) == 0 || a.Because() != alert.Grouped || a.SuppressedBy != lapsed || !b.held(a) {
+			continue
+		}
+		b.revive(i, judge.Finding{
+			ID: a.Finding, Rule: rule, Group: a.Group, Fact: a.Facts[len(a.Facts)-1], At: a.Effective, Rated: a.Rated,
+		})
 	}
 }
 

@@ -252,6 +252,34 @@ func TestARuleThatFindsAtEveryFactWaitsOnce(t *testing.T) {
 	w.stands(t, "high open, high suppressed for grouped")
 }
 
+func TestWhatWasGroupedBehindAnAlertThatLapsesIsToldInItsTime(t *testing.T) {
+	rule := over("high", 10, judge.High, func(r *judge.Rule) { r.HoldFor, r.Each = 2*oneDay, true })
+	for _, c := range []struct {
+		name  string
+		story func(*ward)
+		want  string
+	}{
+		{"it went on", func(*ward) {}, "high suppressed for lapsed, high open, high suppressed for grouped"},
+		{"it ceased too", func(w *ward) { w.send(w.sheet("z", 1, 5)) }, "high suppressed for lapsed, high suppressed for lapsed, high suppressed for grouped"},
+		{"at night it waits on", func(w *ward) {
+			w.policy = alert.Policy{Quiet: []alert.Quiet{{From: 10 * 60, To: 18 * 60}}}
+		}, "high suppressed for lapsed, high waiting for quiet-hours, high suppressed for grouped"},
+	} {
+		w := newWard(rule)
+		w.send(w.sheet("a", 0, 15))
+		w.after(oneDay)
+		w.send(w.sheet("b", 2, 5), w.sheet("c", 0, 15), w.sheet("d", 0, 16))
+		w.stands(t, "high waiting for hold-for, high suppressed for grouped, high suppressed for grouped")
+		w.after(oneDay)
+		w.stands(t, "high suppressed for lapsed, high waiting for hold-for, high suppressed for grouped")
+		c.story(w)
+		w.after(oneDay)
+		if got := w.stand(); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
 // shifts of a team: nurses sleep from 20 to 7, physicians are told two a day, in UTC.
 var shifts = alert.Policy{
 	Quiet:   []alert.Quiet{{Roles: []string{"nurse"}, From: 20 * 60, To: 7 * 60}},

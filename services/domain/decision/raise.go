@@ -296,12 +296,15 @@ func (b *board) revive(i int, f judge.Finding) {
 	}
 	b.route(&a)
 	because, until := b.withheld(a, f)
-	if because != "" && until.After(b.now) {
+	if because == alert.Hold && !until.After(b.now) {
+		if !b.held(a) {
+			return
+		}
+		because, until = b.closed(a)
+	}
+	if because != "" {
 		a.Feeds = nil
 		b.step(i, a, alert.Command{Verb: alert.Withhold, Reason: string(because), Until: until})
-		return
-	}
-	if because == alert.Hold && !b.held(a) {
 		return
 	}
 	if b.step(i, a, alert.Command{Verb: alert.Release}) {
