@@ -114,16 +114,22 @@ func (b *board) route(a *alert.Alert) {
 	a.Recipients, a.Routed, a.Feeds = r.Recipients, r.Reason, alert.Both(r.Feeds, r.Partners)
 }
 
-// widen tells further roles beside those told before.
-func (b *board) widen(a *alert.Alert, roles []string) {
+// widen tells further roles beside those told before, and returns the roles of those who are reached by it: of the people
+// who are news, or else of those whom it reaches again, or the roles asked for when it reaches nobody.
+func (b *board) widen(a *alert.Alert, roles []string) []string {
 	r := alert.Route(b.state, alert.Asked{Roles: roles, Each: true, Lead: b.policy.Lead, Rated: a.Rated, Partner: a.Partner != ""})
 	a.Feeds = alert.Both(a.Feeds, alert.Both(r.Feeds, r.Partners))
-	a.Recipients = slices.Clone(a.Recipients)
+	reached := alert.Alert{Roles: roles}
 	for _, one := range r.Recipients {
 		if !slices.ContainsFunc(a.Recipients, func(told alert.Recipient) bool { return told.Person == one.Person }) {
-			a.Recipients = append(a.Recipients, one)
+			reached.Recipients = append(reached.Recipients, one)
 		}
 	}
+	a.Recipients = append(slices.Clip(a.Recipients), reached.Recipients...)
+	if len(reached.Recipients) == 0 {
+		reached.Recipients = r.Recipients
+	}
+	return told(reached)
 }
 
 // told are the roles that an alert is told to: of the people who are told, or those asked for when nobody is.

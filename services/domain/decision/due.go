@@ -137,8 +137,8 @@ func (b *board) forth(lapsed string) {
 	}
 }
 
-// escalate takes the steps of the ladder that are due. At an hour at which none of the roles is told, those who can wait
-// are told later.
+// escalate takes the steps of the ladder that are due. At an hour at which none of those who would be reached is told, those
+// who can wait are told later.
 func (b *board) escalate(i int) {
 	a := b.alerts[i]
 	var roles []string
@@ -147,14 +147,14 @@ func (b *board) escalate(i int) {
 			roles = append(roles, rung.Roles...)
 		}
 	}
-	if b.putOff(i, a, roles) {
+	reached := b.widen(&a, roles)
+	if b.putOff(i, a, reached) {
 		return
 	}
-	b.widen(&a, roles)
 	b.step(i, a, alert.Command{Verb: alert.Escalate})
 }
 
-// putOff waits with a further telling of an alert until one of the roles may be told; false when one may now.
+// putOff waits with a further telling of an alert, routed for it, until one of the roles may be told; false when one may now.
 func (b *board) putOff(i int, a alert.Alert, roles []string) bool {
 	if a.Unmuted() {
 		return false
@@ -163,8 +163,9 @@ func (b *board) putOff(i int, a alert.Alert, roles []string) bool {
 	if because == "" {
 		return false
 	}
-	a.Due = until
-	b.shift(i, a)
+	as := b.alerts[i]
+	as.Due = until
+	b.shift(i, as)
 	return true
 }
 
@@ -185,10 +186,10 @@ func (b *board) page(i int) {
 		b.step(i, a, alert.Command{Verb: alert.Absorb, Reason: string(alert.SameCause), By: b.alerts[graver].ID})
 		return
 	}
+	b.reach(&a)
 	if b.putOff(i, a, told(a)) {
 		return
 	}
-	b.reach(&a)
 	b.step(i, a, alert.Command{Verb: alert.PageAgain})
 }
 

@@ -404,6 +404,62 @@ func TestAStepOfTheLadderAtNightWaitsForTheMorningUnlessItIsCritical(t *testing.
 	}
 }
 
+func TestAStepOfTheLadderWaitsForThoseWhomItReaches(t *testing.T) {
+	evening := time.Date(2026, 3, 30, 19, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, rung string
+		members    []fact.Member
+		policy     alert.Policy
+		severity   judge.Severity
+		rung21     int
+	}{
+		{"the lead who stands in sleeps", "psychologist", twoMembers, alert.Policy{Quiet: shifts.Quiet, Lead: []string{"nurse"}}, judge.High, 0},
+		{"but not for what is critical", "psychologist", twoMembers, alert.Policy{Quiet: shifts.Quiet, Lead: []string{"nurse"}}, judge.Critical, 1},
+		{"the role sleeps that nobody has", "nurse", []fact.Member{twoMembers[1], {Clinician: "Practitioner/l", Roles: []string{"lead"}}}, alert.Policy{Quiet: shifts.Quiet, Lead: []string{"lead"}}, judge.High, 1},
+		{"who is told already is not asked", "nurse", append([]fact.Member{{Clinician: "Practitioner/l", Roles: []string{"lead"}}}, twoMembers...), alert.Policy{Quiet: shifts.Quiet}, judge.High, 0},
+	} {
+		w := newWard(over("high", 10, c.severity, func(r *judge.Rule) {
+			r.Roles = []string{"physician"}
+			r.Ladder = []judge.Rung{{After: time.Hour, Roles: []string{c.rung}}}
+		}))
+		w.policy, w.now = c.policy, evening
+		w.team(c.members...)
+		w.send(w.sheet("a", 1, 15))
+		w.after(90 * time.Minute)
+		if got := w.alerts[0].Rung; got != c.rung21 || got == 0 && len(w.alerts[0].Recipients) != 1 {
+			t.Errorf("%s: step %d at nine in the evening, told %v", c.name, got, w.alerts[0].Recipients)
+		}
+		w.after(10 * time.Hour)
+		if got := w.alerts[0].Rung; got != 1 {
+			t.Errorf("%s: step %d in the morning", c.name, got)
+		}
+	}
+}
+
+func TestWhatIsGraverHidesBehindNothingLesser(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		verb alert.Verb
+		want string
+	}{
+		{"put off", alert.Snooze, "high suppressed for same-cause, high open"},
+		{"open", "", "high suppressed for same-cause, high open"},
+		{"in somebody's hands", alert.Acknowledge, "high acknowledged, high open"},
+		{"resolved not long ago", alert.Resolve, "high resolved, high open"},
+	} {
+		w := newWard(over("high", 10, judge.Moderate, func(r *judge.Rule) { r.CoolDown, r.Clears = 7*oneDay, below(1) }))
+		w.send(w.sheet("a", 9, 15), w.sheet("b", 8, 5))
+		if c.verb != "" {
+			w.ask(t, 0, c.verb)
+		}
+		w.rules[0].Severity, w.rules[0].Version = judge.Critical, "2"
+		w.send(w.sheet("c", 1, 15))
+		if got := w.stand(); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
 func TestAnAcknowledgementThatTimesOutAtNightIsToldAgainInTheMorningUnlessItIsCritical(t *testing.T) {
 	for _, severity := range []judge.Severity{judge.High, judge.Critical} {
 		w := newWard(over("high", 10, severity, func(r *judge.Rule) { r.Roles, r.AckTimeout = []string{"nurse"}, time.Hour }))

@@ -190,6 +190,7 @@ func (b *board) hidden(f judge.Finding) hiding {
 				return hiding{alert.Lapsed, a.ID, "it had ceased before alert " + a.ID}
 			}
 			b.lapse(i)
+		case a.Severity < f.Rule.Severity: // what is graver hides behind nothing lesser
 		case a.Status == alert.Snoozed:
 			return hiding{alert.Asleep, a.ID, "alert " + a.ID + " of the same rule is put off"}
 		case a.Live() || a.Status == alert.Waiting:
@@ -221,7 +222,7 @@ func uncleared(alerts []alert.Alert, f judge.Finding) int {
 	last := -1
 	for i := range alerts {
 		a := &alerts[i]
-		if ofSame(a, f) && a.Status == alert.Resolved && !a.Effective.After(f.At) && (last < 0 || !a.Effective.Before(alerts[last].Effective)) {
+		if ofSame(a, f) && a.Severity >= f.Rule.Severity && a.Status == alert.Resolved && !a.Effective.After(f.At) && (last < 0 || !a.Effective.Before(alerts[last].Effective)) {
 			last = i
 		}
 	}
