@@ -25,7 +25,7 @@ import (
 )
 
 // ladders by the total that raises an alert under them: minutes after which further roles are told, and after how many an
-// acknowledgement times out.
+// acknowledgement times out, or one is told again whose ladder is at an end.
 var ladders = map[float64]struct {
 	name    string
 	rungs   []int
@@ -92,6 +92,15 @@ func (p plan) timeline() []told {
 			if at := from + float64(minutes); at < until && at <= 60 {
 				lines = append(lines, told{at, fmt.Sprint("escalated ", n+1)})
 			}
+		}
+		if len(l.rungs) > 0 {
+			from += float64(l.rungs[len(l.rungs)-1])
+		}
+		if l.timeout == 0 {
+			return
+		}
+		for at := from + float64(l.timeout); at < until && at <= 60; at += float64(l.timeout) {
+			lines = append(lines, told{at, "paged"}) // beyond the ladder, again and again
 		}
 	}
 	if p.acked < 0 {

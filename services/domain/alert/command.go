@@ -41,7 +41,7 @@ const (
 	Escalate Verb = "escalate"
 	// Wake tells again one that was put off.
 	Wake Verb = "wake"
-	// PageAgain tells again one whose acknowledgement timed out.
+	// PageAgain tells again one whose acknowledgement timed out, or that nobody took although all its ladder was told.
 	PageAgain Verb = "page-again"
 	// Absorb makes it give way to a more urgent one of the same cause.
 	Absorb Verb = "absorb"

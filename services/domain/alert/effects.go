@@ -113,10 +113,17 @@ func (a *Alert) remark(c Command) error {
 	return nil
 }
 
-// again tells it as one that nobody has taken.
+// again tells it as one that nobody has taken. One that was told all up its ladder stays there, with what was acknowledged.
 func (a *Alert) again(c Command) error {
+	if a.Status == Open && a.Rung < len(a.Ladder) {
+		return fault.Newf(fault.Precondition, "business-rule", "the next step of its ladder tells it again")
+	}
 	if a.Status != Suppressed && (a.Due.IsZero() || c.At.Before(a.Due)) {
 		return fault.Newf(fault.Precondition, "business-rule", "%s is not due yet", c.Verb)
+	}
+	if a.Status == Open {
+		a.climb(c.At)
+		return nil
 	}
 	a.WaitingBecause, a.SuppressedBecause, a.SuppressedBy = "", "", ""
 	taken := a.AckedBy
@@ -130,14 +137,18 @@ func (a *Alert) again(c Command) error {
 // tell begins the ladder: nobody has it now.
 func (a *Alert) tell(at time.Time) {
 	a.Since, a.Rung, a.AckedBy = at, 0, nil
-	a.climb()
+	a.climb(at)
 }
 
-// climb sets the moment of the next step of the ladder.
-func (a *Alert) climb() {
+// climb sets when it is told next: at the next step of the ladder, and beyond the last one, or without any, again and again
+// as long after it was told as an acknowledgement may stand.
+func (a *Alert) climb(told time.Time) {
 	a.Due = time.Time{}
-	if a.Rung < len(a.Ladder) {
+	switch {
+	case a.Rung < len(a.Ladder):
 		a.Due = a.Since.Add(a.Ladder[a.Rung].After)
+	case a.AckTimeout > 0:
+		a.Due = told.Add(a.AckTimeout)
 	}
 }
 
@@ -159,6 +170,6 @@ func (a *Alert) escalate(c Command) error {
 	if a.Rung == begun {
 		return fault.Newf(fault.Precondition, "business-rule", "no step of the ladder is due yet")
 	}
-	a.climb()
+	a.climb(c.At)
 	return nil
 }

@@ -22,7 +22,7 @@ var transitions = map[Verb]map[Status]Status{
 	Lapse:       {Waiting: Suppressed},
 	Escalate:    {Open: Open},
 	Wake:        {Snoozed: Open},
-	PageAgain:   {Acknowledged: Open},
+	PageAgain:   {Acknowledged: Open, Open: Open},
 	Absorb:      {Open: Suppressed, Acknowledged: Suppressed, Snoozed: Suppressed, Waiting: Suppressed, Suppressed: Suppressed},
 	Retract: {
 		Waiting: Retracted, Open: Retracted, Acknowledged: Retracted, Snoozed: Retracted, Suppressed: Retracted, Resolved: Retracted,
@@ -179,7 +179,23 @@ func (a *Alert) record(to Status, c Command) {
 	case Escalate:
 		step.Rung = a.Rung
 	}
+	if a.overpaged(step) {
+		a.History[len(a.History)-1] = step
+		return
+	}
 	a.History = append(a.History, step)
+}
+
+// maxPaged bounds how many times in a row it is kept that an alert was told again; beyond that only the last time is. The
+// feeds hold them all.
+const maxPaged = 100
+
+// overpaged says whether a step is one of telling again too many to keep each.
+func (a *Alert) overpaged(s Step) bool {
+	if s.Verb != PageAgain || len(a.History) < maxPaged {
+		return false
+	}
+	return !slices.ContainsFunc(a.History[len(a.History)-maxPaged:], func(e Step) bool { return e.Verb != PageAgain })
 }
 
 // Begin is the first step of a finding's life: open, or suppressed for a reason.

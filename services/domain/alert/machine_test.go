@@ -65,6 +65,9 @@ func (l *life) due() (alert.Verb, bool) {
 	verb, ok := map[alert.Status]alert.Verb{
 		alert.Waiting: alert.Release, alert.Open: alert.Escalate, alert.Snoozed: alert.Wake, alert.Acknowledged: alert.PageAgain,
 	}[l.a.Status]
+	if l.a.Status == alert.Open && l.a.Rung == len(l.a.Ladder) {
+		verb = alert.PageAgain
+	}
 	return verb, ok
 }
 
@@ -120,7 +123,15 @@ func (l *life) page(t *rapid.T, before, next alert.Alert, c alert.Command, event
 		}
 	case alert.Absorb: // it gave way to another, and nobody has it any more
 		l.taken = false
-	case alert.Release, alert.Wake, alert.PageAgain:
+	case alert.PageAgain:
+		if before.Status == alert.Open {
+			if l.rungs < rungCount || next.AckTimeout == 0 || !next.Due.Equal(l.now.Add(timeout)) || next.Rung != rungCount {
+				t.Fatalf("told again at step %d, and then at %s", next.Rung, next.Due)
+			}
+			break
+		}
+		l.told, l.rungs = l.now, 0
+	case alert.Release, alert.Wake:
 		l.told, l.rungs = l.now, 0
 	case alert.Escalate:
 		passed := int(l.now.Sub(l.told) / (rungMinutes * time.Minute))
@@ -247,6 +258,31 @@ func TestWhereEachRoleHasToAcknowledgeTheLadderGoesOnForThoseMissing(t *testing.
 	both, _, err := alert.Lifecycle(up, alert.Command{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/9", At: at})
 	if err != nil || both.Status != alert.Acknowledged || !both.Due.IsZero() || both.History[len(both.History)-1].Role != "physician" {
 		t.Errorf("%v: %s, due %s", err, both.Status, both.Due)
+	}
+}
+
+func TestAnAlertThatNobodyTakesIsToldAgainAndAgainAndItsHistoryStaysSmall(t *testing.T) {
+	a := in(alert.Open)
+	a.Ladder, a.AckTimeout = nil, time.Hour
+	for n := range 300 {
+		page := asked(alert.PageAgain)
+		page.At = at.Add(time.Duration(n) * time.Hour)
+		a = take(t, a, page)
+		if !a.Due.Equal(page.At.Add(time.Hour)) || a.Version != int64(n+2) {
+			t.Fatalf("told %d times: due %s, version %d", n, a.Due, a.Version)
+		}
+	}
+	if last := a.History[len(a.History)-1]; len(a.History) != 101 || last.Version != a.Version {
+		t.Errorf("%d steps, the last %+v", len(a.History), last)
+	}
+	taken := asked(alert.Acknowledge) // as it was seen at first
+	if next, _, err := alert.Lifecycle(a, taken); err != nil || next.Status != alert.Acknowledged {
+		t.Errorf("%s, %v", next.Status, err)
+	}
+	handed := in(alert.Acknowledged)
+	handed.Ladder, handed.AckTimeout = nil, time.Hour
+	if next := take(t, handed, asked(alert.Reassign)); !next.Due.Equal(at.Add(time.Hour)) {
+		t.Errorf("handed over it is due %s", next.Due)
 	}
 }
 

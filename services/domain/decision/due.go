@@ -83,7 +83,7 @@ func (d *Desk) Rouse(e ref.Episode, id string) *Decision {
 	case alert.Waiting:
 		b.release(i)
 	case alert.Open:
-		b.escalate(i)
+		b.remind(i)
 	case alert.Snoozed:
 		b.wake(i)
 	case alert.Acknowledged:
@@ -137,6 +137,15 @@ func (b *board) forth(lapsed string) {
 	}
 }
 
+// remind tells of an alert that nobody has taken: those of the next step of its ladder, or beyond it all again.
+func (b *board) remind(i int) {
+	if a := b.alerts[i]; a.Rung < len(a.Ladder) {
+		b.escalate(i)
+		return
+	}
+	b.page(i)
+}
+
 // escalate takes the steps of the ladder that are due. At an hour at which none of those who would be reached is told, those
 // who can wait are told later.
 func (b *board) escalate(i int) {
@@ -176,7 +185,7 @@ func (b *board) wake(i int) {
 	b.step(i, a, alert.Command{Verb: alert.Wake})
 }
 
-// page tells an alert again whose acknowledgement timed out, unless a graver one of its cause has come up meanwhile.
+// page tells an alert again whose acknowledgement timed out, or that nobody took, unless a graver one of its cause has come up meanwhile.
 func (b *board) page(i int) {
 	a := b.alerts[i]
 	graver := slices.IndexFunc(b.alerts, func(g alert.Alert) bool {

@@ -384,6 +384,35 @@ func TestTheLadderWidensWhoIsTold(t *testing.T) {
 	}
 }
 
+func TestBeyondTheLadderAnAlertIsToldAgainUntilSomebodyTakesIt(t *testing.T) {
+	w := newWard(over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Roles, r.AckTimeout = []string{"physician"}, 6*time.Hour
+		r.Ladder = []judge.Rung{{After: time.Hour, Roles: []string{"nurse"}}}
+	}))
+	w.policy = shifts // the nurse sleeps from eight, the physician does not
+	w.team(twoMembers...)
+	w.send(w.sheet("a", 1, 15))
+	for range 14 {
+		w.after(time.Hour)
+	}
+	if got := w.heard(); got != "opened[team:t] escalated[team:t] paged[team:t] paged[team:t]" {
+		t.Errorf("heard %s", got)
+	}
+	w.ask(t, 0, alert.Acknowledge)
+	w.after(5 * time.Hour)
+	if got := w.heard(); got != "acknowledged[team:t]" {
+		t.Errorf("heard %s", got)
+	}
+	w.after(time.Hour)
+	w.ask(t, 0, alert.Reassign)
+	w.events = nil
+	w.after(time.Hour)
+	w.after(6 * time.Hour)
+	if got := w.heard(); got != "escalated[team:t] paged[team:t]" {
+		t.Errorf("handed over: %s", got)
+	}
+}
+
 func TestAStepOfTheLadderAtNightWaitsForTheMorningUnlessItIsCritical(t *testing.T) {
 	for _, severity := range []judge.Severity{judge.High, judge.Critical} {
 		w := newWard(over("high", 10, severity, func(r *judge.Rule) {
