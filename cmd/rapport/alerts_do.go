@@ -144,7 +144,7 @@ func (c alertsSnoozeCmd) Run(ctx context.Context, s streams) error {
 // alertsReassignCmd gives an alert to somebody else.
 type alertsReassignCmd struct {
 	change
-	To     string `required:"" help:"Who has it from now on: a reference such as Practitioner/p2." placeholder:"PERSON" env:"-"`
+	To     string `required:"" help:"Who has it from now on: a Practitioner, a PractitionerRole or a CareTeam, such as Practitioner/p2." placeholder:"PERSON" env:"-"`
 	Reason string `help:"Reason code, such as on-leave." env:"-"`
 }
 

@@ -30,6 +30,8 @@ func (a *Alert) change(to Status, c Command) (Status, error) {
 	case Lapse, Absorb:
 		a.Due, a.WaitingBecause, a.SuppressedBy = time.Time{}, "", c.By
 		a.SuppressedBecause = c.because()
+	case Amend:
+		return a.complete(to, c), nil
 	case Resolve, Retract:
 		a.Due, a.WaitingBecause = time.Time{}, ""
 	}
@@ -54,11 +56,31 @@ func (a *Alert) acknowledge(to Status, c Command) (Status, error) {
 	if len(a.Missing()) > 0 {
 		return a.Status, nil
 	}
+	a.taken(c.At)
+	return to, nil
+}
+
+// Complete says whether all that has to acknowledge has, though it stands as if somebody was missing: whoever it was has left
+// the care team.
+func (a Alert) Complete() bool {
+	return (a.Status == Open || a.Status == Waiting) && len(a.AckedBy) > 0 && len(a.Missing()) == 0
+}
+
+// complete is the status of one that is amended.
+func (a *Alert) complete(to Status, c Command) Status {
+	if !a.Complete() {
+		return to
+	}
+	a.taken(c.At)
+	return Acknowledged
+}
+
+// taken begins the time for which an acknowledgement stands.
+func (a *Alert) taken(at time.Time) {
 	a.Due, a.WaitingBecause = time.Time{}, ""
 	if a.AckTimeout > 0 {
-		a.Due = c.At.Add(a.AckTimeout)
+		a.Due = at.Add(a.AckTimeout)
 	}
-	return to, nil
 }
 
 // counts refuses, where each role has to acknowledge, an acknowledgement that is given already, and one for a second role by

@@ -313,6 +313,19 @@ func TestWhoeverIsHandedAnAlertIsPagedAnew(t *testing.T) {
 	}
 }
 
+func TestAnAlertIsHandedToWhoCanTakeIt(t *testing.T) {
+	for to, ok := range map[string]bool{
+		"Practitioner/2": true, "PractitionerRole/2": true, "CareTeam/2": true,
+		"Patient/2": false, "RelatedPerson/2": false, "Organization/2": false, "Practitioner/": false, "": false,
+	} {
+		c := asked(alert.Reassign)
+		c.To = to
+		if _, _, err := alert.Lifecycle(in(alert.Open), c); ok != (err == nil) || !ok && (fault.Of(err) != fault.Invalid || fault.IssuesOf(err)[0].Path != "to") {
+			t.Errorf("to %q: %v", to, err)
+		}
+	}
+}
+
 func TestWhatIsUrgentIsPutOffForADayAtMost(t *testing.T) {
 	for _, c := range []struct {
 		change func(*alert.Alert)

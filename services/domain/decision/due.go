@@ -112,6 +112,10 @@ func (b *board) release(i int) {
 			return
 		}
 	}
+	b.demand(&a)
+	if b.complete(i, a) {
+		return
+	}
 	b.route(&a)
 	if because, until := b.closed(a); because != "" {
 		a.Feeds = nil
@@ -139,7 +143,12 @@ func (b *board) forth(lapsed string) {
 
 // remind tells of an alert that nobody has taken: those of the next step of its ladder, or beyond it all again.
 func (b *board) remind(i int) {
-	if a := b.alerts[i]; a.Rung < len(a.Ladder) {
+	a := b.alerts[i]
+	b.demand(&a)
+	if b.complete(i, a) {
+		return
+	}
+	if a.Rung < len(a.Ladder) {
 		b.escalate(i)
 		return
 	}
@@ -156,6 +165,7 @@ func (b *board) escalate(i int) {
 			roles = append(roles, rung.Roles...)
 		}
 	}
+	b.demand(&a)
 	reached := b.widen(&a, roles)
 	if b.putOff(i, a, reached) {
 		return
@@ -181,6 +191,7 @@ func (b *board) putOff(i int, a alert.Alert, roles []string) bool {
 // wake tells an alert again that somebody had put off until now.
 func (b *board) wake(i int) {
 	a := b.alerts[i]
+	b.demand(&a)
 	b.reach(&a)
 	b.step(i, a, alert.Command{Verb: alert.Wake})
 }
@@ -195,6 +206,7 @@ func (b *board) page(i int) {
 		b.step(i, a, alert.Command{Verb: alert.Absorb, Reason: string(alert.SameCause), By: b.alerts[graver].ID})
 		return
 	}
+	b.demand(&a)
 	b.reach(&a)
 	if b.putOff(i, a, told(a)) {
 		return

@@ -2,6 +2,7 @@ package decision_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -515,6 +516,84 @@ func TestTheRolesThatHaveToAcknowledgeAreThoseThatSomebodyHas(t *testing.T) {
 	w.send(w.sheet("a", 1, 15))
 	if got := w.alerts[0].Missing(); !slices.Equal(got, []string{"nurse", "physician"}) || len(w.alerts[0].Recipients) != 2 {
 		t.Errorf("asked of %v, told %v", got, w.alerts[0].Recipients)
+	}
+}
+
+func TestTheRolesThatHaveToAcknowledgeFollowTheCareTeam(t *testing.T) {
+	rule := over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Roles, r.EachRole, r.AckTimeout = []string{"nurse", "physician"}, true, oneDay
+		r.Ladder = []judge.Rung{{After: time.Hour, Roles: []string{"lead"}}}
+	})
+	team := func(w *ward, id string, members ...fact.Member) {
+		in := &decision.Input{
+			Record: recordOf("CareTeam", "t"), Subject: decision.Subject{Patient: "p"}, Changed: w.now,
+			Facts: []fact.Fact{{ID: "team", Kind: fact.KindTeam, At: w.now.AddDate(0, 0, -60), Team: &fact.Team{ID: "t", Active: true, Members: members}}},
+		}
+		in.Record.Hash, in.Record.Received = [32]byte([]byte(fmt.Sprintf("%-32s", id))), w.now
+		w.send(in)
+	}
+	begin := func(acked string) *ward {
+		w := newWard(rule)
+		w.team(twoMembers...)
+		w.send(w.sheet("a", 1, 15))
+		w.after(time.Minute)
+		if acked != "" {
+			w.as(t, 0, alert.Acknowledge, "Practitioner/n")
+		}
+		w.events = nil
+		return w
+	}
+	w := begin("nurse")
+	team(w, "left", twoMembers[0])
+	w.stands(t, "high acknowledged")
+	if a := w.alerts[0]; w.heard() != "amended[team:t]" || !a.Due.Equal(w.now.Add(oneDay)) {
+		t.Errorf("due %s", a.Due)
+	}
+	w.after(2 * time.Hour)
+	if got := w.heard(); got != "" {
+		t.Errorf("after all who are there have acknowledged: %s", got)
+	}
+	w = begin("")
+	team(w, "left", twoMembers[0])
+	w.as(t, 0, alert.Acknowledge, "Practitioner/n")
+	w.stands(t, "high acknowledged")
+	w = begin("nurse")
+	team(w, "another", twoMembers[0], fact.Member{Clinician: "Practitioner/new", Roles: []string{"physician"}})
+	w.stands(t, "high open")
+	w.after(time.Hour) // the step of the ladder
+	w.as(t, 0, alert.Acknowledge, "Practitioner/new")
+	w.stands(t, "high acknowledged")
+	w = begin("nurse")
+	team(w, "all gone")
+	w.stands(t, "high acknowledged")
+}
+
+func TestWhoeverIsHandedAnAlertIsToldOfItFromThenOn(t *testing.T) {
+	rule := over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Roles, r.AckTimeout = []string{"nurse"}, time.Hour
+	})
+	for to, want := range map[string]alert.Recipient{
+		"Practitioner/m":       {Person: "Practitioner/m", Role: "physician", Team: "t", Reason: alert.ByHand},
+		"Practitioner/far":     {Person: "Practitioner/far", Reason: alert.ByHand},
+		"CareTeam/other":       {Person: "CareTeam/other", Team: "other", Reason: alert.ByHand},
+		"PractitionerRole/far": {Person: "PractitionerRole/far", Reason: alert.ByHand},
+	} {
+		w := newWard(rule)
+		w.policy = shifts
+		w.now = time.Date(2026, 3, 30, 22, 0, 0, 0, time.UTC) // the nurse sleeps
+		w.team(twoMembers...)
+		w.send(w.sheet("a", 1, 15))
+		w.stands(t, "high waiting for quiet-hours")
+		w.do(t, 0, alert.Command{Verb: alert.Reassign, Actor: "Practitioner/n", To: to})
+		w.after(9 * time.Hour)
+		w.after(time.Hour)
+		a := w.alerts[0]
+		if a.Status != alert.Open || a.Assignee != to || !slices.Contains(a.Recipients, want) || a.Recipients[0].Person != "Practitioner/n" {
+			t.Errorf("%s: %s, told %+v", to, a.Status, a.Recipients)
+		}
+		if slices.Contains(a.Feeds, "team:other") != (to == "CareTeam/other") {
+			t.Errorf("%s: feeds %v", to, a.Feeds)
+		}
 	}
 }
 

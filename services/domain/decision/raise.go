@@ -39,6 +39,27 @@ func (b *board) reconcile(u unsettled) {
 		}
 	}
 	b.reroute()
+	b.redemand()
+}
+
+// reteamed is why alerts are amended of which other roles have to acknowledge, now that the care team is another one.
+const reteamed = "care-team-changed"
+
+// redemand asks of each alert the acknowledgement of those who are on the care team now, and tells them.
+func (b *board) redemand() {
+	for i, a := range b.alerts {
+		if a.Status != alert.Open && a.Status != alert.Waiting {
+			continue
+		}
+		before, told := a.EachRole, len(a.Recipients)
+		b.demand(&a)
+		if a.Status == alert.Open && len(a.Missing()) > 0 {
+			b.reach(&a)
+		}
+		if !slices.Equal(before, a.EachRole) || len(a.Recipients) > told {
+			b.step(i, a, alert.Command{Verb: alert.Amend, Reason: reteamed})
+		}
+	}
 }
 
 // teamed is why alerts are amended that reached nobody before their patient's care team was known.
@@ -112,8 +133,9 @@ func (b *board) raise(f judge.Finding) {
 	}
 	a.Follows = b.follows(f)
 	if f.Rule.EachRole {
-		b.askEach(&a)
+		a.EachRole = f.Rule.Roles
 	}
+	b.demand(&a)
 	b.route(&a)
 	if because, until := b.withheld(a, f); because != "" {
 		b.begin(alert.BeginWaiting(a, b.now, because, until))
@@ -129,15 +151,6 @@ func (b *board) fresh(finding string) string {
 		id = ref.Digest("again", finding, strconv.Itoa(n))
 	}
 	return id
-}
-
-// askEach asks the acknowledgement of each role that somebody has. What nobody can give is not waited for.
-func (b *board) askEach(a *alert.Alert) {
-	a.EachRole = slices.Clone(a.Roles)
-	b.route(a)
-	a.EachRole = slices.DeleteFunc(a.EachRole, func(role string) bool {
-		return role == alert.CarePartner || !slices.ContainsFunc(a.Recipients, func(r alert.Recipient) bool { return r.Role == role })
-	})
 }
 
 // follows is the resolved alert that a finding is a re-occurrence of; empty when of none.
@@ -293,8 +306,9 @@ func (b *board) revive(i int, f judge.Finding) {
 	}
 	a.Follows = b.follows(f)
 	if f.Rule.EachRole {
-		b.askEach(&a)
+		a.EachRole = f.Rule.Roles
 	}
+	b.demand(&a)
 	b.route(&a)
 	because, until := b.withheld(a, f)
 	if because == alert.Hold && !until.After(b.now) {
