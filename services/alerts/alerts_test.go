@@ -58,7 +58,7 @@ func open(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	config := commit.Default()
-	config.Store, config.Now, config.Rules = s, d.now, func() []judge.Rule { return nil }
+	config.Store, config.Now, config.Rules = s, d.now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 	config.Committed = counted.After(log.Moved)
 	group, err := commit.New(config)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/store"
@@ -14,7 +15,7 @@ type untouched struct{ store.Store }
 
 func TestAJobThatSlipsInAsItsLaneEndsIsRefusedAndNotForgotten(t *testing.T) {
 	config := Default()
-	config.Store, config.Now, config.Rules = untouched{}, time.Now, func() []judge.Rule { return nil }
+	config.Store, config.Now, config.Rules = untouched{}, time.Now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 	g, err := New(config)
 	if err != nil {
 		t.Fatal(err)

@@ -68,7 +68,9 @@ func answered(patient string, total float64, at time.Time) decision.Input {
 	}
 }
 
-func withLadders(_ *deadlines.Config, g *commit.Config) { g.Rules = ladderRules }
+func withLadders(_ *deadlines.Config, g *commit.Config) {
+	g.Rules = func() ([]judge.Rule, alert.Policy) { return ladderRules(), alert.Policy{} }
+}
 
 // plan is what becomes of one patient's alert: minutes of the hour at which it is raised, acknowledged, put off, and
 // resolved; -1 is never. All halves, so that people and ladder often come at the same moment.
@@ -353,11 +355,11 @@ func TestWhatWaitsForItsConditionIsAskedOnceTheDeadlinesBeforeItHavePassed(t *te
 	engines(t, func(t *testing.T, open func() engine) {
 		e, c := open(), newClock(monday)
 		s := begin(t, e, c, func(_ *deadlines.Config, g *commit.Config) {
-			g.Rules = func() []judge.Rule {
+			g.Rules = func() ([]judge.Rule, alert.Policy) {
 				return []judge.Rule{{ // it ceases with the first deadline
 					ID: "held", Version: "1", Severity: judge.High, On: []fact.Kind{fact.KindScores}, HoldFor: 20 * 24 * time.Hour,
 					When: func(v judge.View) (bool, error) { return v.After.Facts == 2, nil },
-				}}
+				}}, alert.Policy{}
 			}
 		})
 		s.take(t, clinic, prescribed("p", monday.Add(-time.Hour)), answered("p", 20, monday))
@@ -380,7 +382,7 @@ func TestAnAlertThatCannotBeChangedHoldsUpNoOther(t *testing.T) {
 		e, c := open(), newClock(monday)
 		broken := false
 		s := begin(t, e, c, func(_ *deadlines.Config, g *commit.Config) {
-			g.Rules = func() []judge.Rule {
+			g.Rules = func() ([]judge.Rule, alert.Policy) {
 				return []judge.Rule{{
 					ID: "held", Version: "1", Severity: judge.High, On: []fact.Kind{fact.KindScores}, HoldFor: time.Hour,
 					When: func(v judge.View) (bool, error) {
@@ -389,7 +391,7 @@ func TestAnAlertThatCannotBeChangedHoldsUpNoOther(t *testing.T) {
 						}
 						return len(v.After.Instruments) > 0, nil
 					},
-				}}
+				}}, alert.Policy{}
 			}
 		})
 		for n := range 25 {

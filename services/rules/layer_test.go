@@ -68,7 +68,9 @@ func TestAClinicsFileLiesOverTheDefaultSet(t *testing.T) {
 
 func TestTheLeadRolesOfThePolicyStandWhereARuleNamesThem(t *testing.T) {
 	set := files{"clinic.yaml": "roles: [chief]\npolicy: {lead-roles: [chief, nurse]}\nchange:\n  nobody-assigned: {severity: critical, ladder: [{after: 1h, roles: [physician, lead-roles]}]}\n"}.set(t)
-	of := func(s *Set) judge.Rule { return s.Rules[slices.IndexFunc(s.Rules, func(r judge.Rule) bool { return r.ID == "nobody-assigned" })] }
+	of := func(s *Set) judge.Rule {
+		return s.Rules[slices.IndexFunc(s.Rules, func(r judge.Rule) bool { return r.ID == "nobody-assigned" })]
+	}
 	r := of(set)
 	if !slices.Equal(r.Roles, []string{"chief", "nurse"}) || !slices.Equal(r.Ladder[0].Roles, []string{"physician", "chief", "nurse"}) || r.Severity != judge.Critical {
 		t.Errorf("%+v", r)
