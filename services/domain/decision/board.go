@@ -140,8 +140,8 @@ func (b *board) demand(a *alert.Alert) {
 	if rule := b.rule(a.Rule); rule != nil && rule.EachRole && a.Group != judge.NotEvaluated {
 		asked = rule.Roles
 	}
-	if len(asked) == 0 {
-		return
+	if len(asked) == 0 || b.known.State == nil {
+		return // nobody, or nobody knows who
 	}
 	staffed := alert.Staffed(b.state, asked, a.Rated)
 	a.EachRole = slices.DeleteFunc(slices.Clone(asked), func(role string) bool {

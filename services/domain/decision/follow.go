@@ -15,9 +15,14 @@ import (
 // that finds something at every fact speaks of each on its own: there nothing takes the place of what is gone.
 func (b *board) follow(u unsettled, found map[string]judge.Finding) {
 	for _, i := range b.adrift(found) {
-		if f := b.partner(b.alerts[i], u.findings); f != nil {
-			b.correct(i, *f)
+		f := b.partner(b.alerts[i], u.findings)
+		if f == nil {
+			continue
 		}
+		if hidden := b.standing(f.ID); hidden >= 0 {
+			b.step(hidden, b.alerts[hidden], alert.Command{Verb: alert.Retract, Reason: b.reason})
+		}
+		b.correct(i, *f)
 	}
 }
 
@@ -48,14 +53,18 @@ func wanted(a alert.Alert) bool { return a.Live() || a.Status == alert.Waiting }
 
 // partner is the finding that says now what an alert said: the one since which the condition held up to the alert's own fact,
 // or else the first one after it, for until then the condition had not ceased. It is nil when there is none that has no
-// alert of its own, or when it is graver than what was told.
+// alert of its own, or when it is graver than what was told. An alert of the first that was never told, because this one
+// was, has no alert of its own to be.
 func (b *board) partner(a alert.Alert, findings []judge.Finding) *judge.Finding {
 	before, after := around(a, findings)
-	one := after
+	one, hidden := after, false
 	if before != nil && b.reaches(*before, a) {
-		one = before
+		one, hidden = before, true
 	}
-	if one == nil || b.standing(one.ID) >= 0 || one.Rule.Severity > a.Severity || one.Rated != a.Rated {
+	if one == nil || one.Rule.Severity > a.Severity || one.Rated != a.Rated {
+		return nil
+	}
+	if i := b.standing(one.ID); i >= 0 && (!hidden || b.alerts[i].Status != alert.Suppressed) {
 		return nil
 	}
 	return one
