@@ -51,35 +51,50 @@ func grip(a alert.Alert) int {
 // wanted says whether an alert wants somebody, or is going to.
 func wanted(a alert.Alert) bool { return a.Live() || a.Status == alert.Waiting }
 
-// partner is the finding that says now what an alert said: the one since which the condition held up to the alert's own fact,
-// or else the first one after it, for until then the condition had not ceased. It is nil when there is none that has no
-// alert of its own, or when it is graver than what was told. An alert of the first that was never told, because this one
-// was, has no alert of its own to be.
+// partner is the finding that says now what an alert said: one since which the condition held up to the alert's own fact, or
+// else the first one after it, for until then the condition had not ceased. It has no alert of its own, or one that was
+// never told because this one was. It is nil when there is none, or when it is graver than what was told.
 func (b *board) partner(a alert.Alert, findings []judge.Finding) *judge.Finding {
 	before, after := around(a, findings)
-	one, hidden := after, false
-	if before != nil && b.reaches(*before, a) {
-		one, hidden = before, true
+	for _, f := range slices.Backward(before) {
+		if b.standing(f.ID) < 0 && b.reaches(*f, a) {
+			return fitting(a, f)
+		}
 	}
-	if one == nil || one.Rule.Severity > a.Severity || one.Rated != a.Rated {
+	if n := len(before); n > 0 && b.reaches(*before[n-1], a) {
+		if i := b.standing(before[n-1].ID); b.alerts[i].Status == alert.Suppressed {
+			return fitting(a, before[n-1])
+		}
 		return nil
 	}
-	if i := b.standing(one.ID); i >= 0 && (!hidden || b.alerts[i].Status != alert.Suppressed) {
-		return nil
+	for _, f := range after {
+		if i := b.standing(f.ID); i < 0 {
+			return fitting(a, f)
+		} else if b.alerts[i].Status != alert.Suppressed {
+			break
+		}
 	}
-	return one
+	return nil
 }
 
-// around are the last finding of an alert's rule and group up to the alert's fact, and the first one after it.
-func around(a alert.Alert, findings []judge.Finding) (before, after *judge.Finding) {
+// fitting is a finding that an alert may say without telling more than it told, or to whom it may not; else nil.
+func fitting(a alert.Alert, f *judge.Finding) *judge.Finding {
+	if f.Rule.Severity > a.Severity || f.Rated != a.Rated {
+		return nil
+	}
+	return f
+}
+
+// around are the findings of an alert's rule and group up to the alert's fact, and those after it.
+func around(a alert.Alert, findings []judge.Finding) (before, after []*judge.Finding) {
 	for i := range findings {
 		f := &findings[i]
 		switch {
 		case f.Rule.Each || !ofSame(&a, *f):
 		case !f.At.After(a.Effective):
-			before = f
-		case after == nil:
-			after = f
+			before = append(before, f)
+		default:
+			after = append(after, f)
 		}
 	}
 	return before, after
@@ -111,10 +126,10 @@ func (b *board) outlasts(a alert.Alert, findings []judge.Finding) bool {
 		return false
 	}
 	before, _ := around(a, findings)
-	if before == nil || !b.reaches(*before, a) {
+	if len(before) == 0 || !b.reaches(*before[len(before)-1], a) {
 		return false
 	}
-	i := b.standing(before.ID)
+	i := b.standing(before[len(before)-1].ID)
 	return i >= 0 && (a.Status == alert.Resolved || !wanted(b.alerts[i]))
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/judge"
 )
 
@@ -101,6 +102,44 @@ func TestWhatGrowsTogetherStaysWithWhoeverHasIt(t *testing.T) {
 		w.stands(t, c.want)
 		w.send(w.sheet("d", 20, 3))
 		w.stands(t, c.want)
+	}
+}
+
+func TestAnAlertFollowsTheInstrumentItSpeaksOf(t *testing.T) {
+	rule := judge.Rule{
+		ID: "positive", Version: "1", Severity: judge.High, On: []fact.Kind{fact.KindScores},
+		When: func(v judge.View) (bool, error) {
+			i := v.After.Instrument(v.Fact.Scores.Instrument, "patient")
+			if i == nil {
+				return false, nil
+			}
+			track, _ := i.Track("total")
+			return track.Last.Value >= 10, nil
+		},
+	}
+	other := func(w *ward, id string, hours int, total float64) {
+		in := w.sheet(id, hours, total)
+		in.Facts[0].Scores.Instrument = "gad-7"
+		w.send(in)
+	}
+	w := newWard(rule)
+	w.send(w.sheet("a", 24, 16))
+	other(w, "g", 72, 15)
+	w.ask(t, 0, alert.Acknowledge)
+	w.send(w.sheet("early", 120, 16))
+	w.stands(t, "positive acknowledged, positive suppressed for grouped")
+	if a := w.alerts[0]; a.Facts[0] != "fearly" {
+		t.Errorf("it stands on %v", a.Facts)
+	}
+	w = newWard(rule)
+	w.send(w.sheet("a", 24, 16))
+	w.ask(t, 0, alert.Acknowledge)
+	other(w, "g", 12, 15)
+	w.send(w.sheet("b", 2, 16))
+	w.send(w.sheet("a", 24, 4))
+	w.stands(t, "positive acknowledged, positive suppressed for grouped")
+	if a := w.alerts[0]; a.Facts[0] != "fb" {
+		t.Errorf("it stands on %v", a.Facts)
 	}
 }
 
