@@ -15,7 +15,7 @@ import (
 // that finds something at every fact speaks of each on its own: there nothing takes the place of what is gone.
 func (b *board) follow(u unsettled, found map[string]judge.Finding) {
 	for _, i := range b.adrift(found) {
-		f := b.partner(b.alerts[i], u.findings)
+		f := b.partner(b.alerts[i], u)
 		if f == nil {
 			continue
 		}
@@ -51,21 +51,29 @@ func grip(a alert.Alert) int {
 // wanted says whether an alert wants somebody, or is going to.
 func wanted(a alert.Alert) bool { return a.Live() || a.Status == alert.Waiting }
 
-// partner is the finding that says now what an alert said: one since which the condition held up to the alert's own fact, or
-// else the first one after it, for until then the condition had not ceased. It has no alert of its own, or one that was
-// never told because this one was. It is nil when there is none, or when it is graver than what was told.
-func (b *board) partner(a alert.Alert, findings []judge.Finding) *judge.Finding {
-	before, after := around(a, findings)
+// partner is the finding that says now what an alert said. Up to the alert's own fact that is one since which the condition
+// held, or one because of which it began no more at that fact; after it the first one, for until then the condition had not
+// ceased. It has no alert of its own, or one that was never told because this one was. It is nil when there is none, or when
+// it is graver than what was told.
+func (b *board) partner(a alert.Alert, u unsettled) *judge.Finding {
+	before, after := around(a, u.findings)
+	stands := b.unchanged(a, u)
 	for _, f := range slices.Backward(before) {
-		if b.standing(f.ID) < 0 && b.reaches(*f, a) {
+		i := b.standing(f.ID)
+		if i < 0 && (stands || b.reaches(*f, a)) {
 			return fitting(a, f)
 		}
+		stands = stands && (i < 0 || b.alerts[i].Status == alert.Suppressed) // else what was told in between is the reason
 	}
-	if n := len(before); n > 0 && b.reaches(*before[n-1], a) {
-		if i := b.standing(before[n-1].ID); b.alerts[i].Status == alert.Suppressed {
-			return fitting(a, before[n-1])
+	if n := len(before); n > 0 {
+		last, reaches := before[n-1], b.reaches(*before[n-1], a)
+		i := b.standing(last.ID)
+		if i >= 0 && b.alerts[i].Status == alert.Suppressed && (reaches || stands && b.alerts[i].SuppressedBy == a.ID) {
+			return fitting(a, last)
 		}
-		return nil
+		if reaches {
+			return nil
+		}
 	}
 	for _, f := range after {
 		if i := b.standing(f.ID); i < 0 {
@@ -75,6 +83,15 @@ func (b *board) partner(a alert.Alert, findings []judge.Finding) *judge.Finding 
 		}
 	}
 	return nil
+}
+
+// unchanged says whether the fact behind an alert counts as it did: then the alert's finding is gone because of another.
+func (b *board) unchanged(a alert.Alert, u unsettled) bool {
+	if len(a.Facts) == 0 || slices.Contains(u.news, a.Facts[len(a.Facts)-1]) {
+		return false
+	}
+	i := slices.IndexFunc(u.facts, func(f fact.Fact) bool { return f.ID == a.Facts[len(a.Facts)-1] })
+	return i >= 0 && (u.reason != rescored || len(a.Sources) > 0 && u.facts[i].Source == a.Sources[len(a.Sources)-1])
 }
 
 // fitting is a finding that an alert may say without telling more than it told, or to whom it may not; else nil.

@@ -5,9 +5,23 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/judge"
 )
+
+// crossing makes a rule find something when the total comes to be high, and not while it stays so.
+func crossing(r *judge.Rule) {
+	total := func(s *episode.State) float64 {
+		i := s.Instrument("phq-9", "patient")
+		if i == nil {
+			return 0
+		}
+		track, _ := i.Track("total")
+		return track.Last.Value
+	}
+	r.When = func(v judge.View) (bool, error) { return total(v.After) >= 10 && total(v.Before) < 10, nil }
+}
 
 func TestAnAlertFollowsWhatItSaysWhenItsBeginningIsCorrected(t *testing.T) {
 	earlier := func(w *ward) { w.send(w.sheet("early", 5*24, 16)) }
@@ -36,6 +50,15 @@ func TestAnAlertFollowsWhatItSaysWhenItsBeginningIsCorrected(t *testing.T) {
 		{"the first form corrected, resolved", nil, alert.Resolve, corrected, "high resolved"},
 		{"the first form withdrawn, acknowledged", nil, alert.Acknowledge, withdrawn, "high acknowledged"},
 		{"a safety rule that speaks of the state", func(r *judge.Rule) { r.Safety = true }, alert.Acknowledge, earlier, "high acknowledged"},
+		{"a rule that speaks of the change, and an earlier form", crossing, alert.Acknowledge, earlier, "high acknowledged"},
+		{"a rule that speaks of the change, resolved", crossing, alert.Resolve, earlier, "high resolved"},
+		{"a rule that speaks of the change, the first form corrected", crossing, alert.Acknowledge, corrected, "high acknowledged"},
+		{"a rule that speaks of the change, the first form withdrawn", crossing, alert.Acknowledge, withdrawn, "high acknowledged"},
+		{"a rule that speaks of the change, back and forth", crossing, alert.Acknowledge, func(w *ward) {
+			earlier(w)
+			w.send(w.sheet("early", 5*24, 4))
+			earlier(w)
+		}, "high acknowledged"},
 		{"an earlier form after which it ceased", nil, alert.Acknowledge, func(w *ward) {
 			w.send(w.sheet("pause", 48, 4))
 			earlier(w)
