@@ -52,7 +52,7 @@ func grip(a alert.Alert) int {
 func wanted(a alert.Alert) bool { return a.Live() || a.Status == alert.Waiting }
 
 // partner is the finding that says now what an alert said. Up to the alert's own fact that is one since which the condition
-// held, or one because of which it began no more at that fact; after it the first one, for until then the condition had not
+// held, or one at what came in, because of which it began no more at that fact; after it the first one, for until then the condition had not
 // ceased. It has no alert of its own, or one that was never told because this one was. It is nil when there is none, or when
 // it is graver than what was told.
 func (b *board) partner(a alert.Alert, u unsettled) *judge.Finding {
@@ -60,7 +60,7 @@ func (b *board) partner(a alert.Alert, u unsettled) *judge.Finding {
 	stands := b.unchanged(a, u)
 	for _, f := range slices.Backward(before) {
 		i := b.standing(f.ID)
-		if i < 0 && (stands || b.reaches(*f, a)) {
+		if i < 0 && (stands && (u.reason != corrected || slices.Contains(u.news, f.Fact)) || b.reaches(*f, a)) {
 			return fitting(a, f)
 		}
 		stands = stands && (i < 0 || b.alerts[i].Status == alert.Suppressed) // else what was told in between is the reason
