@@ -126,7 +126,7 @@ func (s *Server) openWatch(context.Context) error {
 func (s *Server) openCommit(context.Context) (err error) {
 	config := commit.Default()
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
-	config.Rules, config.Policy = s.rules.Rules, s.rules.Policy
+	config.Rules = s.rules.Rules
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
 	counted, err := alerts.NewMetrics(s.config.Metrics)
 	if err != nil {
