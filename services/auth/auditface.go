@@ -32,6 +32,11 @@ const (
 	auditExamined = 20_000
 )
 
+// AuditRoutes are the patterns that an AuditFace answers.
+var AuditRoutes = []string{
+	"GET " + access.Prefix + "/AuditEvent", "GET " + access.Prefix + "/AuditEvent/{id}", "POST " + access.Prefix + "/AuditEvent/_search",
+}
+
 // ServeHTTP answers.
 func (f *AuditFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body, err := f.answer(w, r)

@@ -133,9 +133,11 @@ func Default() Config {
 // Room answers what is asked, and works on jobs while Run runs.
 type Room struct {
 	Config
-	mux   *http.ServeMux
-	fetch *http.Client
-	wake  chan struct{}
+	mux *http.ServeMux
+	// patterns of the mux, with their methods.
+	patterns []string
+	fetch    *http.Client
+	wake     chan struct{}
 	// every is how often it looks for jobs that other servers took, and how long it waits before it tries again.
 	every time.Duration
 

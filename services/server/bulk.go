@@ -66,7 +66,7 @@ func (c Config) bulkDir() string {
 }
 
 // openBulk wires the room and gives it its routes.
-func (s *Server) openBulk(mux *http.ServeMux, face *rest.Server) (err error) {
+func (s *Server) openBulk(mux *routes, face *rest.Server) (err error) {
 	config := bulk.Default()
 	config.Store, config.Face, config.Begin = s.store, bulkFace{face}, s.beginBulk
 	config.Caller, config.As, config.Pulse = bulkCaller, auth.With, s.commits.of
@@ -77,9 +77,7 @@ func (s *Server) openBulk(mux *http.ServeMux, face *rest.Server) (err error) {
 	if s.bulk, err = bulk.New(config); err != nil {
 		return fmt.Errorf("--bulk-dir: %w", err)
 	}
-	for _, pattern := range bulk.Patterns {
-		mux.Handle(pattern, s.bulk)
-	}
+	mux.mount(s.bulk, s.bulk.Routes(), bulk.Patterns...)
 	return nil
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/episode"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -259,6 +260,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	face, err := rest.New(rest.Config{
 		Store: s.entrance.guard, Accept: audited{s.ingest}, Elsewhere: []fhir.ResourceCapability{auth.AuditCapability()}, Score: s.scoring(), Definitions: s,
 		Tenant: auth.TenantOf, Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
+		ByHost: s.config.BaseURL == "", TokenPath: access.TokenPath,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
 		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
@@ -267,16 +269,14 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.face = face
-	mux := http.NewServeMux()
+	mux := &s.routes
 	if err := s.openSubscriptions(mux, face); err != nil {
 		return err
 	}
 	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
-	mux.Handle("/fhir", face)
-	mux.Handle("/fhir/", face)
-	mux.Handle("/", face)
+	mux.mount(face, nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)

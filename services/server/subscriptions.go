@@ -13,7 +13,7 @@ import (
 )
 
 // openSubscriptions mounts the room of subscriptions beside FHIR REST, whose resources it sends on.
-func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.Resources) (err error) {
+func (s *Server) openSubscriptions(mux *routes, resources subscriptions.Resources) (err error) {
 	config := subscriptions.Default()
 	config.Store, config.Log, config.Resources = s.store, s.log, unguarded{resources}
 	config.Principal = subscriber
@@ -22,9 +22,7 @@ func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.R
 	if s.subscriptions, err = subscriptions.New(config); err != nil {
 		return err
 	}
-	for _, pattern := range subscriptions.Patterns() {
-		mux.Handle(pattern, s.subscriptions)
-	}
+	mux.mount(s.subscriptions, s.subscriptions.Routes(), subscriptions.Patterns()...)
 	rapportv1.RegisterSubscriptionServiceServer(s.grpc, &subscriptions.Service{Room: s.subscriptions})
 	return nil
 }

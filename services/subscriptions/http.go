@@ -63,6 +63,7 @@ func (r *Room) routes() {
 		"GET " + prefix + "/Basic":           (*request).searchTopics,
 		"GET " + prefix + "/Basic/{id}":      (*request).readTopic,
 	} {
+		r.patterns = append(r.patterns, pattern)
 		r.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 			c := &request{Room: r, w: w, r: req}
 			var err error
@@ -75,6 +76,9 @@ func (r *Room) routes() {
 		})
 	}
 }
+
+// Routes are the patterns of what is answered, in order.
+func (r *Room) Routes() []string { return slices.Sorted(slices.Values(r.patterns)) }
 
 // ServeHTTP answers with FHIR JSON, whatever happens.
 func (r *Room) ServeHTTP(w http.ResponseWriter, req *http.Request) {

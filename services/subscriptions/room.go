@@ -141,6 +141,8 @@ type Room struct {
 	counts *counts
 	topics map[string][]byte
 	mux    *http.ServeMux
+	// patterns of the mux.
+	patterns []string
 	// wake makes whoever leads look at once.
 	wake chan struct{}
 }
