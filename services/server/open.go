@@ -263,7 +263,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		ByHost: s.config.BaseURL == "", TokenPath: access.TokenPath,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
-		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
+		Proxies: s.proxies, OwnFormat: ownFormat, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 	})
 	if err != nil {
 		return err
@@ -276,7 +276,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
-	mux.mount(face, nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
+	mux.mount(face.Inside(), nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
@@ -284,7 +284,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: s.entrance.gate.HTTP(mux), TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
+		Handler: s.entrance.gate.HTTP(face.Front(mux)), TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
 		IdleTimeout:    idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}

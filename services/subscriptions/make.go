@@ -16,11 +16,11 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// terms are what this server is ready to do.
-func (r *Room) terms() fhir.SubscriptionTerms {
+// terms are what this server is ready to do, for a caller who reaches it at base.
+func (r *Room) terms(base string) fhir.SubscriptionTerms {
 	c := &r.config
 	return fhir.SubscriptionTerms{
-		Base: c.BaseURL, Endpoint: func(u *url.URL) error { return r.guard.endpoint(u) },
+		Base: base, Endpoint: func(u *url.URL) error { return r.guard.endpoint(u) },
 		MinHeartbeat: c.MinHeartbeat, MaxTimeout: c.MaxTimeout, MaxCount: c.MaxCount, Now: r.now(),
 	}
 }
