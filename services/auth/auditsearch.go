@@ -251,6 +251,8 @@ func (q *inquiry) read(key, value string) error {
 	name, modifier, _ := strings.Cut(key, ":")
 	param, known := auditParams[name]
 	switch {
+	case key == "_id:missing" && (value == "true" || value == "false"):
+		q.matches = append(q.matches, func(audit.Entry, int) bool { return value == "false" }) // every event has one
 	case strings.HasPrefix(name, "_"):
 		return q.control(key, value)
 	case !known:

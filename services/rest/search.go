@@ -58,7 +58,7 @@ func (c *call) compartment() error {
 	}
 	name, value, ok := k.compartment(ref.Patient(id))
 	if !ok {
-		return fault.Newf(fault.NotFound, "not-supported", "a %s belongs to no patient: search for it by itself", k.name)
+		return fault.Newf(fault.NotFound, "not-supported", "resources of type %s belong to no patient: search for them by themselves", k.name)
 	}
 	values.Add(name, value)
 	return c.search(k.name, values)

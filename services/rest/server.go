@@ -78,6 +78,8 @@ type Config struct {
 	Proxies []netip.Prefix
 	// TokenPath is where tokens are given out, beside Prefix; empty where they are not.
 	TokenPath string
+	// Guarded says that nobody is served without a token, for the CapabilityStatement.
+	Guarded bool
 	// Filled says whether the index of searches holds all that is stored of a tenant; nil means that it does.
 	Filled func(ref.Tenant) bool
 	// OwnFormat says of a path below Prefix that what lies there is no FHIR resource and is asked for in a format of its own;

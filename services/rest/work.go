@@ -26,17 +26,17 @@ var (
 	}
 )
 
-func findTasks(v *sight, q *inquiry) ([]lookup, error) {
-	return v.findRaised(q, func(a alert.Alert) hit {
-		return v.madeHit("Task", a, !a.Raised(), func() ([]byte, error) { return fhir.Task(a), nil })
-	})
+func findTasks(v *sight, q *inquiry) ([]lookup, error) { return v.findRaised(q, v.taskHit) }
+
+func (v *sight) taskHit(a alert.Alert) hit {
+	return v.madeHit("Task", a, !a.Raised(), func() ([]byte, error) { return fhir.Task(a), nil })
 }
 
-func findFlags(v *sight, q *inquiry) ([]lookup, error) {
-	return v.findRaised(q, func(a alert.Alert) hit {
-		body, is := fhir.Flag(a)
-		return v.madeHit("Flag", a, !is, func() ([]byte, error) { return body, nil })
-	})
+func findFlags(v *sight, q *inquiry) ([]lookup, error) { return v.findRaised(q, v.flagHit) }
+
+func (v *sight) flagHit(a alert.Alert) hit {
+	body, is := fhir.Flag(a)
+	return v.madeHit("Flag", a, !is, func() ([]byte, error) { return body, nil })
 }
 
 // workPage reads a Task or a Flag that stands for an alert; false when the id is of none.
@@ -63,7 +63,7 @@ func currentAlone(typ string, a alert.Alert, version int64) error {
 	if version == 0 || version == a.Version {
 		return nil
 	}
-	return fault.Newf(fault.NotFound, "not-supported", "of a %s only the current version, %d, is kept as a page", typ, a.Version)
+	return fault.Newf(fault.NotFound, "not-supported", "of any %s only the current version, %d, is kept as a page", typ, a.Version)
 }
 
 // issue renders an alert with the scores behind it.

@@ -263,7 +263,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		ByHost: s.config.BaseURL == "", TokenPath: access.TokenPath,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
-		Proxies: s.proxies, OwnFormat: ownFormat, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
+		Proxies: s.proxies, OwnFormat: ownFormat, Guarded: s.config.knowsCallers(), Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 	})
 	if err != nil {
 		return err
