@@ -122,6 +122,7 @@ func subscriptionCapabilities() []fhir.ResourceCapability {
 			Operations: []fhir.OperationCapability{
 				operation("status", defined+"status", "How subscriptions stand."),
 				operation("events", defined+"events", "The events that a subscriber missed, by number."),
+				operation("resend", defined+"resend", "Tells events of an active subscription once more: eventsSinceNumber, eventsUntilNumber, eventsSinceInstant, eventsUntilInstant."),
 				operation("rotate-key", fhir.Canonical+"/OperationDefinition/rotate-key", "A new secret; the one before goes on signing for a while."),
 			},
 		},

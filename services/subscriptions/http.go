@@ -64,6 +64,7 @@ func (r *Room) routes() {
 		"POST " + base + "/{id}/$status":     (*request).status,
 		"GET " + base + "/{id}/$events":      (*request).events,
 		"POST " + base + "/{id}/$events":     (*request).events,
+		"POST " + base + "/{id}/$resend":     (*request).resend,
 		"POST " + base + "/{id}/$rotate-key": (*request).rotateKey,
 		"GET " + prefix + "/Basic":           (*request).searchTopics,
 		"POST " + prefix + "/Basic/_search":  (*request).searchTopics,
