@@ -40,14 +40,11 @@ var AuditRoutes = []string{
 // ServeHTTP answers.
 func (f *AuditFace) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := f.answer(w, r)
-	switch {
-	case err == nil:
-		fhirReply(w, http.StatusOK, encoded(body))
-	case w.Header().Get("Allow") != "":
-		fhirReply(w, http.StatusMethodNotAllowed, fhir.OutcomeOf(err))
-	default:
+	if err != nil {
 		Problem(w, err)
+		return
 	}
+	fhirReply(w, http.StatusOK, encoded(body))
 }
 
 // answer is a resource. Where it is the method that is wrong, the header Allow says which are right.

@@ -23,6 +23,9 @@ import (
 func (g *Gate) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := askedOver(r)
+		if g.config.CDSClient != nil {
+			a.signed = func() (access.Principal, bool, error) { return g.config.CDSClient(r, a.authorization) }
+		}
 		if err := g.enter(r.Context(), a); err != nil {
 			g.refused(r.Context(), a, strconv.Itoa(fhir.Status(fault.Of(err))))
 			Problem(w, err)
@@ -164,7 +167,7 @@ func (g *Gate) body(a *asked, r *http.Request) (*http.Request, error) {
 	return r, mayWrite(a.who, text, verb)
 }
 
-// Problem answers with an OperationOutcome.
+// Problem answers with an OperationOutcome: with 405 for what is not supported where the header Allow says what is.
 func Problem(w http.ResponseWriter, err error) {
 	h := w.Header()
 	kind := fault.Of(err)
@@ -178,7 +181,11 @@ func Problem(w http.ResponseWriter, err error) {
 		}
 		h.Set("Retry-After", strconv.Itoa(wait))
 	}
-	fhirReply(w, fhir.Status(kind), fhir.OutcomeOf(err))
+	status := fhir.Status(kind)
+	if kind == fault.NotSupported && h.Get("Allow") != "" {
+		status = http.StatusMethodNotAllowed
+	}
+	fhirReply(w, status, fhir.OutcomeOf(err))
 }
 
 // fhirReply answers with a resource.

@@ -210,7 +210,7 @@ func (p *probeWriter) WriteHeader(status int)      { p.status = status }
 // could be forged, so then it is the listener's own address.
 func (s *Server) base(r *http.Request) string {
 	here := loopback(r.Host)
-	if s.config.BaseURL != "" && !(s.config.ByHost && here) {
+	if s.config.BaseURL != "" && (!s.config.ByHost || !here) {
 		return s.config.BaseURL
 	}
 	if base, ok := s.forwarded(r); ok {

@@ -135,7 +135,7 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 		rate, guests = auth.Rate{}, auth.Rate{} // nobody but this machine is there
 	}
 	e.gate, err = auth.NewGate(auth.Config{
-		Known: known, Clients: e.registry, Audit: e.audit, Members: s.members, Alert: s.seesAlert, Broke: s.broke, Read: sentIn, Shown: shownIn,
+		Known: known, CDSClient: e.tokens.CDSClient, Clients: e.registry, Audit: e.audit, Members: s.members, Alert: s.seesAlert, Broke: s.broke, Read: sentIn, Shown: shownIn,
 		Status: codeName, Refuse: wire.Error,
 		Rate: rate, Guests: guests, Reads: c.Access.Reads, Writes: c.Access.Writes, Queue: c.Access.Queue, Patience: patience,
 		Memory: c.Access.Memory, MaxBody: rest.MaxBundle, Now: c.Now, Log: c.Log, Metrics: c.Metrics,

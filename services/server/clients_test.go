@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,19 +23,20 @@ import (
 
 func TestUnmodifiedClientsWorkTheFirstTime(t *testing.T) {
 	scripts := scriptsOfClients(t)
-	for _, c := range []struct{ script, algorithm string }{
-		{"fhir-kit-client.mjs", "RS384"},
-		{"fhirclient.mjs", "ES384"},
-		{"medplum.mjs", "ES384"},
-		{"conformance.mjs", "RS384"},
+	for _, c := range []struct{ script, algorithm, host string }{
+		{"fhir-kit-client.mjs", "RS384", "localhost"},
+		{"fhirclient.mjs", "ES384", "127.0.0.1"},
+		{"medplum.mjs", "ES384", "127.0.0.1"},
+		{"conformance.mjs", "RS384", "127.0.0.1"},
 	} {
 		t.Run(strings.TrimSuffix(c.script, ".mjs"), func(t *testing.T) {
 			g := startGated(t, func(config *server.Config) { config.Now = time.Now })
 			private, public := keyOf(t, c.algorithm)
-			g.register("backend", "default", "system/*.cruds", func(client *access.Client) { client.Keys = public })
+			g.register("backend", "default", "system/*.cruds", func(client *access.Client) { client.Keys, client.Feeds = public, access.Grants{"*"} })
 			node := exec.CommandContext(t.Context(), "node", c.script)
 			node.Dir = scripts
-			node.Env = append(os.Environ(), "FHIR_BASE=http://"+g.HTTPAddr()+access.Prefix, "CLIENT_ID=backend", "CLIENT_KEY="+string(private))
+			_, port, _ := strings.Cut(g.HTTPAddr(), ":")
+			node.Env = append(os.Environ(), "FHIR_BASE=http://"+c.host+":"+port+access.Prefix, "CLIENT_ID=backend", "CLIENT_KEY="+string(private))
 			out, err := node.CombinedOutput()
 			t.Logf("%s", out)
 			if err != nil {
@@ -88,4 +90,19 @@ func keyOf(t *testing.T, algorithm string) (private, public []byte) {
 		t.Fatal(err)
 	}
 	return private, public
+}
+
+func TestAMethodThatIsNotOfferedIsToldWithThoseThatAre(t *testing.T) {
+	c := start(t, nil)
+	for path, want := range map[string]string{
+		"PUT /AuditEvent/a1-0": "GET, HEAD", "POST /AuditEvent": "GET, HEAD", "PUT /AuditEvent/_search": "POST", "PATCH /Subscription/1": "GET, HEAD, PUT, DELETE",
+		"DELETE /metadata": "GET, HEAD", "DELETE /Patient/p1/_history/1": "GET, HEAD",
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		if got := c.must(http.StatusMethodNotAllowed, method, path, "{}").header.Get("Allow"); got != want {
+			t.Errorf("%s %s: allowed are %q, want %q", method, path, got, want)
+		}
+	}
+	c.must(http.StatusNotFound, "PUT", "/AuditEvent/a1-0/Goal", "{}")
+	c.must(http.StatusNotFound, "PUT", "/Subscription/1/nothing", "{}")
 }

@@ -244,13 +244,18 @@ func closing(l net.Listener) func(context.Context) error {
 	}
 }
 
-// The patience of the HTTP door.
-const (
-	readHeader = 10 * time.Second
-	readBody   = 2 * time.Minute
-	writeReply = 3 * time.Minute
-	idle       = 2 * time.Minute
-)
+// Patience is how long the HTTP door waits for a client that is slow, or only pretends to send.
+type Patience struct {
+	// Header and Body of a request must have come, and Reply must have gone, within these.
+	Header, Body, Reply time.Duration
+	// Idle is how long a connection is kept without a request.
+	Idle time.Duration
+}
+
+// defaultPatience is that of a clinic.
+func defaultPatience() Patience {
+	return Patience{Header: 10 * time.Second, Body: 2 * time.Minute, Reply: 3 * time.Minute, Idle: 2 * time.Minute}
+}
 
 func (s *Server) openHTTP(context.Context) (err error) {
 	certificate, err := s.tls()
@@ -284,8 +289,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: s.entrance.gate.HTTP(face.Front(mux)), TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
-		IdleTimeout:    idle,
+		Handler: s.entrance.gate.HTTP(face.Front(mux)), TLSConfig: certificate, ReadHeaderTimeout: s.config.Patience.Header, ReadTimeout: s.config.Patience.Body,
+		WriteTimeout: s.config.Patience.Reply, IdleTimeout: s.config.Patience.Idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}
 	return nil

@@ -32,6 +32,9 @@ func (s *Server) openSubscriptions(mux *routes, face *rest.Server) (err error) {
 // everything to make one.
 func subscriber(r *http.Request) (access.Principal, error) {
 	p, err := auth.From(r.Context())
+	if err == nil && (r.Method == http.MethodPost || r.Method == http.MethodPut) && p.Person != "" {
+		return p, fault.Newf(fault.Forbidden, "forbidden", "a subscription tells what is kept from some persons: a client that acts for a person makes none")
+	}
 	if err == nil && (r.Method == http.MethodPost || r.Method == http.MethodPut) && !p.AllowAll(access.Read) {
 		return p, fault.Newf(fault.Forbidden, "forbidden", "a subscription is told of every patient: to make one needs the scope system/*.r")
 	}

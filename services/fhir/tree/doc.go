@@ -11,10 +11,13 @@ type Limits struct {
 	// Values is how many values a body may hold, counting objects, arrays and leaves; 4,000,000 by default.
 	// It bounds memory: one value costs about 32 bytes beside its text.
 	Values int
+	// String is the longest string, in bytes as they were sent; 1 MiB by default, as FHIR says. What is no string in FHIR, such
+	// as a narrative or the data of an attachment, may be as long as the body.
+	String int
 }
 
 // Default limits: a Bundle of 10,000 questionnaire responses fits.
-func Default() Limits { return Limits{Bytes: 32 << 20, Depth: 64, Values: 4_000_000} }
+func Default() Limits { return Limits{Bytes: 32 << 20, Depth: 64, Values: 4_000_000, String: 1 << 20} }
 
 const mostBytes = 1 << 30
 
@@ -25,6 +28,9 @@ func (l Limits) filled() Limits {
 		l.Bytes = d.Bytes
 	}
 	l.Bytes = min(l.Bytes, mostBytes)
+	if l.String <= 0 {
+		l.String = d.String
+	}
 	if l.Depth <= 0 {
 		l.Depth = d.Depth
 	}

@@ -205,6 +205,10 @@ func (p *parser) text(at int) {
 		p.report(int(n.start), at, "value", "a string must not be empty: leave it out instead")
 		return
 	}
+	if int(n.end-n.start)-2 > p.limits.String && !longName(p.doc.raw[n.keyStart:n.keyEnd]) {
+		p.reportf(int(n.start), at, "too-long", "a string must not be longer than %d bytes", p.limits.String)
+		return
+	}
 	if !n.escaped {
 		return // raw control characters are broken JSON already
 	}
@@ -214,6 +218,11 @@ func (p *parser) text(at int) {
 			return
 		}
 	}
+}
+
+// longName says whether a member of that name is no string in FHIR: base64Binary or xhtml.
+func longName(name []byte) bool {
+	return string(name) == "data" || string(name) == "div" || string(name) == "valueBase64Binary"
 }
 
 // null judges one null: only elements may be null, and members judges those.

@@ -246,7 +246,8 @@ await step('an answered form is scored, and its scores are found', async () => {
   const [{ reference }] = totals.entry[0].resource.derivedFrom;
   assert.equal((await client.resolve({ reference })).id, form.id);
   const made = await client.operation({ name: 'extract', resourceType: 'QuestionnaireResponse', id: form.id });
-  assert.equal(made.resourceType, 'Bundle');
+  const extracted = made.parameter?.find((p) => p.resource?.resourceType === 'Bundle')?.resource;
+  assert.ok(extracted.entry.some((e) => e.resource.code.coding.some((c) => c.code === '44261-6')));
 });
 
 await step('$everything by GET and POST, $validate', async () => {
