@@ -30,6 +30,9 @@ const (
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
+// ConfigurationPath is where clients learn how to ask for tokens.
+const ConfigurationPath = access.Prefix + "/.well-known/smart-configuration"
+
 // TokenEndpoint gives out access tokens: the token endpoint of SMART Backend Services.
 type TokenEndpoint struct {
 	// Clients are who may ask.

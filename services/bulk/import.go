@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,8 @@ func (x *imported) report(m *manifest) {
 	var scored, stored, unchanged, rejected int64
 	for n := range x.Inputs {
 		in := &x.Inputs[n]
-		one := listed{Type: in.Type, Input: in.URL, Count: in.Scored + in.Stored + in.Unchanged}
+		// The draft wants the outcomes of each input: there is but their number. What came in the body came with the request.
+		one := listed{Type: "OperationOutcome", Input: cmp.Or(in.URL, x.Request), Count: in.Scored + in.Stored + in.Unchanged}
 		m.Output = append(m.Output, one)
 		scored, stored, unchanged, rejected = scored+in.Scored, stored+in.Stored, unchanged+in.Unchanged, rejected+in.Rejected
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -20,6 +21,12 @@ const Prefix = "/fhir"
 var Patterns = []string{
 	Prefix + "/$export", Prefix + "/Patient/$export", Prefix + "/Group/{id}/$export", Prefix + "/$import",
 	Prefix + "/bulk/{job}", Prefix + "/bulk/{job}/{file}", Prefix + "/bulk-file/{tenant}/{job}/{secret}/{file}",
+}
+
+// IsFile says whether a path is that of a file of an export, which is NDJSON.
+func IsFile(path string) bool {
+	rest, isJob := strings.CutPrefix(path, Prefix+"/bulk/")
+	return isJob && strings.Contains(rest, "/") || strings.HasPrefix(path, Prefix+"/bulk-file/")
 }
 
 const (

@@ -109,6 +109,8 @@ type Config struct {
 	Keep time.Duration
 	// PerTenant is how many jobs of one kind a tenant may have under way, and Workers how many a server works on at once.
 	PerTenant, Workers int
+	// Guarded says that nobody is served without a token, so that the files are not either.
+	Guarded bool
 	// Capability says that the URLs of files are secrets that need no token.
 	Capability bool
 	// Private says that inputs may be fetched from private addresses and without TLS.

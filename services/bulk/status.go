@@ -110,7 +110,7 @@ func (c *call) status() error {
 	if is.Failed != "" {
 		return fault.New(fault.Internal)
 	}
-	body, err := manifestOf(&job, c.secretBase(&job, is))
+	body, err := manifestOf(&job, c.secretBase(&job, is), c.Guarded)
 	if err != nil {
 		return err
 	}
@@ -160,13 +160,13 @@ type manifest struct {
 // instantForm is a FHIR instant to the millisecond.
 const instantForm = "2006-01-02T15:04:05.000Z07:00"
 
-func manifestOf(job *store.Job, base string) ([]byte, error) {
+func manifestOf(job *store.Job, base string, guarded bool) ([]byte, error) {
 	x := &imported{} // of an export only what is common is there
 	if err := json.Unmarshal(job.Data, x); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "reading a bulk job")
 	}
 	m := manifest{
-		TransactionTime: x.At.UTC().Format(instantForm), Request: x.Request, RequiresAccessToken: x.Secret == "",
+		TransactionTime: x.At.UTC().Format(instantForm), Request: x.Request, RequiresAccessToken: guarded && x.Secret == "",
 		Output: []listed{}, Deleted: []listed{}, Error: []listed{},
 	}
 	for _, f := range x.Files {

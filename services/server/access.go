@@ -252,7 +252,7 @@ func (s *Server) doors(mux *routes) {
 	t := s.entrance.tokens
 	mux.Handle("POST "+access.TokenPath, t)
 	mux.HandleFunc("GET "+access.KeysPath, t.PublicKeys)
-	mux.HandleFunc("GET "+access.Prefix+"/.well-known/smart-configuration", t.Configuration)
+	mux.HandleFunc("GET "+auth.ConfigurationPath, t.Configuration)
 	events := &auth.AuditFace{Store: s.store, Base: func(r *http.Request) string { return s.origin(r) + rest.Prefix }}
 	mux.mount(events, auth.AuditRoutes, access.Prefix+"/AuditEvent", access.Prefix+"/AuditEvent/")
 }

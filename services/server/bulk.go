@@ -70,6 +70,7 @@ func (s *Server) openBulk(mux *routes, face *rest.Server) (err error) {
 	config := bulk.Default()
 	config.Store, config.Face, config.Begin = s.store, bulkFace{face}, s.beginBulk
 	config.Caller, config.As, config.Pulse = bulkCaller, auth.With, s.commits.of
+	config.Guarded = s.config.knowsCallers()
 	config.May = func(p access.Principal, typ string) bool { return p.Allow(typ, access.Read) }
 	config.Revoked = func(p access.Principal) bool { return s.entrance.registry.Revoked(p.Name) }
 	config.Dir, config.Keep, config.PerTenant, config.Workers = s.config.bulkDir(), s.config.Bulk.Keep, s.config.Bulk.Jobs, s.config.Bulk.Workers

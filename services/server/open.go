@@ -268,7 +268,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		ByHost: s.config.BaseURL == "", TokenPath: access.TokenPath,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
-		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
+		Proxies: s.proxies, OwnFormat: ownFormat, Guarded: s.config.knowsCallers(), Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 	})
 	if err != nil {
 		return err
@@ -281,7 +281,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
-	mux.mount(face, nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
+	mux.mount(face.Inside(), nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
@@ -289,7 +289,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: s.entrance.gate.HTTP(mux), TLSConfig: certificate, ReadHeaderTimeout: s.config.Patience.Header, ReadTimeout: s.config.Patience.Body,
+		Handler: s.entrance.gate.HTTP(face.Front(mux)), TLSConfig: certificate, ReadHeaderTimeout: s.config.Patience.Header, ReadTimeout: s.config.Patience.Body,
 		WriteTimeout: s.config.Patience.Reply, IdleTimeout: s.config.Patience.Idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}

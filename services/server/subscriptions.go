@@ -9,14 +9,15 @@ import (
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/subscriptions"
 )
 
 // openSubscriptions mounts the room of subscriptions beside FHIR REST, whose resources it sends on.
-func (s *Server) openSubscriptions(mux *routes, resources subscriptions.Resources) (err error) {
+func (s *Server) openSubscriptions(mux *routes, face *rest.Server) (err error) {
 	config := subscriptions.Default()
-	config.Store, config.Log, config.Resources = s.store, s.log, unguarded{resources}
-	config.Principal = subscriber
+	config.Store, config.Log, config.Resources = s.store, s.log, unguarded{face}
+	config.Principal, config.Base = subscriber, face.Base
 	config.BaseURL, config.AllowPrivate, config.Hosts = s.ownURL(), s.config.AllowPrivateWebhooks, s.config.WebhookHosts
 	config.Now, config.Logger, config.Metrics = s.config.Now, s.config.Log, s.config.Metrics
 	if s.subscriptions, err = subscriptions.New(config); err != nil {
