@@ -682,6 +682,7 @@ var namesNothing = map[string]string{
 	"GET /fhir/Patient/$export":                           exportsNothing,
 	"POST /fhir/Patient/$export":                          exportsNothing,
 	"POST /fhir/$import":                                  "it is accepted whatever it brings",
+	"POST /fhir/Basic/_search":                            "the topics are everybody's",
 	"POST /fhir/Subscription":                             "its id is the server's",
 	"DELETE /fhir/Subscription/{id}":                      "to delete what is not there is no error",
 	"POST /cds-services/{id}/feedback":                    "a card that is not known is left out",

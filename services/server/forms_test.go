@@ -323,7 +323,7 @@ func TestAFormOfAnEHRThatAsksACriticalItemAlertsAndKeepsItsOwnScores(t *testing.
 		if alerts := c.listAlerts(&rapportv1.ListAlertsRequest{Patient: "p1"}); len(alerts) != 1 {
 			t.Errorf("alerts %v, want the one of the critical item", alerts)
 		}
-		derived := string(c.fhir(http.StatusOK, "GET", "/Observation?patient=p1", ""))
+		derived := string(c.fhir(http.StatusOK, "GET", "Observation?patient=p1", ""))
 		if !strings.Contains(derived, "-score-total") || strings.Contains(derived, "PHQ-9") {
 			t.Errorf("derived are %s, want the form's own total", derived)
 		}

@@ -96,11 +96,11 @@ func (c *request) resend() error {
 	if err != nil {
 		return err
 	}
-	asked, err := readStretch(values)
+	s, err := c.one()
 	if err != nil {
 		return err
 	}
-	s, err := c.one()
+	asked, err := readStretch(values)
 	if err != nil {
 		return err
 	}
