@@ -2,6 +2,8 @@ module github.com/rapport-health/rapport
 
 go 1.26.0
 
+toolchain go1.26.9
+
 require (
 	cel.dev/cel-go v0.32.0
 	github.com/alecthomas/kong v1.17.0
