@@ -122,7 +122,7 @@ func (l *line) step(ctx context.Context) (time.Duration, error) {
 		return 0, l.shake(ctx, s)
 	case now.Before(l.d.Next):
 		return l.until(s, now, l.d.Next), l.date(ctx)
-	case l.lettersWait() && !(l.yields && l.d.Delivered < last):
+	case l.lettersWait() && (!l.yields || l.d.Delivered >= last):
 		l.yields = true
 		return 0, l.again(ctx, s)
 	case l.d.Delivered < last:
