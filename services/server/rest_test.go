@@ -275,6 +275,40 @@ func TestOfManyWhoCreateTheSameOneDoes(t *testing.T) {
 	}
 }
 
+func TestOfManyWhoUpdateBySearchEveryOneIsHeard(t *testing.T) {
+	c := start(t, nil)
+	const many = 30
+	statuses, bodies := make([]int, many), make([]string, many)
+	var callers sync.WaitGroup
+	for n := range many {
+		callers.Go(func() {
+			body := strings.NewReplacer(`"id":"hr",`, `"identifier":[{"system":"urn:o","value":"par"}],`, "72.0", fmt.Sprint(100+n)).Replace(heartRate)
+			got := c.ask("PUT", "/Observation?identifier=urn:o|par", body)
+			statuses[n], bodies[n] = got.status, string(got.body)
+		})
+	}
+	callers.Wait()
+	found := c.list(c.must(200, "GET", "/Observation?identifier=urn:o|par", "").body)
+	if len(found.Entry) != 1 {
+		t.Fatalf("%d resources", len(found.Entry))
+	}
+	history := string(c.must(200, "GET", "/Observation/"+found.Entry[0].Resource.ID+"/_history?_count=100", "").body)
+	created := 0
+	for n := range many {
+		if statuses[n] == 201 {
+			created++
+		} else if statuses[n] != 200 {
+			t.Errorf("%d: %d %s", n, statuses[n], bodies[n])
+		}
+		if value := fmt.Sprintf(`"value":%d,`, 100+n); !strings.Contains(bodies[n], value) || !strings.Contains(history, value) {
+			t.Errorf("%d was answered %d and is not in the history", n, statuses[n])
+		}
+	}
+	if created != 1 {
+		t.Errorf("%d were created", created)
+	}
+}
+
 func TestOfManyWhoChangeTheSameVersionOneDoes(t *testing.T) {
 	c := start(t, nil)
 	c.must(201, "PUT", "/Observation/hr", heartRate)
