@@ -15,6 +15,9 @@ FUZZ_TIME ?= 30s
 CHAOS_KILLS ?= 20
 CHAOS_EVENTS ?= 200000
 CHAOS_STORE ?= both
+# How long `make mixed` keeps up its load, and on which stores.
+MIXED_FOR ?= 30m
+MIXED_STORE ?= both
 # Further flags for `make bench` and `make demo`.
 BENCH_FLAGS ?=
 DEMO_FLAGS ?=
@@ -59,6 +62,10 @@ speed: ## Time scoring on one core: a bound PHQ-9 (1 µs), a response from bytes
 .PHONY: chaos
 chaos: build ## Kill servers CHAOS_KILLS times over CHAOS_EVENTS events and count what is lost (nothing)
 	bin/rapport bench chaos --kills $(CHAOS_KILLS) --events $(CHAOS_EVENTS) --store $(CHAOS_STORE)
+
+.PHONY: mixed
+mixed: build ## Ingest, search, export and subscribe for MIXED_FOR at 70 % of what is measured; memory must stay flat
+	bin/rapport bench mixed --for $(MIXED_FOR) --store $(MIXED_STORE)
 
 .PHONY: lint
 lint: ## Check form and habits: format, linters, contract, deployment files, content

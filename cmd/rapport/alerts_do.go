@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,9 +115,9 @@ func (c alertsResolveCmd) Run(ctx context.Context, s streams) error {
 // alertsSnoozeCmd puts an alert off.
 type alertsSnoozeCmd struct {
 	change
-	Until  string        `help:"Until this moment (RFC 3339)." placeholder:"TIME" xor:"end" required:"" env:"-"`
-	For    time.Duration `help:"For this long from now, such as 4h or 90m." placeholder:"DURATION" xor:"end" required:"" env:"-"`
-	Reason string        `help:"Reason code, such as visit-planned." env:"-"`
+	Until  string  `help:"Until this moment, or the beginning of this day; either it or --for." placeholder:"DATE" xor:"end" env:"-"`
+	For    stretch `help:"For this long from now, such as 90m, 4h or 3d; either it or --until." placeholder:"DURATION" xor:"end" env:"-"`
+	Reason string  `help:"Reason code, such as visit-planned." env:"-"`
 }
 
 // Help shows examples.
@@ -124,18 +126,39 @@ func (alertsSnoozeCmd) Help() string {
 		"  rapport alerts snooze 5k7… --actor Practitioner/p1 --until 2026-03-31T08:00:00Z"
 }
 
+// stretch of time, which may be given in days.
+type stretch time.Duration
+
+// UnmarshalText reads 90m, 4h or 3d.
+func (s *stretch) UnmarshalText(text []byte) error {
+	if days, is := strings.CutSuffix(string(text), "d"); is {
+		if count, err := strconv.Atoi(days); err == nil && count > 0 && count < 1000 {
+			*s = stretch(time.Duration(count) * 24 * time.Hour)
+			return nil
+		}
+	}
+	d, err := time.ParseDuration(string(text))
+	if err != nil || d <= 0 {
+		return fmt.Errorf("%q: want a time such as 90m, 4h or 3d", text)
+	}
+	*s = stretch(d)
+	return nil
+}
+
 // Run snoozes.
 func (c alertsSnoozeCmd) Run(ctx context.Context, s streams) error {
-	until := time.Now().Add(c.For)
-	if c.Until != "" {
-		var err error
-		if until, err = time.Parse(time.RFC3339, c.Until); err != nil {
-			return usageError{fmt.Errorf("--until %q: want a moment such as 2026-03-31T12:00:00Z", c.Until)}
-		}
+	until, err := bound("--until", c.Until, false)
+	switch {
+	case err != nil:
+		return usageError{err}
+	case until == nil && c.For == 0:
+		return usageError{errors.New("say until when: --for 4h, or --until 2026-03-31T08:00:00Z")}
+	case until == nil:
+		until = timestamppb.New(time.Now().Add(time.Duration(c.For)))
 	}
 	return c.step(ctx, s, func(client rapportv1.AlertServiceClient, version int64) (*rapportv1.Alert, error) {
 		resp, err := client.Snooze(ctx, &rapportv1.SnoozeRequest{
-			Id: c.ID, Version: version, Actor: c.Actor, Until: timestamppb.New(until), Reason: c.Reason, Key: c.Key,
+			Id: c.ID, Version: version, Actor: c.Actor, Until: until, Reason: c.Reason, Key: c.Key,
 		})
 		return resp.GetAlert(), err
 	})

@@ -17,6 +17,7 @@ import (
 type benchCmd struct {
 	Run    benchRunCmd    `cmd:"" default:"withargs" help:"Measure load beside the floor of this machine (this is what bench alone does)."`
 	Alerts benchAlertsCmd `cmd:"" help:"Time alerts from their commit to many watchers, and a long replay."`
+	Mixed  benchMixedCmd  `cmd:"" help:"Mix ingest, searches, exports and subscribers for a long time, and see that memory stays flat."`
 	Chaos  benchChaosCmd  `cmd:"" help:"Kill the server under load at random, and count what is lost, doubled or left out."`
 }
 
@@ -116,6 +117,60 @@ func (c benchAlertsCmd) Run(ctx context.Context, s streams) error {
 		return writeJSON(s.out, report)
 	}
 	return report.Text(s.out)
+}
+
+// benchMixedCmd mixes.
+type benchMixedCmd struct {
+	outputFlag
+	Store       string        `enum:"both,postgres,sqlite" default:"both" env:"-" help:"both, postgres or sqlite (${default})."`
+	For         time.Duration `default:"30m" env:"-" help:"How long the load is kept up (${default})."`
+	Share       float64       `default:"0.7" env:"-" help:"Share of the capacity that is sent (${default})."`
+	Probe       time.Duration `default:"1m" env:"-" help:"How long the capacity is measured (${default})."`
+	Every       time.Duration `default:"1m" env:"-" help:"How often it says how it stands (${default})."`
+	Clients     int           `default:"16" env:"-" help:"Clients that measure the capacity (${default})."`
+	Patients    int           `default:"10000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
+	Profile     string        `placeholder:"DIR" env:"-" help:"Write a processor profile of the server there."`
+	Subscribers int           `default:"20" env:"-" help:"Subscribers over gRPC, each with a connection (${default})."`
+}
+
+// Help shows examples.
+func (benchMixedCmd) Help() string {
+	return `Examples:
+  rapport bench mixed
+  rapport bench mixed --store sqlite --for 2m --probe 20s --every 20s
+
+Half of the requests are PHQ-9 responses (gRPC and FHIR REST), the other half are FHIR searches, by patient, category and
+date and over several pages, and reads. Meanwhile one Bulk export follows another: what has come since the last one, and
+all of twenty patients, in turn, so that none grows with the run. Subscribers check the numbers of what they get.
+First all clients send without a pause, which gives the capacity for this mix; then a share of it is sent at a constant
+rate, whether or not the server keeps up, and latencies count from when a request was due.
+Memory counts as flat when the server holds at most 10 % more in the last third of the run than in the second; the first
+is for warming up. The exit code is 0 when that is so, nothing failed, was left out or doubled, and the rate was kept.`
+}
+
+// Run mixes and prints.
+func (c benchMixedCmd) Run(ctx context.Context, s streams) error {
+	binary, err := thisBinary()
+	if err != nil {
+		return err
+	}
+	config := bench.MixedConfig{
+		Binary: binary, Stores: stores(c.Store), Probe: c.Probe, Lasting: c.For, Share: c.Share, Every: c.Every,
+		Clients: c.Clients, Patients: c.Patients, Subscribers: c.Subscribers, Profiles: c.Profile, Progress: s.err,
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{err}
+	}
+	report, err := bench.Mixed(ctx, config)
+	if err == nil && c.json() {
+		err = writeJSON(s.out, report)
+	} else if err == nil {
+		err = report.Text(s.out)
+	}
+	if err == nil && !report.Good() {
+		err = errSaid
+	}
+	return err
 }
 
 // benchChaosCmd kills.

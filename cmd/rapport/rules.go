@@ -300,8 +300,11 @@ func unknownRule(set *rules.Set, name string) error {
 	for _, leaf := range set.Leaves() {
 		ids = append(ids, leaf.Rule.ID)
 	}
-	if near := fault.Nearest(name, ids); near != "" {
+	if near := fault.Nearest(name, ids); near != "" && !strings.ContainsAny(name, "./") {
 		return fmt.Errorf("there is no rule %q: did you mean %q?", name, near)
+	}
+	if strings.ContainsAny(name, "./") {
+		return fmt.Errorf("there is no rule %q: a file is named by --rules %s", name, name)
 	}
 	return fmt.Errorf("there is no rule %q: there are %s", name, strings.Join(ids, ", "))
 }

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -156,7 +157,11 @@ func statuses(req *rapportv1.ListAlertsRequest) ([]alert.Status, error) {
 		found = append(found, status)
 		suppressed = suppressed || status == alert.Suppressed
 	}
-	switch because := req.GetSuppressedBecause() != ""; {
+	because := req.GetSuppressedBecause() != ""
+	if because && !slices.Contains(alert.Suppressions, alert.Because(req.GetSuppressedBecause())) {
+		return nil, fault.New(fault.Invalid, fault.Errorf("value", "suppressed_because", "no reason of that name; there are %v", alert.Suppressions))
+	}
+	switch {
 	case len(found) == 0 && because:
 		return []alert.Status{alert.Suppressed}, nil
 	case because && !suppressed:

@@ -67,9 +67,14 @@ func (f *AuditFace) answer(w http.ResponseWriter, r *http.Request) (int, any, er
 	case rest != "" && !strings.Contains(rest, "/") && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		event, err := f.read(r.Context(), p, rest)
 		return http.StatusOK, event, err
+	case strings.Contains(rest, "/"):
+		return 0, nil, fault.Newf(fault.NotFound, "not-found", "there is no such FHIR endpoint: an AuditEvent can be read and searched for")
+	case rest == "_search":
+		w.Header().Set("Allow", "POST")
 	default:
-		return 0, nil, fault.Newf(fault.NotSupported, "not-supported", "an AuditEvent can be read and searched for, and is written by the server alone")
+		w.Header().Set("Allow", "GET, HEAD")
 	}
+	return 0, nil, fault.Newf(fault.NotSupported, "not-supported", "an AuditEvent can be read and searched for, and is written by the server alone")
 }
 
 func (f *AuditFace) read(ctx context.Context, p access.Principal, id string) (object, error) {

@@ -26,7 +26,9 @@ type oneClient struct {
 	used   map[string]bool
 }
 
-func (o *oneClient) Clients(context.Context) ([]access.Client, error) { return []access.Client{o.client}, nil }
+func (o *oneClient) Clients(context.Context) ([]access.Client, error) {
+	return []access.Client{o.client}, nil
+}
 
 func (o *oneClient) UseOnce(_ context.Context, _, jti string, _, _ time.Time) error {
 	if o.used[jti] {

@@ -164,7 +164,7 @@ func (g *Gate) body(a *asked, r *http.Request) (*http.Request, error) {
 	return r, mayWrite(a.who, text, verb)
 }
 
-// Problem answers with an OperationOutcome.
+// Problem answers with an OperationOutcome: with 405 for what is not supported where the header Allow says what is.
 func Problem(w http.ResponseWriter, err error) {
 	h := w.Header()
 	kind := fault.Of(err)
@@ -183,7 +183,11 @@ func Problem(w http.ResponseWriter, err error) {
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(fhir.Status(kind))
+	status := fhir.Status(kind)
+	if kind == fault.NotSupported && h.Get("Allow") != "" {
+		status = http.StatusMethodNotAllowed
+	}
+	w.WriteHeader(status)
 	_, _ = w.Write(body) // whoever went away needs no answer
 }
 

@@ -28,6 +28,8 @@ type patient struct {
 	name string
 	// asked numbers the form, answered counts those that were made.
 	asked, answered int
+	// later is how much later than the first patient this one answers.
+	later time.Duration
 }
 
 // answer is one response as it is to be sent.
@@ -78,10 +80,23 @@ func (p *panel) nextSafety(i int) answer {
 
 func (p *panel) answer(who *patient, asked int) answer {
 	who.answered++
-	body := simulate.PHQ9(who.name, p.begun.Add(time.Duration(who.answered)*time.Minute), asked)
+	body := simulate.PHQ9(who.name, p.at(who), asked)
 	return answer{
 		resource: fmt.Sprintf("QuestionnaireResponse/%s-phq9-%d", who.name, asked), version: 1,
 		body: body, safety: answersSafety(body),
+	}
+}
+
+// at is when a patient answered last.
+func (p *panel) at(who *patient) time.Time {
+	return p.begun.Add(time.Duration(who.answered)*time.Minute + who.later)
+}
+
+// spread lets each patient answer so much later than the one before, so that a search of everybody does not find all of
+// them at one moment.
+func (p *panel) spread(apart time.Duration) {
+	for i := range p.patients {
+		p.patients[i].later = time.Duration(i) * apart
 	}
 }
 

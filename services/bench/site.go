@@ -46,6 +46,8 @@ type siteOptions struct {
 	patients  int
 	// profiled lets the server answer for profiles.
 	profiled bool
+	// ownBulk keeps what is exported in the folder of the run.
+	ownBulk bool
 }
 
 // newSite starts the databases and the server. Nothing is left behind when it fails.
@@ -75,6 +77,9 @@ func (s *site) open(ctx context.Context, command Command, o siteOptions) (err er
 	}
 	if s.server, err = newChild(command, "--store", s.store, "--redis", redis); err != nil {
 		return err
+	}
+	if o.ownBulk {
+		s.server.flags = append(s.server.flags, "--bulk-dir", s.bulkFolder())
 	}
 	if o.profiled {
 		s.server.flags = append(s.server.flags, "--pprof", s.server.pprof)

@@ -40,6 +40,7 @@ func serve(args []string) error {
 	flags.StringVar(&config.HTTPListen, "http-listen", "", "")
 	flags.StringVar(&config.Store, "store", "", "")
 	flags.StringVar(&config.Redis, "redis", "", "")
+	flags.StringVar(&config.Bulk.Dir, "bulk-dir", "", "")
 	flags.String("log-level", "", "")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -206,6 +207,34 @@ func TestAlertsReachManyWatchersAndAreReplayed(t *testing.T) {
 	}
 	if len(s.Replays) != 2 || s.Replays[0].Events != 2000 || s.Replays[1].Bytes <= s.Replays[0].Bytes {
 		t.Errorf("replays: %+v", s.Replays)
+	}
+	if err := report.Text(t.Output()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAShortMixedLoadIsBorneWithoutAnError(t *testing.T) {
+	report, err := Mixed(t.Context(), MixedConfig{
+		Binary: thisTest, Stores: []string{SQLite}, Probe: 500 * time.Millisecond, Lasting: 2 * time.Second, Share: 0.3,
+		Every: 500 * time.Millisecond, Clients: 4, Patients: 64, Subscribers: 5, Progress: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &report.Stores[0]
+	for _, work := range s.Whole.Work {
+		if work.Kind != workKinds[exports] && work.Answered == 0 {
+			t.Errorf("nothing of %s was answered", work.Kind)
+		}
+	}
+	if s.Errors != 0 || s.Followed.Gaps+s.Followed.Doubled+s.Followed.Broken != 0 || s.Exports.Missing+s.Exports.Twice != 0 {
+		t.Errorf("%d errors, %+v, %+v: %q", s.Errors, s.Followed, s.Exports, s.Wrong)
+	}
+	if s.Acknowledged == 0 || s.Acknowledged != s.Stored || s.Exports.Responses != s.Stored || s.Followed.Events == 0 {
+		t.Errorf("%d were acknowledged, %d stored, %d exported; %d events came", s.Acknowledged, s.Stored, s.Exports.Responses, s.Followed.Events)
+	}
+	if held := s.Whole.Holding; held.Resident < 1 || held.Files < 5 || len(s.Windows) == 0 || s.Whole.Database <= 0 {
+		t.Errorf("the server held %+v in %d windows, and the database %v MiB", held, len(s.Windows), s.Whole.Database)
 	}
 	if err := report.Text(t.Output()); err != nil {
 		t.Error(err)

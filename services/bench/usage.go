@@ -91,13 +91,19 @@ func childrenOf(pid int) []int {
 }
 
 // peakMemory is the most resident memory a process had so far, in MiB; 0 where there is no /proc.
-func peakMemory(pid int) float64 {
+func peakMemory(pid int) float64 { return memoryOf(pid, "VmHWM:") }
+
+// residentMemory is what a process has now, in MiB; 0 where there is no /proc.
+func residentMemory(pid int) float64 { return memoryOf(pid, "VmRSS:") }
+
+// memoryOf reads one line of a status file.
+func memoryOf(pid int, name string) float64 {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0
 	}
 	for line := range bytes.Lines(text) {
-		rest, found := bytes.CutPrefix(line, []byte("VmHWM:"))
+		rest, found := bytes.CutPrefix(line, []byte(name))
 		if fields := bytes.Fields(rest); found && len(fields) > 0 {
 			kib, err := strconv.ParseFloat(string(fields[0]), 64)
 			if err != nil {

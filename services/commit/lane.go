@@ -80,10 +80,12 @@ type lane struct {
 	held *job
 	// company says that the last group held more than one job.
 	company bool
+	// most bounds the weight of a group: MaxInputs, and less while the store is slow; see pace.
+	most int
 }
 
 func newLane(c *Config, m *metrics, t ref.Tenant) *lane {
-	return &lane{config: c, metrics: m, tenant: t, queue: make(chan *job, c.Queue), stop: make(chan struct{}), ended: make(chan struct{})}
+	return &lane{config: c, metrics: m, tenant: t, queue: make(chan *job, c.Queue), stop: make(chan struct{}), ended: make(chan struct{}), most: c.MaxInputs}
 }
 
 // put queues a job. Errors: Unavailable when the lane is to end or ctx ended before there was room.
@@ -145,13 +147,13 @@ func (l *lane) gather(first *job) []*job {
 		defer timer.Stop()
 		linger = timer.C
 	}
-	for weight < l.config.MaxInputs && bytes < l.config.MaxBytes {
+	for weight < l.most && bytes < l.config.MaxBytes {
 		j, ok := l.more(linger)
 		if !ok {
 			break
 		}
 		// What others of the group have decided cannot be read yet, so who asks first comes first.
-		if j.holds != nil || weight+j.weight() > l.config.MaxInputs || bytes+j.bytes > l.config.MaxBytes {
+		if j.holds != nil || weight+j.weight() > l.most || bytes+j.bytes > l.config.MaxBytes {
 			l.held = j
 			break
 		}
@@ -186,9 +188,15 @@ func (l *lane) commit(jobs []*job) {
 	if len(jobs) == 0 {
 		return
 	}
+	if len(jobs) == 1 && jobs[0].divisible() && jobs[0].weight() > l.most {
+		l.halves(jobs[0])
+		return
+	}
 	begun := time.Now()
 	cursors, events, err := l.update(jobs)
-	l.metrics.group(jobs, time.Since(begun), err)
+	took := time.Since(begun)
+	l.metrics.group(jobs, took, err)
+	l.pace(jobs, took)
 	if err == nil {
 		if len(cursors) > 0 {
 			l.config.Committed(l.tenant, cursors, events...)
@@ -201,6 +209,22 @@ func (l *lane) commit(jobs []*job) {
 		l.fail(jobs, fault.Wrap(fault.Unavailable, err, "committing"))
 	default:
 		l.isolate(jobs, err)
+	}
+}
+
+// pace fits the groups to what the store manages. Otherwise groups that each need longer than Timeout, on a machine that is
+// drowned or over episodes with very many alerts, would be tried again and again as they are, and nothing would ever be
+// committed.
+func (l *lane) pace(jobs []*job, took time.Duration) {
+	switch {
+	case took > l.config.Timeout/8:
+		weight := 0
+		for _, j := range jobs {
+			weight += j.weight()
+		}
+		l.most = max(1, min(l.most, weight)/2)
+	case took < l.config.Timeout/32:
+		l.most = min(l.config.MaxInputs, 2*l.most)
 	}
 }
 

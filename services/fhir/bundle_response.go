@@ -15,6 +15,14 @@ func Served(r record.Record) []byte {
 	return tree.Splice(r.Raw, r.ID, strconv.FormatInt(r.Version, 10), r.Received)
 }
 
+// ServedAs is Served of a record whose body was parsed already; nil when it could not be.
+func ServedAs(r record.Record, body *tree.Doc) []byte {
+	if body == nil {
+		return Served(r)
+	}
+	return body.Splice(r.ID, strconv.FormatInt(r.Version, 10), r.Received)
+}
+
 // Match is one entry of a search result.
 type Match struct {
 	// FullURL is absolute and without version.

@@ -17,6 +17,8 @@ type Capability struct {
 	Rules string
 	// Date since when the statement holds.
 	Date time.Time
+	// Token is the URL of the SMART token endpoint; empty names none.
+	Token string
 	// Instantiates are the canonical URLs of the CapabilityStatements that it keeps.
 	Instantiates []string
 	// Resources in the order to be listed, each type once.
@@ -140,8 +142,29 @@ type rest struct {
 }
 
 type security struct {
-	CORS        bool   `json:"cors"`
-	Description string `json:"description,omitempty"`
+	Extensions  []oauthURIs `json:"extension,omitempty"`
+	CORS        bool        `json:"cors"`
+	Service     []service   `json:"service,omitempty"`
+	Description string      `json:"description,omitempty"`
+}
+
+type service struct {
+	Coding []struct {
+		System string `json:"system"`
+		Code   string `json:"code"`
+	} `json:"coding"`
+}
+
+// oauthURIs is where clients that do not ask for .well-known/smart-configuration, or ask for both and take what comes
+// first, look for the token endpoint.
+type oauthURIs struct {
+	URL        string     `json:"url"`
+	Extensions []oauthURI `json:"extension"`
+}
+
+type oauthURI struct {
+	URL      string `json:"url"`
+	ValueURI string `json:"valueUri"`
 }
 
 // Statement is the CapabilityStatement: the fixed part, which says what never changes, filled with c.
@@ -163,6 +186,11 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 		s.Implementation.Description += "; rules " + c.Rules
 	}
 	s.Instantiates = c.Instantiates
+	if c.Token != "" && s.Rest[0].Security != nil {
+		s.Rest[0].Security.Extensions = []oauthURIs{{
+			URL: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", Extensions: []oauthURI{{"token", c.Token}},
+		}}
+	}
 	s.Rest[0].Resources = c.Resources
 	s.Rest[0].Operations = append(s.Rest[0].Operations, c.Operations...)
 	return encode(s), nil

@@ -147,9 +147,8 @@ func (i *Ingest) enter(
 
 // mark enters what the resource can be found by, and what is derived from it.
 func (i *Ingest) mark(in *decision.Input, doc *tree.Doc) {
-	in.Record.Marks = search.Marks(&search.Document{
-		Type: in.Record.Type, Root: doc.Root, Source: in.Record.Source, Namer: i.Namer,
-	})
+	looked := &search.Document{Type: in.Record.Type, Root: doc.Root, Source: in.Record.Source, Namer: i.Namer}
+	in.Record.Marks, in.Record.Sieve = search.Marks(looked), search.Sieve(looked)
 	for n := range in.Facts {
 		if f := &in.Facts[n]; f.Scores != nil && in.Record.Type == "QuestionnaireResponse" {
 			in.Record.Marks = append(in.Record.Marks, search.DerivedMarks(f.Scores.Instrument, f.At)...)

@@ -82,8 +82,12 @@ func findRecords(v *sight, q *inquiry) ([]lookup, error) {
 func (q *inquiry) ways(v *sight) ([]lookup, error) {
 	base := record.Query{Type: q.kind.name, Until: q.cursor.upto}
 	for i := range q.conditions {
-		if c := &q.conditions[i]; c.Param.Name == q.kind.date && c.Modifier == "" && len(c.Any) == 1 {
+		c := &q.conditions[i]
+		if c.Param.Name == q.kind.date && c.Modifier == "" && len(c.Any) == 1 {
 			base.Dates = append(base.Dates, c.Any[0].Dates...)
+		}
+		if bits, ok := c.Sieve(); ok {
+			base.Sieves = append(base.Sieves, bits)
 		}
 	}
 	if c := q.asksFor("code"); c != nil && q.kind.name == "Observation" {
@@ -186,10 +190,11 @@ func (v *sight) recordsByID(q *inquiry, ids []string) ([]hit, error) {
 }
 
 func (v *sight) recordHit(rec record.Record) hit {
+	doc := sync.OnceValue(func() *tree.Doc { return docOf(rec.Raw) })
 	h := hit{
-		place: place{at: rec.From, id: rec.ID}, typ: rec.Type, size: len(rec.Raw), doc: v.document(&rec),
+		place: place{at: rec.From, id: rec.ID}, typ: rec.Type, size: len(rec.Raw), doc: v.documentOf(&rec, func() tree.Node { return doc().Root() }),
 		updated: func() time.Time { return rec.Received },
-		body:    func() ([]byte, error) { return fhir.Served(rec), nil },
+		body:    func() ([]byte, error) { return fhir.ServedAs(rec, doc()), nil },
 	}
 	if rec.Type == "Observation" {
 		// A copy of a derived one that came back is not another one.
@@ -201,19 +206,25 @@ func (v *sight) recordHit(rec record.Record) hit {
 
 // document is a record as a search looks at it.
 func (v *sight) document(rec *record.Record) *search.Document {
+	return v.documentOf(rec, func() tree.Node { return parsed(rec.Raw) })
+}
+
+func (v *sight) documentOf(rec *record.Record, root func() tree.Node) *search.Document {
 	return &search.Document{
-		Type: rec.Type, Source: rec.Source, Namer: v.config.Namer, Patient: rec.Patient, Zone: v.config.Zone,
-		Root: func() tree.Node { return parsed(rec.Raw) },
+		Type: rec.Type, Source: rec.Source, Namer: v.config.Namer, Patient: rec.Patient, Zone: v.config.Zone, Root: root,
 	}
 }
 
 // parsed is what was read before it was stored.
-func parsed(raw []byte) tree.Node {
+func parsed(raw []byte) tree.Node { return docOf(raw).Root() }
+
+// docOf is what was read before it was stored; nil when it cannot be read any more.
+func docOf(raw []byte) *tree.Doc {
 	doc, err := tree.Parse(raw, tree.Limits{Bytes: len(raw) + 1})
 	if err != nil {
-		return tree.Node{}
+		return nil
 	}
-	return doc.Root()
+	return doc
 }
 
 func hitsOf[T any](of []T, hitOf func(T) hit) []hit {

@@ -386,7 +386,8 @@ func readRecord(doc *tree.Doc, source ref.Source) (record.Record, error) {
 		Resource: ref.Resource{Type: root.Child("resourceType").Text(), ID: root.Child("id").Text()},
 		Source:   source, SourceID: root.Child("id").Text(), Hash: doc.Content(), Raw: doc.Raw(), Received: noon, Outcome: record.Scored,
 	}
-	rec.Marks = search.Marks(&search.Document{Type: rec.Type, Root: doc.Root, Source: source, Namer: ref.Namer{Home: source}})
+	looked := &search.Document{Type: rec.Type, Root: doc.Root, Source: source, Namer: ref.Namer{Home: source}}
+	rec.Marks, rec.Sieve = search.Marks(looked), search.Sieve(looked)
 	if rec.ID == "" {
 		rec.ID = ref.Digest(string(rec.Hash[:]))
 	}

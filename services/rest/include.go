@@ -170,7 +170,7 @@ func (b *basket) fetchCanonical(ctx context.Context, i inclusion, url string) er
 		return nil
 	}
 	url, version, _ := strings.Cut(url, "|")
-	inner := &inquiry{kind: k, count: maxLinked, used: map[string][]string{}, asked: b.asked}
+	inner := &inquiry{kind: k, count: maxLinked, uncounted: true, used: map[string][]string{}, asked: b.asked}
 	for name, value := range map[string]string{"url": url, "version": version} {
 		if value == "" {
 			continue
@@ -237,7 +237,7 @@ func (b *basket) backward(ctx context.Context, i inclusion, to []hit) error {
 	}
 	// In parts, so that each is narrowed by what it names.
 	for part := range slices.Chunk(c.Any, maxWays) {
-		inner := &inquiry{kind: k, count: maxIncluded, used: map[string][]string{}, asked: b.asked}
+		inner := &inquiry{kind: k, count: maxIncluded, uncounted: true, used: map[string][]string{}, asked: b.asked}
 		inner.conditions = []search.Condition{{Param: i.param, Any: part}}
 		f, err := inner.runMatches(ctx, b.v)
 		if err != nil {

@@ -19,6 +19,9 @@ func (s *Server) statement(base string) ([]byte, error) {
 	c := fhir.Capability{
 		Base: base, Version: s.config.Version, Date: s.since, Operations: s.config.Operations[""], Instantiates: s.config.Instantiates,
 	}
+	if s.config.TokenPath != "" {
+		c.Token = strings.TrimSuffix(base, Prefix) + s.config.TokenPath
+	}
 	if s.config.Rules != nil {
 		c.Rules = s.config.Rules()
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"path"
 	"runtime"
 	"runtime/debug"
@@ -122,6 +123,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(watched, r, http.StatusNotFound, "")
 		return
 	}
+	if r.URL.Path == Prefix+"/metadata" && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.refuse(watched, r, http.StatusMethodNotAllowed, "GET, HEAD") // it looks like a type, which has other methods
+		return
+	}
 	handler, pattern := s.mux.Handler(r)
 	if pattern != "" {
 		s.mux.ServeHTTP(watched, r)
@@ -209,7 +214,8 @@ func (p *probeWriter) WriteHeader(status int)      { p.status = status }
 // base is the URL that clients use: configured, or made from a Host that is a loopback address. A Host that is not
 // could be forged, so then it is the listener's own address.
 func (s *Server) base(r *http.Request) string {
-	if s.config.BaseURL != "" {
+	here := loopback(r.Host)
+	if s.config.BaseURL != "" && (!s.config.ByHost || !here) {
 		return s.config.BaseURL
 	}
 	if base, ok := s.forwarded(r); ok {
@@ -219,7 +225,7 @@ func (s *Server) base(r *http.Request) string {
 	if r.TLS != nil {
 		scheme = "https://"
 	}
-	if loopback(r.Host) {
+	if here {
 		return scheme + r.Host + Prefix
 	}
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
@@ -228,13 +234,15 @@ func (s *Server) base(r *http.Request) string {
 	return scheme + "localhost" + Prefix
 }
 
+// loopback says whether a Host header is an address of this machine, and nothing else beside it.
 func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	u, err := url.Parse("//" + host)
+	if err != nil || u.Host != host {
+		return false
 	}
-	if strings.EqualFold(host, "localhost") {
+	if strings.EqualFold(u.Hostname(), "localhost") {
 		return true
 	}
-	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	addr, err := netip.ParseAddr(u.Hostname())
 	return err == nil && addr.IsLoopback()
 }

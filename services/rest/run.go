@@ -20,6 +20,8 @@ const (
 	firstChunk  = 64
 	maxChunk    = 500
 	maxCounted  = 100_000
+	// maxTold is how much is read on beyond a page to tell a total that nobody has asked for.
+	maxTold = 200
 	// maxSorted is how many matches are put into another order than that in which they come.
 	maxSorted = 10_000
 	// maxLinked is how many other resources a chain or _has may lead over.
@@ -83,15 +85,31 @@ func (q *inquiry) runMatches(ctx context.Context, v *sight) (found, error) {
 		page.upto = f.upto
 		f = page
 	}
-	if q.count > 0 && (!q.counted || q.uncounted) {
-		if !f.more && !q.uncounted {
-			f.total = new(q.cursor.seen + len(f.hits))
+	return f, q.total(ctx, lookups, &f)
+}
+
+// total counts the matches, if it is asked for, or costs little.
+func (q *inquiry) total(ctx context.Context, lookups []lookup, f *found) error {
+	told := q.cursor.seen + len(f.hits)
+	switch {
+	case q.uncounted && q.count > 0:
+		return nil
+	case q.count == 0 || q.counted && f.more:
+		n, all, err := q.countFrom(ctx, lookups, place{}, maxCounted)
+		if err == nil && !all {
+			err = fault.Newf(fault.Invalid, "too-costly", "there is too much to count; name a patient, or leave _total and _count=0 out")
 		}
-		return f, nil
+		f.total = &n
+		return err
+	case f.more:
+		n, all, err := q.countFrom(ctx, lookups, f.reached, maxTold)
+		if all {
+			f.total = new(told + n)
+		}
+		return err
 	}
-	n, err := q.countAll(ctx, lookups)
-	f.total = &n
-	return f, err
+	f.total = &told
+	return nil
 }
 
 // lookups resolves what leads over other resources, and asks each finder.
@@ -135,7 +153,7 @@ func (q *inquiry) follow(ctx context.Context, v *sight, l link) error {
 	var ids []string
 	for _, typ := range l.types {
 		k, _ := kindOf(typ)
-		inner := &inquiry{kind: k, count: maxLinked, used: map[string][]string{}, asked: q.asked, cursor: cursor{now: q.cursor.now}}
+		inner := &inquiry{kind: k, count: maxLinked, uncounted: true, used: map[string][]string{}, asked: q.asked, cursor: cursor{now: q.cursor.now}}
 		if err := inner.add(l.key, l.value, 0); err != nil {
 			return err
 		}
@@ -320,19 +338,20 @@ func nextChunk(bytes, examined int) int {
 	return min(max(pageBytes*examined/(bytes+1), 1), maxChunk)
 }
 
-// countAll counts every match, from the beginning. What more than one lookup gives counts once.
-func (q *inquiry) countAll(ctx context.Context, lookups []lookup) (int, error) {
-	n, examined := 0, 0
+// countFrom counts every match after a place, and says whether those are all: it looks at no more than max candidates.
+// What more than one lookup gives counts once.
+func (q *inquiry) countFrom(ctx context.Context, lookups []lookup, from place, max int) (n int, all bool, err error) {
+	examined := 0
 	seen := map[string]bool{}
 	for _, find := range lookups {
-		var after place
+		after := from
 		for chunk := firstChunk; ; {
 			if err := ctx.Err(); err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			hits, err := find(after, chunk)
 			if err != nil {
-				return 0, err
+				return 0, false, err
 			}
 			bytes := 0
 			for _, h := range hits {
@@ -342,16 +361,16 @@ func (q *inquiry) countAll(ctx context.Context, lookups []lookup) (int, error) {
 					n++
 				}
 			}
-			if examined += len(hits); examined > maxCounted {
-				return 0, fault.Newf(fault.Invalid, "too-costly", "there is too much to count; name a patient, or leave _total and _count=0 out")
+			if examined += len(hits); examined > max {
+				return 0, false, nil
 			}
 			if len(hits) < chunk {
 				break
 			}
-			after, chunk = hits[len(hits)-1].place, nextChunk(bytes, len(hits))
+			after, chunk = hits[len(hits)-1].place, min(nextChunk(bytes, len(hits)), max-examined+1)
 		}
 	}
-	return n, nil
+	return n, true, nil
 }
 
 // matches are the ids of up to max records that a condition of an interaction is met by. Only what was sent counts: what
@@ -360,7 +379,7 @@ func (c *call) matches(ctx context.Context, r store.Reader, q *inquiry, max int)
 	own := *q
 	k := *q.kind
 	k.find = []finder{findRecords}
-	own.kind, own.count = &k, max
+	own.kind, own.count, own.uncounted = &k, max, true
 	own.conditions = slices.Clone(q.conditions)
 	f, err := own.runMatches(ctx, &sight{Reader: r, call: c})
 	if err != nil {

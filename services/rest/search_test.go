@@ -152,7 +152,7 @@ func TestTheTotalIsToldWhenItIsKnown(t *testing.T) {
 	clinic(h)
 	for query, want := range map[string]string{
 		"": "6 of 6", "?patient=a": "3 of 3", "?_count=0": "0 of 6", "?_summary=count&patient=b": "0 of 3",
-		"?_count=2": "2 of ?", "?_count=2&_total=accurate": "2 of 6", "?patient=a,b&_count=0": "0 of 6", "?patient=nobody": "0 of 0",
+		"?_count=2": "2 of 6", "?_count=2&_total=none": "2 of ?", "?_count=2&_total=accurate": "2 of 6", "?patient=a,b&_count=0": "0 of 6", "?patient=nobody": "0 of 0",
 	} {
 		b := h.bundle(h.must(200, "GET", "/Observation"+query, "").body)
 		total := "?"
@@ -162,6 +162,30 @@ func TestTheTotalIsToldWhenItIsKnown(t *testing.T) {
 		if got := itoa(len(b.Entry)) + " of " + total; got != want {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
+	}
+}
+
+func TestATotalIsNotToldWhereItCostsTooMuchUnlessItIsAskedFor(t *testing.T) {
+	h := newHouse(t)
+	const all = maxTold + 20
+	for n := range all {
+		h.must(201, "POST", "/Observation", observation("o"+itoa(n), "a", "x", "2026-02-20"))
+	}
+	for query, want := range map[string]string{
+		"?_count=20": itoa(all), "?_count=19": "?", "?_count=19&_total=accurate": itoa(all), "?_count=0": itoa(all), "?_count=1000&_total=none": "?",
+	} {
+		b := h.bundle(h.must(200, "GET", "/Observation"+query, "").body)
+		total := "?"
+		if b.Total != nil {
+			total = itoa(*b.Total)
+		}
+		if total != want {
+			t.Errorf("%s: %s, want %s", query, total, want)
+		}
+	}
+	first := h.bundle(h.must(200, "GET", "/Observation?_count=19", "").body)
+	if second := h.bundle(h.must(200, "GET", first.link("next"), "").body); second.Total == nil || *second.Total != all {
+		t.Errorf("of the second page: %v", second.Total)
 	}
 }
 

@@ -71,8 +71,13 @@ type Config struct {
 	// BaseURL is the absolute URL under which clients reach the handler, such as https://ehr.example/fhir. Empty means
 	// the Host header when it is a loopback address, and else the address of the listener.
 	BaseURL string
+	// ByHost says that BaseURL is only what the server knows of itself: who names it by a loopback address, of this port or
+	// of one that leads here, is answered with that.
+	ByHost bool
 	// Proxies are the networks of proxies whose Forwarded and X-Forwarded-* headers are believed while no BaseURL is set.
 	Proxies []netip.Prefix
+	// TokenPath is where tokens are given out, beside Prefix; empty where they are not.
+	TokenPath string
 	// Filled says whether the index of searches holds all that is stored of a tenant; nil means that it does.
 	Filled func(ref.Tenant) bool
 	// Elsewhere are the types that other rooms serve below the same base, for the CapabilityStatement.

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -285,5 +286,39 @@ func TestTheTimeOfARequestCanRunOut(t *testing.T) {
 	a := h.must(503, "POST", "/Observation", observation("1", "p", "1", "2026"))
 	if o := h.outcome(a.body); o.Issue[0].Code != "timeout" || a.header.Get("Retry-After") == "" {
 		t.Errorf("%s", a.body)
+	}
+}
+
+func TestAServerThatKnowsItsAddressStillAnswersByTheLoopbackNameThatIsUsed(t *testing.T) {
+	const known = "https://127.0.0.1:7402/fhir"
+	byHost := newHouse(t, func(c *Config) { c.BaseURL, c.ByHost = known, true })
+	fixed := newHouse(t, func(c *Config) { c.BaseURL = known })
+	for host, want := range map[string]string{
+		"localhost:8080": "http://localhost:8080/fhir", "127.0.0.1": "http://127.0.0.1/fhir", "[::1]:7402": "http://[::1]:7402/fhir",
+		"evil.example": known, "localhost.evil.example": known, "localhost:x": known, "127.0.0.1:80:x": known,
+	} {
+		for h, base := range map[*house]string{byHost: want, fixed: known} {
+			body := h.must(200, "GET", "/Observation", "", "Host", host).body
+			if got := h.bundle(body).link("self"); got != base+"/Observation" {
+				t.Errorf("%s: %s, want %s", host, got, base)
+			}
+		}
+	}
+}
+
+func TestTheCapabilityStatementLeadsToTheTokenEndpoint(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.BaseURL, c.TokenPath = "https://ehr.example/rapport/fhir", "/auth/token" })
+	const want = `"extension":[{"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",` +
+		`"extension":[{"url":"token","valueUri":"https://ehr.example/rapport/auth/token"}]}]`
+	if got := h.must(200, "GET", "/metadata", "").body; !bytes.Contains(got, []byte(want)) {
+		t.Errorf("%s", got)
+	}
+	if got := newHouse(t).must(200, "GET", "/metadata", "").body; bytes.Contains(got, []byte("oauth-uris")) {
+		t.Errorf("where no tokens are given: %s", got)
+	}
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		if got := h.must(405, method, "/metadata", "").header.Get("Allow"); got != "GET, HEAD" {
+			t.Errorf("%s: allowed are %q", method, got)
+		}
 	}
 }

@@ -154,6 +154,8 @@ type expression struct {
 	place   string
 	// after says that it looks at the episode after the fact, counted that what it costs is counted while it runs.
 	after, counted bool
+	// doubts are words in it that nothing is called.
+	doubts []problem
 }
 
 // problem is what is wrong with an expression, at a position within it.
@@ -180,7 +182,7 @@ func (c *compiler) compile(text, place string, want ...*cel.Type) (*expression, 
 	if err != nil {
 		return nil, []problem{{1, 0, err.Error()}}
 	}
-	e := &expression{program: program, place: place, counted: len(limits) > 1}
+	e := &expression{program: program, place: place, counted: len(limits) > 1, doubts: doubts(ast)}
 	for _, r := range ast.NativeRep().ReferenceMap() {
 		e.after = e.after || r.Name == varAfter
 	}

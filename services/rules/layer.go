@@ -149,7 +149,7 @@ func (s *Set) under(path string, found *sheaf) (*Set, error) {
 		return nil, fault.New(fault.Invalid, l.issues...)
 	}
 	over.seal()
-	over.Warnings = append(slices.Clone(s.Warnings), over.Warnings...)
+	over.Warnings = slices.Concat(s.Warnings, over.Warnings, found.doubts)
 	return over, nil
 }
 

@@ -52,14 +52,16 @@ func parse(name string, raw []byte, compiler *compiler) (*sheaf, error) {
 	var document yaml.Node
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
 	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, unreadable(name, err)
+		return nil, unreadable(newPage(name, raw), err)
 	}
 	l := &loader{page: newPage(name, raw), compiler: compiler}
 	found := l.file(&document)
+	found.doubts = l.doubts
 	if second := decoder.Decode(&yaml.Node{}); !errors.Is(second, io.EOF) {
 		l.fail(name, "one YAML document was expected")
 	}
 	if len(l.issues) > 0 {
+		slices.SortStableFunc(l.issues, byPlace)
 		return found, fault.New(fault.Invalid, l.issues...)
 	}
 	return found, nil
@@ -67,11 +69,15 @@ func parse(name string, raw []byte, compiler *compiler) (*sheaf, error) {
 
 var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
 
-func unreadable(name string, err error) error {
+func unreadable(p page, err error) error {
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		return fault.New(fault.Invalid, fault.Errorf("structure", name+":"+m[1]+":1", "%s", m[2]))
+		return fault.New(fault.Invalid, fault.Errorf("structure", p.name+":"+m[1]+":1", "%s", m[2]))
 	}
-	return fault.New(fault.Invalid, fault.Errorf("structure", name, "%s", strings.TrimPrefix(err.Error(), "yaml: ")))
+	place := p.name
+	if at, found := p.control(); found { // YAML refuses them without a place
+		place = at
+	}
+	return fault.New(fault.Invalid, fault.Errorf("structure", place, "%s", strings.TrimPrefix(err.Error(), "yaml: ")))
 }
 
 // loader reads one file and collects what is wrong with it.
@@ -79,6 +85,8 @@ type loader struct {
 	page
 	compiler *compiler
 	issues   []fault.Issue
+	// doubts are what can be used but should be looked at.
+	doubts []fault.Issue
 	// own are the roles that the clinic names beside ours.
 	own []string
 }
@@ -98,6 +106,8 @@ type sheaf struct {
 	// glossary of its own.
 	glossary glossary
 	leaves   []*Leaf
+	// doubts are what of it can be used but should be looked at.
+	doubts []fault.Issue
 }
 
 // placed is a word with the place it was written at.
@@ -303,6 +313,11 @@ func (l *loader) expression(n *yaml.Node, want ...*cel.Type) *expression {
 	e, problems := l.compiler.compile(text, l.at(n), want...)
 	for _, p := range problems {
 		l.fail(l.within(n, p.line, p.column), "%s", p.text)
+	}
+	if e != nil {
+		for _, d := range e.doubts {
+			l.doubts = append(l.doubts, fault.Warnf("code-invalid", l.within(n, d.line, d.column), "%s", d.text))
+		}
 	}
 	return e
 }

@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -28,6 +31,34 @@ func newPage(name string, raw []byte) page {
 func (p page) at(n *yaml.Node) string { return p.place(n.Line, n.Column) }
 
 func (p page) place(line, column int) string { return fmt.Sprintf("%s:%d:%d", p.name, line, column) }
+
+// byPlace orders issues of one file as they stand in it; those of the whole file come last.
+func byPlace(a, b fault.Issue) int {
+	line := func(i fault.Issue) (line, column int) {
+		parts := strings.Split(i.Path, ":")
+		if len(parts) < 3 {
+			return math.MaxInt, 0
+		}
+		line, _ = strconv.Atoi(parts[len(parts)-2]) // places are written by page.place
+		column, _ = strconv.Atoi(parts[len(parts)-1])
+		return line, column
+	}
+	lineA, columnA := line(a)
+	lineB, columnB := line(b)
+	return cmp.Or(cmp.Compare(lineA, lineB), cmp.Compare(columnA, columnB))
+}
+
+// control is the place of the first control character.
+func (p page) control() (place string, found bool) {
+	for i, line := range p.lines {
+		for j, r := range line {
+			if unicode.IsControl(r) && r != '\t' && r != '\r' {
+				return p.place(i+1, j+1), true
+			}
+		}
+	}
+	return "", false
+}
 
 // within is the place of a line (from 1) and column (from 0) of a scalar's value. YAML folds, indents and quotes;
 // what it keeps are the characters that are no blanks, so those are counted.

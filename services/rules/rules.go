@@ -113,7 +113,11 @@ func Load(name string, raw []byte) ([]judge.Rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := parse(name, raw, compiler)
+	return compiler.load(name, raw)
+}
+
+func (c *compiler) load(name string, raw []byte) ([]judge.Rule, error) {
+	found, err := parse(name, raw, c)
 	if err != nil {
 		return nil, err
 	}

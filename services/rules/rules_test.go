@@ -157,6 +157,17 @@ func TestAWholeRuleIsRead(t *testing.T) {
 	}
 }
 
+func TestMistakesAreToldInTheOrderInWhichTheyStand(t *testing.T) {
+	_, err := Load("clinic.yaml", []byte("policy: {zone: Nowhere/At/All}\nrules:\n  - id: A B\n    severity: hihg\n    roles: [nurs]\n    on: [score]\n    rolls: []\n"))
+	var lines []string
+	for _, i := range fault.IssuesOf(err) {
+		lines = append(lines, strings.Split(i.Path, ":")[1])
+	}
+	if !slices.IsSorted(lines) || len(lines) < 6 {
+		t.Errorf("lines %v: %v", lines, err)
+	}
+}
+
 func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 	cases := []struct {
 		name, old, new, place, text string
@@ -192,7 +203,8 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 		{"no rules", small, "", "", "no rules"},
 		{"another document", small, small + "---\nrules: []\n", "", "one YAML document"},
 		{"no YAML", small, "rules:\n\t- x\n", "2:1", "cannot start any token"},
-		{"a fact of a test", "code: total", "cod: total", "22:13", `unknown field "cod"`},
+		{"a control character", "title: Tired", "title: Ti\x7fred", "3:14", "control characters are not allowed"},
+		{"a fact of a test", "code: total", "cod: total", "22:13", "unknown field 'cod'; did you mean 'code'?"},
 		{"a fact that tells nothing", "{day: 0, scores", "{day: 0, id: x} # {", "22:13", "a fact tells one thing"},
 		{"a fact without a day", "{day: 0, ", "{", "22:13", "needs a day"},
 	}

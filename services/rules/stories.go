@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -106,7 +110,7 @@ func readFact(n *yaml.Node) (f fact.Fact, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&f); err != nil {
-		return f, fmt.Errorf("not a fact: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return f, fmt.Errorf("not a fact: %s", unfit(err))
 	}
 	if dated {
 		days, err := strconv.ParseFloat(fmt.Sprint(day), 64)
@@ -120,6 +124,39 @@ func readFact(n *yaml.Node) (f fact.Fact, err error) {
 	}
 	return complete(f)
 }
+
+var unknownKey = regexp.MustCompile(`^unknown field "(.*)"$`)
+
+// unfit says why something is no fact, with the known name nearest to one that is not known.
+func unfit(err error) string {
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	if m := unknownKey.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("unknown field '%s'%s", m[1], meant(m[1], factKeys()))
+	}
+	return text
+}
+
+// factKeys are the names of everything that a fact can tell.
+var factKeys = sync.OnceValue(func() []string {
+	keys := map[string]bool{"day": true}
+	var walk func(reflect.Type)
+	walk = func(t reflect.Type) {
+		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			return
+		}
+		for _, field := range reflect.VisibleFields(t) {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
+				keys[name] = true
+				walk(field.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[fact.Fact]())
+	return slices.Sorted(maps.Keys(keys))
+})
 
 // complete fills in what follows from what was told.
 func complete(f fact.Fact) (fact.Fact, error) {

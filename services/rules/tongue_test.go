@@ -120,6 +120,37 @@ func TestLintTellsWhatALanguageLacksAndWhoWillNotBeTold(t *testing.T) {
 	}
 }
 
+func TestLintDoubtsWordsThatNothingIsCalled(t *testing.T) {
+	condition := func(when string) []string {
+		t.Helper()
+		var told []string
+		text := strings.Replace(small, `when: after.sheet.score("total").value >= 15.0`, "when: >-\n      "+when, 1)
+		for _, issue := range clinic(t, "extends: none\n"+text).Lint() {
+			if issue.Code == "code-invalid" {
+				told = append(told, issue.Path+": "+issue.Text)
+			}
+		}
+		return told
+	}
+	for when, want := range map[string]string{
+		`after.open_ruptures > 0 && fact.instrument == "phq9"`:              "clinic.yaml:12:53: no instrument is called 'phq9'; did you mean 'phq-9'?",
+		`after.open_ruptures > 0 && "patiant" != after.sheet.respondent`:    "clinic.yaml:12:34: no respondent is called 'patiant'; did you mean 'patient'?",
+		`after.score("phq-9", "totl").known`:                                "clinic.yaml:12:28: no score of phq-9 is called 'totl'; did you mean 'total'?",
+		`after.score("gad7", "any").known`:                                  "clinic.yaml:12:19: no instrument is called 'gad7'; did you mean 'gad-7'?",
+		`after.sheet.score("totl").known`:                                   "clinic.yaml:12:25: no score is called 'totl'; did you mean 'total'?",
+		`after.tier() in ["watch", "stady"]`:                                "clinic.yaml:12:33: no tier is called 'stady'; did you mean 'steady'?",
+		`after.part("anxity").level == "mild"`:                              "clinic.yaml:12:18: no part of the distress profile is called 'anxity'; did you mean 'anxiety'?",
+		`after.open_ruptures > 0 && after.sheet.construct == "distres"`:     "clinic.yaml:12:59: no construct is called 'distres'; did you mean 'distress'?",
+		`after.sheet.score("total").screen == "sevre"`:                      "clinic.yaml:12:44: no screen is called 'sevre'; did you mean 'severe'?",
+		`after.open_ruptures > 0 && fact.instrument in ["phq-9", "gad-7"]`:  "",
+		`after.sheet.score("total").screen != "" && fact.id == "something"`: "",
+	} {
+		if told := strings.Join(condition(when), "\n"); told != want {
+			t.Errorf("%s\nsays %s\nwant %s", when, told, want)
+		}
+	}
+}
+
 func TestAStoryGoesOnInTime(t *testing.T) {
 	const silent = `rules:
   - id: quiet

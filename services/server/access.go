@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"runtime"
@@ -282,22 +281,9 @@ func (s *Server) RESTRoutes() []string { return s.face.Routes() }
 // Services are the gRPC services with their methods.
 func (s *Server) Services() map[string]grpc.ServiceInfo { return s.grpc.GetServiceInfo() }
 
-// origin is where a caller reaches this server: as configured, or as the caller named it where that is this machine.
+// origin is where a caller reaches this server, without a path: where FHIR REST is for it, without its own.
 func (s *Server) origin(r *http.Request) string {
-	if s.config.BaseURL != "" {
-		return strings.TrimSuffix(strings.TrimSuffix(s.config.BaseURL, "/"), rest.Prefix)
-	}
-	name := r.Host
-	if h, _, err := net.SplitHostPort(name); err == nil {
-		name = h
-	}
-	if u, err := url.Parse("//" + r.Host); err != nil || !loopback(strings.Trim(name, "[]")) || u.Host != r.Host {
-		return strings.TrimSuffix(s.baseURL(), rest.Prefix)
-	}
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
+	return strings.TrimSuffix(s.face.Base(r), rest.Prefix)
 }
 
 // heardOfToken notes for the audit who asked for a token, and what became of it.

@@ -83,7 +83,24 @@ func (r *Room) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	c := &request{Room: r, w: w, r: req}
-	c.problem(fault.Newf(fault.NotSupported, "not-supported", "there is no such endpoint, or not with this method; see [base]/metadata for those there are"))
+	err := fault.Newf(fault.NotSupported, "not-supported", "there is no such endpoint, or not with this method; see [base]/metadata for those there are")
+	if allowed := r.allowed(req); allowed != "" {
+		w.Header().Set("Allow", allowed)
+		c.reply(http.StatusMethodNotAllowed, fhir.OutcomeOf(err))
+		return
+	}
+	c.problem(err)
+}
+
+// allowed are the methods that the path of a request is answered with.
+func (r *Room) allowed(req *http.Request) string {
+	var out []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if _, pattern := r.mux.Handler(&http.Request{Method: method, Host: req.Host, URL: req.URL}); pattern != "" {
+			out = append(out, method)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func (c *request) problem(err error) {

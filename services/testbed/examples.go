@@ -3,6 +3,7 @@ package testbed
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Examples is the folder of the files of an official FHIR package, such as hl7.fhir.r4.examples, as .ci/examples has
@@ -27,4 +28,15 @@ func Examples(t T, name string) string {
 		t.Fatalf("the FHIR examples %s are not here: run `make test`, or .ci/examples, which fetches them", name)
 	}
 	return filepath.Join(home, "package")
+}
+
+// NodeModules is the folder in which node finds the packages that .ci/examples has fetched, by their names. One of those
+// named that is not there fails the test.
+func NodeModules(t T, names ...string) string {
+	t.Helper()
+	home := ""
+	for _, name := range names {
+		home = strings.TrimSuffix(Examples(t, name), filepath.Join(filepath.FromSlash(name), "package"))
+	}
+	return filepath.Join(home, "node_modules")
 }

@@ -66,6 +66,9 @@ const (
 	Lapsed Because = "lapsed"
 )
 
+// Suppressions are the reasons for which an alert is suppressed.
+var Suppressions = []Because{BackFill, Grouped, Asleep, CoolDown, NotCleared, SameCause, Lapsed}
+
 // Alert is one finding with its life. The JSON names are a stored form: what is absent there was not known yet when the
 // alert was written.
 type Alert struct {

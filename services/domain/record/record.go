@@ -74,6 +74,9 @@ type Record struct {
 	Stub bool
 	// Marks are further places in the index of searches by which it can be found. They are written and never read back.
 	Marks []Mark
+	// Sieve has bits of what it belongs to, such as its category; 0 when that was not looked at. It is written and never read
+	// back.
+	Sieve int64
 	// Seq is the number of the tenant's last event of the commit that stored it; the store sets it. What was stored before
 	// versions were numbered so has one below 1, and still later ones are greater.
 	Seq int64
@@ -162,6 +165,9 @@ type Query struct {
 	Codes []string
 	// Key is a mark that they bear; 0 does not select. It is not used with Patient or Codes.
 	Key int64
+	// Sieves are sets of bits, of each of which a match has one at least. They are hints: what has one need not be a match,
+	// and what was stored without a sieve has all.
+	Sieves []int64
 	// Until leaves out what was stored after the event of that number; nil leaves nothing out.
 	Until *int64
 	// Dates, all of which must hold.

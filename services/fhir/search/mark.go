@@ -1,6 +1,7 @@
 package search
 
 import (
+	"hash/fnv"
 	"slices"
 	"time"
 
@@ -57,6 +58,45 @@ func Marks(d *Document) []record.Mark {
 		}
 	}
 	return out
+}
+
+// sieved is the parameter whose values are in the sieve of a resource: many resources of a patient share one, so that a mark
+// would lead to too much, and charts ask for it beside the patient.
+const sieved = "category"
+
+// Sieve has bits for the values of a document that many others share, and one that says that they were looked at.
+func Sieve(d *Document) int64 {
+	sieve := int64(1)
+	if p := Find(d.Type, sieved); p != nil && p.Type == Token {
+		for _, v := range d.valuesAt(p, d.node()) {
+			sieve |= bit(v.Code)
+		}
+	}
+	return sieve
+}
+
+// bits is among how many a code has one: as many that no two of FHIR's categories of Observations share theirs.
+const bits = 58
+
+// bit of a code, whatever its system: any but the lowest.
+func bit(code string) int64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(code)) // a hash never fails
+	return 1 << (1 + h.Sum32()%bits)
+}
+
+// Sieve has the bits of which every match of the condition has at least one; ok is false where there are none such.
+func (c *Condition) Sieve() (mask int64, ok bool) {
+	if c.Param.Name != sieved || c.Param.Type != Token || c.Modifier != "" {
+		return 0, false
+	}
+	for i := range c.Any {
+		if c.Any[i].NoCode {
+			return 0, false
+		}
+		mask |= bit(c.Any[i].Code)
+	}
+	return mask, len(c.Any) > 0
 }
 
 // spellings are what a value is marked as.

@@ -20,35 +20,62 @@ func Splice(raw []byte, id, versionID string, lastUpdated time.Time) []byte {
 	if !ok || len(top.members) == 0 {
 		return bytes.Clone(raw)
 	}
+	inner := func(meta span) members {
+		if o, ok := outline(raw[meta.start:meta.end]); ok && len(o.members) > 0 {
+			return o
+		}
+		return nil
+	}
+	return apply(raw, splice(top, inner, id, versionID, lastUpdated))
+}
+
+// Splice is as the function Splice, of a document that was parsed already.
+func (d *Doc) Splice(id, versionID string, lastUpdated time.Time) []byte {
+	raw, root := d.Raw(), d.Root()
+	if !root.First().Exists() {
+		return bytes.Clone(raw)
+	}
+	inner := func(span) members {
+		if meta := root.Child("meta"); meta.Kind() == Object && meta.First().Exists() {
+			return within{meta, int(d.nodes[meta.at].start)}
+		}
+		return nil
+	}
+	return apply(raw, splice(within{root, int(d.nodes[0].start)}, inner, id, versionID, lastUpdated))
+}
+
+// splice are the edits that set what is the server's own. Inner gives the members of meta, with places within it; nil when
+// it is empty or no object.
+func splice(top members, inner func(meta span) members, id, versionID string, lastUpdated time.Time) []edit {
 	instant := lastUpdated.UTC().Format(instantForm)
-	var edits []edit
-	behind := top.open // where a missing member goes in
-	if m, has := top.members["resourceType"]; has {
+	edits := make([]edit, 0, 3)
+	behind := top.opens() // where a missing member goes in
+	if m, has := top.member("resourceType"); has {
 		behind = m.end
 	}
-	if m, has := top.members["id"]; has {
+	if m, has := top.member("id"); has {
 		edits, behind = append(edits, edit{m.start, m.end, quoted(id)}), m.end
 	} else {
-		edits = append(edits, top.insert(behind, `"id":`+quoted(id)))
+		edits = append(edits, insert(top, behind, `"id":`+quoted(id)))
 	}
 	whole := `{"versionId":` + quoted(versionID) + `,"lastUpdated":` + quoted(instant) + `}`
-	meta, has := top.members["meta"]
+	meta, has := top.member("meta")
 	if !has {
-		return apply(raw, append(edits, top.insert(behind, `"meta":`+whole)))
+		return append(edits, insert(top, behind, `"meta":`+whole))
 	}
-	inner, ok := outline(raw[meta.start:meta.end])
-	if !ok || len(inner.members) == 0 {
-		return apply(raw, append(edits, edit{meta.start, meta.end, whole}))
+	own := inner(meta)
+	if own == nil {
+		return append(edits, edit{meta.start, meta.end, whole})
 	}
 	for _, set := range [2][2]string{{"versionId", versionID}, {"lastUpdated", instant}} {
-		e := inner.insert(inner.open, `"`+set[0]+`":`+quoted(set[1]))
-		if m, has := inner.members[set[0]]; has {
+		e := insert(own, own.opens(), `"`+set[0]+`":`+quoted(set[1]))
+		if m, has := own.member(set[0]); has {
 			e = edit{m.start, m.end, quoted(set[1])}
 		}
 		e.start, e.end = e.start+meta.start, e.end+meta.start
 		edits = append(edits, e)
 	}
-	return apply(raw, edits)
+	return edits
 }
 
 // Named is a copy of the resource raw with an id; all other bytes stay as they are. Text that Parse would refuse comes back
@@ -65,7 +92,7 @@ func Named(raw []byte, id string) []byte {
 	if m, has := top.members["resourceType"]; has {
 		behind = m.end
 	}
-	return apply(raw, []edit{top.insert(behind, `"id":`+quoted(id))})
+	return apply(raw, []edit{insert(top, behind, `"id":`+quoted(id))})
 }
 
 // Rewrite is a copy of the document in which every `reference` that is a key of targets has become its value; all
@@ -130,6 +157,41 @@ type object struct {
 	members map[string]span
 }
 
+func (o object) opens() int { return o.open }
+
+func (o object) filled() bool { return len(o.members) > 0 }
+
+func (o object) member(name string) (span, bool) {
+	m, has := o.members[name]
+	return m, has
+}
+
+// members of an object: where it opens, whether it has any, and where their values are.
+type members interface {
+	opens() int
+	filled() bool
+	member(name string) (span, bool)
+}
+
+// within is a parsed object, with places counted from base.
+type within struct {
+	Node
+	base int
+}
+
+func (w within) opens() int { return int(w.doc.nodes[w.at].start) + len("{") - w.base }
+
+func (w within) filled() bool { return w.First().Exists() }
+
+func (w within) member(name string) (span, bool) {
+	child := w.Child(name)
+	if !child.Exists() {
+		return span{}, false
+	}
+	n := &w.doc.nodes[child.at]
+	return span{int(n.start) - w.base, int(n.end) - w.base}, true
+}
+
 // outline finds the members of the object raw without reading what is in them.
 func outline(raw []byte) (object, bool) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
@@ -155,11 +217,11 @@ func outline(raw []byte) (object, bool) {
 }
 
 // insert puts a member in at a place: right behind the opening brace or behind another member.
-func (o object) insert(at int, member string) edit {
+func insert(into members, at int, member string) edit {
 	switch {
-	case at != o.open:
+	case at != into.opens():
 		member = "," + member
-	case len(o.members) > 0:
+	case into.filled():
 		member += ","
 	}
 	return edit{at, at, member}

@@ -46,6 +46,17 @@ func TestSpliceSetsThreeMembersAndLeavesAllOtherBytesAlone(t *testing.T) {
 			if string(body) != c.body {
 				t.Error("the body was changed")
 			}
+			doc, err := tree.Parse(body, tree.Limits{})
+			if err != nil {
+				return // what cannot be parsed has no document
+			}
+			if got := string(doc.Splice("new", "7", at)); got != c.want {
+				t.Errorf("parsed before\ngot  %s\nwant %s", got, c.want)
+			}
+			outer := parse(t, `{"resourceType":"Bundle","entry":[{"resource":`+c.body+`}]}`)
+			if got := string(outer.Sub(outer.Root().Child("entry").At(0).Child("resource")).Splice("new", "7", at)); got != c.want {
+				t.Errorf("parsed within another\ngot  %s\nwant %s", got, c.want)
+			}
 		})
 	}
 }

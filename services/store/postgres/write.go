@@ -74,10 +74,10 @@ func (w *writing) resources(rs []rows.Resource) {
 		return
 	}
 	w.add(`INSERT INTO resource (tenant, type, id, version, from_us, to_us, received_us, outcome, current, stub, source,
-			source_id, source_version, hash, patient, codes, issues, raw, seq)
+			source_id, source_version, hash, patient, codes, issues, raw, seq, sieve)
 		SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
 			$8::smallint[], $9::boolean[], $10::boolean[], $11::text[], $12::text[], $13::text[], $14::bytea[], $15::text[],
-			$16::bytea[], $17::bytea[], $18::bytea[], $19::bigint[])`,
+			$16::bytea[], $17::bytea[], $18::bytea[], $19::bigint[], $20::bigint[])`,
 		column(rs, func(r *rows.Resource) string { return r.Type }),
 		column(rs, func(r *rows.Resource) string { return r.ID }),
 		column(rs, func(r *rows.Resource) int64 { return r.Version }),
@@ -97,7 +97,8 @@ func (w *writing) resources(rs []rows.Resource) {
 		column(rs, func(r *rows.Resource) []byte {
 			return blob(w.box.Seal(r.Raw, sealed.Resource(ref.Tenant(w.tenant), r.Type, r.ID, r.Version)))
 		}),
-		column(rs, func(r *rows.Resource) int64 { return r.Seq }))
+		column(rs, func(r *rows.Resource) int64 { return r.Seq }),
+		column(rs, func(r *rows.Resource) int64 { return r.Sieve }))
 }
 
 func (w *writing) codes(ks []rows.Code) {

@@ -58,6 +58,8 @@ type Resource struct {
 	Current bool
 	// From and To are microseconds; Never and Ever where the record has none.
 	From, To int64
+	// Sieve is that of the record, with all bits where that was not looked at.
+	Sieve int64
 	// Codes and Issues are JSON arrays; nil when there are none.
 	Codes, Issues []byte
 	// draft is how many events of the batch come before its own.
@@ -207,7 +209,10 @@ func (g *gatherer) records(d *decision.Decision) error {
 		if err := storable("record", append(texts, r.Codes...)...); err != nil {
 			return err
 		}
-		row := Resource{Record: r, Current: true, From: lower(r.From), To: upper(r.To), draft: len(g.batch.Drafts)}
+		row := Resource{Record: r, Current: true, From: lower(r.From), To: upper(r.To), Sieve: r.Sieve, draft: len(g.batch.Drafts)}
+		if r.Sieve == 0 {
+			row.Sieve = -1
+		}
 		var err error
 		if row.Codes, err = list(r.Codes); err != nil {
 			return err

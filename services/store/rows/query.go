@@ -85,6 +85,9 @@ func Search(m Mark, t ref.Tenant, s record.Query) (string, []any) {
 	if len(s.Codes) > 0 && !byCode {
 		q.codes(s.Codes)
 	}
+	for _, bits := range s.Sieves {
+		q.add(" AND (r.sieve & ", q.arg(bits), ") <> 0")
+	}
 	for _, d := range s.Dates {
 		q.date(d)
 		if byCode || byMark {

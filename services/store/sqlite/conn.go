@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -14,6 +15,8 @@ import (
 type conn struct {
 	sql   *sql.Conn
 	stmts map[string]*sql.Stmt
+	// made are those made for one question, the last that was asked at the end.
+	made []madeStmt
 	// open says that a transaction was begun and not ended.
 	open bool
 	// box seals and opens what is written and read; nil where nothing is sealed.
@@ -40,6 +43,9 @@ func (c *conn) close() error {
 	var errs []error
 	for _, s := range c.stmts {
 		errs = append(errs, s.Close())
+	}
+	for _, m := range c.made {
+		errs = append(errs, m.stmt.Close())
 	}
 	return errors.Join(append(errs, c.sql.Close())...)
 }
@@ -74,10 +80,46 @@ func (c *conn) query(ctx context.Context, scan func(*sql.Rows) error, text strin
 	return each(found, err, scan)
 }
 
-// ask runs a statement that is made for one question.
+// ask runs a statement that is made for one question. Most questions differ from an earlier one in their arguments alone.
 func (c *conn) ask(ctx context.Context, scan func(*sql.Rows) error, text string, args ...any) error {
-	found, err := c.sql.QueryContext(ctx, text, args...)
+	s, err := c.remembered(ctx, text)
+	if err != nil {
+		return err
+	}
+	found, err := s.QueryContext(ctx, args...)
 	return each(found, err, scan)
+}
+
+// madeStmt is a statement that was made for one question.
+type madeStmt struct {
+	text string
+	stmt *sql.Stmt
+}
+
+// mostMade is how many statements made for one question a connection keeps prepared.
+const mostMade = 32
+
+// remembered gives a statement made for one question; the one that was not asked for longest makes room for it.
+func (c *conn) remembered(ctx context.Context, text string) (*sql.Stmt, error) {
+	at := slices.IndexFunc(c.made, func(m madeStmt) bool { return m.text == text })
+	if at >= 0 {
+		m := c.made[at]
+		c.made = append(slices.Delete(c.made, at, at+1), m)
+		return m.stmt, nil
+	}
+	s, err := c.sql.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.made) == mostMade {
+		oldest := c.made[0]
+		c.made = slices.Delete(c.made, 0, 1)
+		if err := oldest.stmt.Close(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
+	c.made = append(c.made, madeStmt{text, s})
+	return s, nil
 }
 
 func each(found *sql.Rows, err error, scan func(*sql.Rows) error) error {

@@ -42,6 +42,7 @@ func TestNoStatementWalksThroughAWholeTable(t *testing.T) {
 		{Type: "Goal"},
 		{Type: "Goal", Patient: "p"},
 		{Type: "Goal", Codes: []string{"a|b"}},
+		{Type: "Goal", Patient: "p", Sieves: []int64{6, 8}},
 		{Type: "Goal", Codes: []string{"|b"}},
 		{Type: "Goal", Codes: []string{"a|b", "c|d"}},
 		{Type: "Goal", Patient: "p", Codes: []string{"|b"}},

@@ -73,7 +73,7 @@ func (x *tx) Commit(decisions ...*decision.Decision) error {
 
 var (
 	intoResource = table{head: `resource (tenant, type, id, version, current, source, source_id, source_version, hash,
-		patient, from_us, to_us, outcome, stub, received_us, codes, issues, raw, seq)`, columns: 19}
+		patient, from_us, to_us, outcome, stub, received_us, codes, issues, raw, seq, sieve)`, columns: 20}
 	intoCode  = table{head: "resource_code (tenant, type, code, from_us, id, system)", columns: 6}
 	intoMark  = table{head: "search_mark (key, from_us, id)", columns: 3, tail: " ON CONFLICT DO NOTHING"}
 	intoAlias = table{head: "patient_alias (tenant, name, patient, source)", columns: 4, tail: ` ON CONFLICT (tenant, name)
@@ -164,7 +164,7 @@ func (w *writing) resources() error {
 			w.tenant, r.Type, r.ID, r.Version, r.Current, string(r.Source), r.SourceID, r.SourceVersion, r.Hash[:],
 			string(r.Patient), r.From, r.To, int64(r.Outcome), r.Stub, r.Received.UnixMicro(), r.Codes, r.Issues,
 			blob(w.c.box.Seal(r.Raw, sealed.Resource(ref.Tenant(w.tenant), r.Type, r.ID, r.Version))),
-			r.Seq,
+			r.Seq, r.Sieve,
 		}
 	})
 }

@@ -122,6 +122,32 @@ var markPromises = []promise{
 		}
 		same(t, "places of their own", ids, []string{"r8", "r7", "r6", "r5", "r4", "r3", "r2", "r1", "r0"})
 	}},
+	{"a sieve leaves out what has none of its bits, and nothing that was stored without one", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		var all []*decision.Decision
+		for n, sieve := range []int64{0, 1, 1 | 2, 1 | 4, 1 | 2 | 4, 1 | 1<<62} {
+			r := response(fmt.Sprint("r", n), 1, "p1", monday.AddDate(0, 0, -n))
+			r.Sieve = sieve
+			all = append(all, stored(r))
+		}
+		commit(t, s, clinic, all...)
+		for _, c := range []struct {
+			sieves []int64
+			want   []string
+		}{
+			{nil, []string{"r0/1", "r1/1", "r2/1", "r3/1", "r4/1", "r5/1"}},
+			{[]int64{2}, []string{"r0/1", "r2/1", "r4/1"}},
+			{[]int64{2 | 4}, []string{"r0/1", "r2/1", "r3/1", "r4/1"}},
+			{[]int64{2, 4}, []string{"r0/1", "r4/1"}},
+			{[]int64{1 << 62}, []string{"r0/1", "r5/1"}},
+			{[]int64{8}, []string{"r0/1"}},
+		} {
+			for _, patient := range []ref.Patient{"p1", ""} {
+				q := record.Query{Type: "QuestionnaireResponse", Patient: patient, Sieves: c.sieves, Max: 9}
+				same(t, fmt.Sprint(patient, c.sieves), found(t, s, q), c.want)
+			}
+		}
+	}},
 	{"nothing that is stored now waits to be marked", func(t *testing.T, e Engine) {
 		s := e.Open(t)
 		commit(t, s, clinic, stored(response("a", 1, "p1", monday)))
