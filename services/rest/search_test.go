@@ -237,9 +237,9 @@ func TestPagesHoldEverythingOnceWhateverComesInMeanwhile(t *testing.T) {
 
 func TestAPageIsBoundedByItsBytes(t *testing.T) {
 	h := newHouse(t)
-	big := strings.Repeat("x", 3<<20)
+	note := `{"text":"` + strings.Repeat("x", 1<<20) + `"}`
 	for i := range 8 {
-		h.must(201, "POST", "/Observation", strings.Replace(observation("o"+itoa(i), "a", "x", "2026"), `"status"`, `"note":[{"text":"`+big+`"}],"status"`, 1), "Prefer", "return=minimal")
+		h.must(201, "POST", "/Observation", strings.Replace(observation("o"+itoa(i), "a", "x", "2026"), `"status"`, `"note":[`+note+`,`+note+`,`+note+`],"status"`, 1), "Prefer", "return=minimal")
 	}
 	a := h.must(200, "GET", "/Observation", "")
 	if len(a.body) > pageBytes+4<<20 {

@@ -301,7 +301,7 @@ func TestAFullDiskRefusesEverybodyAndLosesNothing(t *testing.T) {
 		t.Fatal("the disk was full from the start")
 	}
 	resp, err := http.Post("http://"+c.http+"/fhir/Patient", "application/fhir+json",
-		strings.NewReader(`{"resourceType":"Patient","id":"p1","name":[{"text":"`+strings.Repeat("x", 2_000_000)+`"}]}`))
+		strings.NewReader(`{"resourceType":"Patient","id":"p1","name":[{"text":"`+strings.Repeat(strings.Repeat("x", 1_000_000)+`"},{"text":"`, 2)+`x"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,13 @@ type Limits struct {
 	// Values is how many values a body may hold, counting objects, arrays and leaves; 4,000,000 by default.
 	// It bounds memory: one value costs about 32 bytes beside its text.
 	Values int
+	// Text is how many characters a string may have; 1,048,576 by default, as FHIR says. Base64 and narrative are not bounded
+	// but by Bytes.
+	Text int
 }
 
 // Default limits: a Bundle of 10,000 questionnaire responses fits.
-func Default() Limits { return Limits{Bytes: 32 << 20, Depth: 64, Values: 4_000_000} }
+func Default() Limits { return Limits{Bytes: 32 << 20, Depth: 64, Values: 4_000_000, Text: 1 << 20} }
 
 const mostBytes = 1 << 30
 
@@ -30,6 +33,9 @@ func (l Limits) filled() Limits {
 	}
 	if l.Values <= 0 {
 		l.Values = d.Values
+	}
+	if l.Text <= 0 {
+		l.Text = d.Text
 	}
 	return l
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -17,7 +18,10 @@ import (
 // nesting or a number of values over the limit, a member name given twice, empty objects, arrays and strings,
 // characters that FHIR forbids in strings, and null outside an array of primitives that is paired with its `_` twin.
 // The document keeps raw, which must not be changed afterwards.
-func Parse(raw []byte, limits Limits) (*Doc, error) {
+func Parse(raw []byte, limits Limits) (*Doc, error) { return parse(raw, limits, false) }
+
+// parse is Parse. Loosely it takes all JSON that names no member twice: what is empty, null, and arrays of arrays.
+func parse(raw []byte, limits Limits, loosely bool) (*Doc, error) {
 	limits = limits.filled()
 	if len(raw) > limits.Bytes {
 		return nil, fault.Newf(fault.TooLarge, "too-long", "the body has %d bytes, more than the limit of %d", len(raw), limits.Bytes)
@@ -26,6 +30,7 @@ func Parse(raw []byte, limits Limits) (*Doc, error) {
 		doc:    Doc{raw: raw, nodes: make([]node, 0, len(raw)/20+8)},
 		dec:    jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)),
 		limits: limits,
+		loose:  loosely,
 		top:    -1,
 	}
 	p.run()
@@ -41,6 +46,8 @@ type parser struct {
 	doc    Doc
 	dec    *jsontext.Decoder
 	limits Limits
+	// loose says to take what is JSON and not FHIR.
+	loose bool
 	// prev is the end of the last token.
 	prev int
 	// top is the innermost open container, -1 for none; depth is how many are open.
@@ -125,7 +132,7 @@ func (p *parser) value(kind jsontext.Kind, start, end int) bool {
 func (p *parser) name(start, end int) {
 	p.keyStart, p.keyEnd, p.named = start+1, end-1, true
 	p.keyEscaped = bytes.IndexByte(p.doc.raw[start:end], '\\') >= 0
-	if start+2 == end {
+	if start+2 == end && !p.loose {
 		p.report(start, p.top, "structure", "a member name must not be empty")
 	}
 }
@@ -151,7 +158,7 @@ func (p *parser) add(n node) bool {
 		}
 	}
 	p.doc.nodes = append(p.doc.nodes, n)
-	if n.kind == Array && p.doc.nodes[p.top].kind == Array {
+	if n.kind == Array && p.doc.nodes[p.top].kind == Array && !p.loose {
 		p.report(int(n.start), at, "structure", "FHIR has no arrays of arrays")
 	}
 	switch n.kind {
@@ -184,6 +191,7 @@ func (p *parser) close(end int) {
 	n.size = uint32(len(p.doc.nodes) - p.top)
 	count := int(p.ords[p.depth-1])
 	switch {
+	case count == 0 && p.loose:
 	case count == 0:
 		p.report(int(n.start), p.top, "structure", "an "+n.kind.String()+" must not be empty: leave it out instead")
 	case n.kind == Object:
@@ -201,6 +209,13 @@ func (p *parser) close(end int) {
 // text judges one string.
 func (p *parser) text(at int) {
 	n := &p.doc.nodes[at]
+	if int(n.end-n.start) > p.limits.Text+2 && p.tooLong(at) {
+		p.reportf(int(n.start), at, "too-long", "a string has %d characters at most", p.limits.Text)
+		return
+	}
+	if p.loose {
+		return
+	}
 	if n.start+2 == n.end {
 		p.report(int(n.start), at, "value", "a string must not be empty: leave it out instead")
 		return
@@ -216,8 +231,21 @@ func (p *parser) text(at int) {
 	}
 }
 
+// tooLong counts the characters of a string. FHIR bounds neither base64 nor the narrative.
+func (p *parser) tooLong(at int) bool {
+	n := Node{&p.doc, at}
+	switch string(n.KeyBytes()) {
+	case "data", "valueBase64Binary", "div":
+		return false
+	}
+	return utf8.RuneCount(n.TextBytes()) > p.limits.Text
+}
+
 // null judges one null: only elements may be null, and members judges those.
 func (p *parser) null(at int) {
+	if p.loose {
+		return
+	}
 	if parent := &p.doc.nodes[p.top]; parent.kind == Array {
 		parent.nulls = true
 		return
