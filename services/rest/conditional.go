@@ -15,7 +15,7 @@ import (
 )
 
 // attempts is how often an interaction decides anew when what it has decided by was changed by another in the meantime.
-const attempts = 10
+const attempts = 30
 
 // errMoved says that what a decision rests on is no longer so: decide again.
 var errMoved = fault.Newf(fault.Conflict, "conflict", "another writer was first; send the request again")

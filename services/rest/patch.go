@@ -62,6 +62,12 @@ func (c *call) patched(which func() (ref.Resource, error)) error {
 		if err != nil {
 			return false, err
 		}
+		// Who patches what others patch too would lose to them again and again; only another server can still be first.
+		leave, err := c.patching.take(c.r.Context(), string(c.tenant)+" "+of.String())
+		if err != nil {
+			return false, err
+		}
+		defer leave()
 		rec, err := c.current(of)
 		if err == nil {
 			err = g.holds(rec.Head(), true)

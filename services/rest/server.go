@@ -142,6 +142,7 @@ type Server struct {
 	fixed     []byte            // part of the CapabilityStatement
 	since     time.Time
 	turn      chan struct{} // is taken by the large Bundle that is being read
+	patching  turns         // of those who patch one resource
 }
 
 // Prefix of every path.
