@@ -104,7 +104,10 @@ func (p *plan) make(s decision.Submission) error {
 			taken[st.of] = e.Path
 		}
 	}
-	return p.references(s)
+	if err := p.references(s); err != nil {
+		return err
+	}
+	return p.reads()
 }
 
 // at locates what is wrong with an entry.
