@@ -95,6 +95,19 @@ func (c *call) still(q *inquiry, want ref.Resource) func(store.Reader) error {
 	}
 }
 
+// free is the condition that there is no resource under an id: an update by a search that finds nothing creates, and changes
+// nothing that does not meet the condition.
+func free(of ref.Resource) func(store.Reader) error {
+	return func(r store.Reader) error {
+		head, there, err := headOf(r, of)
+		if err == nil && there && !head.Gone() && !head.Stub {
+			err = fault.New(fault.Conflict, fault.Errorf("duplicate", "id",
+				"the id of the body is that of a resource that does not meet the condition"))
+		}
+		return err
+	}
+}
+
 // createUnless creates a resource unless one meets the condition of If-None-Exist.
 func (c *call) createUnless(k *kind, condition string, s decision.Submission) error {
 	return decided(func() (bool, error) {
@@ -164,7 +177,7 @@ func (c *call) updateWhere() error {
 		case of.ID == "" && id == "":
 			return c.createIf(s, c.still(q, of))
 		case of.ID == "":
-			err = c.put(ref.Resource{Type: typ, ID: id}, s, c.still(q, of))
+			err = c.put(ref.Resource{Type: typ, ID: id}, s, c.still(q, of), free(ref.Resource{Type: typ, ID: id}))
 		case id != "" && id != of.ID:
 			return false, fault.New(fault.Invalid, fault.Errorf("value", doc.Root().Path()+".id", "the id of the body is not that of the resource that meets the condition"))
 		default:

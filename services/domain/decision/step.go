@@ -34,6 +34,11 @@ type Input struct {
 	Gone bool
 	// BackFill as in Submission.
 	BackFill bool
+	// New says that its id was given to it here: it was not there before, and if it is, then this is a replay.
+	New bool
+	// Twin is where the same may be stored already under another id; TwinHash is its content then, zero for any.
+	Twin     ref.Resource
+	TwinHash [32]byte
 	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
 	// the version they were taken from: unless it is still the current one, nothing is done. Record.Patient, when not
 	// empty, is whom it stays about.
@@ -69,6 +74,9 @@ func NeedsOf(inputs []Input) Needs {
 	for i := range inputs {
 		in := &inputs[i]
 		n.Resources = append(n.Resources, in.Record.Unversioned())
+		if in.Twin.ID != "" {
+			n.Resources = append(n.Resources, in.Twin)
+		}
 		if in.Key != "" {
 			n.Keys[in.Record.Source] = append(n.Keys[in.Record.Source], in.Key)
 		}
@@ -122,7 +130,7 @@ func known(head record.Head, in *Input) bool {
 	if in.Again {
 		return head.Version != in.Record.Version
 	}
-	return !head.Stub && (head.Hash == in.Record.Hash || outlived(head, in))
+	return !head.Stub && (head.Hash == in.Record.Hash || outlived(head, in) || in.New && !head.Gone())
 }
 
 // patientOf is the patient an input is about, without deciding anything.
@@ -231,11 +239,11 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 		return overtaken(head, in)
 	}
 	if !ok || head.Stub {
-		return Receipt{}, false
+		return d.twin(in)
 	}
 	unchanged := Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient}
 	switch {
-	case head.Hash == in.Record.Hash:
+	case head.Hash == in.Record.Hash, in.New && !head.Gone():
 		unchanged.Issues = head.Issues // a replay is told what the first one was told
 		return unchanged, true
 	case outlived(head, in) && head.Gone():
@@ -248,6 +256,18 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 		return unchanged, true
 	}
 	return Receipt{}, false
+}
+
+// twin recognises what is stored under another id: by the id that its source gave it, or by the one that it was given here.
+func (d *Desk) twin(in *Input) (Receipt, bool) {
+	head, ok := d.head(in.Twin)
+	if !ok || in.Twin.ID == "" || head.Stub || head.Gone() || head.Source != in.Record.Source {
+		return Receipt{}, false
+	}
+	if in.TwinHash != ([32]byte{}) && in.TwinHash != head.Hash {
+		return Receipt{}, false
+	}
+	return Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient, Issues: head.Issues}, true
 }
 
 // overtaken recognises what is not to be judged again: a version after which another one came.
