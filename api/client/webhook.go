@@ -16,6 +16,9 @@ const (
 	HeaderSignature = "Rapport-Signature"
 	// HeaderEventNumber holds the number of the last event told of. The same number told again is the same event.
 	HeaderEventNumber = "Rapport-Event-Number"
+	// HeaderEventRedriven is `true` where an event is told again because somebody asked for it: its number lies below others
+	// that were told already.
+	HeaderEventRedriven = "Rapport-Event-Redriven"
 )
 
 // What is wrong with a signature.

@@ -73,7 +73,7 @@ func (c change) because(ctx context.Context, client rapportv1.AlertServiceClient
 // alertsAckCmd takes an alert.
 type alertsAckCmd struct {
 	change
-	Role string `help:"Role in which it is taken, such as nurse; the one in which the actor is told when not given." env:"-"`
+	Role string `help:"Role in which it is taken, such as nurse: one in which the actor is told, or that of the token. When not given, the one in which the actor is told; who is told in none takes it for nobody else." env:"-"`
 }
 
 // Help shows an example.
@@ -167,7 +167,7 @@ func (c alertsSnoozeCmd) Run(ctx context.Context, s streams) error {
 // alertsReassignCmd gives an alert to somebody else.
 type alertsReassignCmd struct {
 	change
-	To     string `required:"" help:"Who has it from now on: a reference such as Practitioner/p2." placeholder:"PERSON" env:"-"`
+	To     string `required:"" help:"Who has it from now on: a Practitioner, a PractitionerRole or a CareTeam, such as Practitioner/p2." placeholder:"PERSON" env:"-"`
 	Reason string `help:"Reason code, such as on-leave." env:"-"`
 }
 

@@ -153,8 +153,11 @@ func recipientWords(a *rapportv1.Alert) string {
 	var words []string
 	for _, r := range a.GetRecipients() {
 		as := r.GetRole()
-		if r.GetReason() == "lead" {
+		switch r.GetReason() {
+		case "lead":
 			as += ", who leads"
+		case "assigned":
+			as = strings.TrimPrefix(as+", handed to them", ", ")
 		}
 		words = append(words, r.GetPerson()+" ("+as+")")
 	}

@@ -58,7 +58,7 @@ func open(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	config := commit.Default()
-	config.Store, config.Now, config.Rules = s, d.now, func() []judge.Rule { return nil }
+	config.Store, config.Now, config.Rules = s, d.now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 	config.Committed = counted.After(log.Moved)
 	group, err := commit.New(config)
 	if err != nil {
@@ -339,6 +339,36 @@ func TestNobodyActsInTheNameOfAnother(t *testing.T) {
 	last := resp.GetAlert().GetHistory()[1]
 	if last.GetActor() != "Practitioner/psy" || last.GetRole() != "psychologist" || resp.GetAlert().GetAssignee() != "Practitioner/psy" {
 		t.Errorf("%v", resp)
+	}
+}
+
+func TestNobodyAcknowledgesForARoleInWhichTheyAreNotTold(t *testing.T) {
+	d := open(t)
+	d.raise("a", "", func(a *alert.Alert) {
+		a.Roles, a.EachRole = []string{"psychologist", "physical-therapist"}, []string{"psychologist", "physical-therapist"}
+		a.Recipients = append(a.Recipients, alert.Recipient{Person: "Practitioner/pt", Role: "physical-therapist", Reason: alert.ByRole})
+	})
+	take := func(ctx context.Context, actor, role string) (*rapportv1.Alert, error) {
+		now, err := d.GetAlert(ctx, &rapportv1.GetAlertRequest{Id: "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := d.Acknowledge(ctx, &rapportv1.AcknowledgeRequest{Id: "a", Version: now.GetAlert().GetVersion(), Actor: actor, Role: role})
+		return resp.GetAlert(), err
+	}
+	if a, err := take(as(""), "Practitioner/psy", ""); err != nil || !slices.Equal(a.GetAwaitedRoles(), []string{"physical-therapist"}) {
+		t.Fatalf("%v %v", a, err)
+	}
+	for _, actor := range []string{"Practitioner/psy", "Practitioner/nobody"} {
+		_, err := take(as(""), actor, "physical-therapist")
+		wantCode(t, err, codes.PermissionDenied, "role")
+	}
+	if a, err := take(as(""), "Practitioner/nobody", ""); err != nil || !slices.Equal(a.GetAwaitedRoles(), []string{"physical-therapist"}) {
+		t.Errorf("somebody who is not told: %v %v", a, err)
+	}
+	locum := auth.With(context.Background(), access.Principal{Tenant: "default", Person: "Practitioner/locum", Role: "pt"})
+	if a, err := take(locum, "", "physical-therapist"); err != nil || len(a.GetAwaitedRoles()) != 0 {
+		t.Errorf("a locum with the role in the token: %v %v", a, err)
 	}
 }
 

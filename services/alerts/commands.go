@@ -85,7 +85,8 @@ func (s *Server) command(ctx context.Context, c alert.Command) (*rapportv1.Alert
 	return told, wire.Error(err)
 }
 
-// prepare says who acts and in which role. Errors: Forbidden when they may not; NotFound when there is no such alert.
+// prepare says who acts and in which role: one in which they are told, or that of their token. Errors: Forbidden when they
+// may not; NotFound when there is no such alert.
 func (s *Server) prepare(ctx context.Context, p access.Principal, c alert.Command) (alert.Command, error) {
 	if c.Actor == "" {
 		c.Actor = p.Person
@@ -101,8 +102,13 @@ func (s *Server) prepare(ctx context.Context, p access.Principal, c alert.Comman
 	if a.Rated != "" && !remark && (c.Actor == a.Rated || c.To == a.Rated) {
 		return c, fault.Newf(fault.Forbidden, "forbidden", "this alert is for somebody else: the patient's rating of a clinician is not theirs to handle")
 	}
-	if c.Verb == alert.Acknowledge && c.Role == "" {
+	switch {
+	case c.Verb != alert.Acknowledge:
+	case c.Role == "":
 		c.Role = roleOf(a, p, c)
+	case !a.Tells(c.Actor, c.Role) && c.Role != alert.Role(p.Role):
+		return c, fault.New(fault.Forbidden, fault.Errorf("forbidden", "role",
+			"%s is neither told of this alert as %s nor has that role by their token: leave the role out", c.Actor, c.Role))
 	}
 	return c, nil
 }

@@ -76,6 +76,12 @@ func (r *Registry) Client(id string) (access.Client, bool) {
 	return c, ok && !c.Revoked
 }
 
+// Revoked says whether a client was registered and is no more.
+func (r *Registry) Revoked(id string) bool {
+	c, ok := r.state.Load().byID[id]
+	return ok && c.Revoked
+}
+
 // ByCertificate is the client that one of the names of a certificate belongs to.
 func (r *Registry) ByCertificate(names []string) (access.Client, bool) {
 	state := r.state.Load()

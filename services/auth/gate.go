@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,8 @@ type Sent struct {
 type Config struct {
 	// Known turns what callers send into principals.
 	Known Authenticator
+	// CDSClient is who signed what a CDS client sends instead of a token; ours is false when nobody did. Nil knows none.
+	CDSClient func(r *http.Request, authorization string) (p access.Principal, ours bool, err error)
 	// Clients are who may come in by certificate; nil lets nobody in that way.
 	Clients *Registry
 	// Audit takes every access and refusal.
@@ -111,7 +114,9 @@ type asked struct {
 	things        []string
 	request       string
 	begun         time.Time
-	who           access.Principal
+	// signed is who signed the request itself; nil where nobody does so.
+	signed func() (access.Principal, bool, error)
+	who    access.Principal
 }
 
 // enter lets a call in or says why not: who is it, how much do they ask for, for what purpose, and may they.
@@ -147,6 +152,11 @@ func (g *Gate) identify(ctx context.Context, a *asked) (access.Principal, error)
 			p := c.Principal(c.Allowed())
 			p.Token = "certificate:" + a.certificate.SerialNumber.Text(16)
 			return p, nil
+		}
+	}
+	if a.signed != nil {
+		if p, ours, err := a.signed(); ours {
+			return p, err
 		}
 	}
 	if own, ok := g.config.Known.(ContextAuthenticator); ok {

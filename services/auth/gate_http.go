@@ -23,6 +23,9 @@ import (
 func (g *Gate) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := askedOver(r)
+		if g.config.CDSClient != nil {
+			a.signed = func() (access.Principal, bool, error) { return g.config.CDSClient(r, a.authorization) }
+		}
 		if err := g.enter(r.Context(), a); err != nil {
 			g.refused(r.Context(), a, strconv.Itoa(fhir.Status(fault.Of(err))))
 			Problem(w, err)
@@ -178,17 +181,22 @@ func Problem(w http.ResponseWriter, err error) {
 		}
 		h.Set("Retry-After", strconv.Itoa(wait))
 	}
-	body := fhir.OutcomeOf(err)
-	h.Set("Content-Type", "application/fhir+json; charset=utf-8")
-	h.Set("Cache-Control", "private, no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
 	status := fhir.Status(kind)
 	if kind == fault.NotSupported && h.Get("Allow") != "" {
 		status = http.StatusMethodNotAllowed
 	}
+	fhirReply(w, status, fhir.OutcomeOf(err))
+}
+
+// fhirReply answers with a resource.
+func fhirReply(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/fhir+json; charset=utf-8")
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // whoever went away needs no answer
+	_, _ = w.Write(body) // whoever went away asks again
 }
 
 // audited holds an answer back until the audit of it is durable.

@@ -45,7 +45,7 @@ func (g *Guard) View(ctx context.Context, t ref.Tenant, read func(store.Reader) 
 		verbs = trail.verbs
 	}
 	return g.Store.View(ctx, t, func(r store.Reader) error {
-		return read(&sight{Reader: r, guard: g, ctx: ctx, who: p, trail: trail, verbs: verbs, patients: map[ref.Patient]verdict{}, teams: map[string][]access.Member{}})
+		return read(&sight{Reader: r, guard: g, ctx: ctx, who: p, trail: trail, verbs: verbs, patients: map[ref.Patient]verdict{}, teams: map[string][]access.Member{}, visits: map[ref.Episode][]*fact.Visit{}})
 	})
 }
 
@@ -60,6 +60,8 @@ type sight struct {
 	// patients that were decided already, in this view.
 	patients map[ref.Patient]verdict
 	teams    map[string][]access.Member
+	// visits that were read already, in this view.
+	visits map[ref.Episode][]*fact.Visit
 }
 
 // verdict is what a patient's consents say to the caller.
@@ -127,6 +129,9 @@ func (s *sight) sees(r record.Record) (bool, error) {
 	}
 	if !reached {
 		return false, nil
+	}
+	if rates, err := s.ratesIn(r); err != nil || rates {
+		return false, err
 	}
 	v, err := s.verdictOf(r.Patient)
 	if err != nil {
@@ -268,7 +273,19 @@ func (s *sight) States(of []ref.Episode) (map[ref.Episode]*episode.State, error)
 		return map[ref.Episode]*episode.State{}, err
 	}
 	found, err := s.Reader.States(kept)
-	return seen(s, found, err)
+	if err != nil {
+		return nil, err
+	}
+	for e, state := range found {
+		left, is, err := s.unrated(state)
+		if err != nil {
+			return nil, err
+		}
+		if found[e] = left; !is {
+			delete(found, e)
+		}
+	}
+	return seen(s, found, nil)
 }
 
 // Facts of the episodes that the caller may see.
@@ -277,7 +294,7 @@ func (s *sight) Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error) {
 	if err != nil || len(kept) == 0 {
 		return map[ref.Episode][]fact.Fact{}, err
 	}
-	found, err := s.Reader.Facts(kept)
+	found, err := s.allWithoutRatings(s.Reader.Facts(kept))
 	return seen(s, found, err)
 }
 
@@ -287,11 +304,33 @@ func (s *sight) FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
 	if err != nil || len(kept) == 0 {
 		return nil, err
 	}
-	found, err := s.Reader.FactsBy(of, q)
+	found, err := s.factsBy(of, q)
 	if err == nil && len(found) > 0 {
 		s.note(ref.Patient(of), "")
 	}
 	return found, err
+}
+
+// factsBy reads on until the page is full.
+func (s *sight) factsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error) {
+	var kept []fact.Fact
+	wanted := q.Max
+	for {
+		found, err := s.Reader.FactsBy(of, q)
+		if err != nil || !s.clinical() {
+			return found, err
+		}
+		seen, err := s.withoutRatings(found, of)
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, seen...)
+		if len(kept) >= wanted || len(found) < q.Max {
+			return kept, s.ctx.Err()
+		}
+		key := found[len(found)-1].Key()
+		q.After, q.Max = &key, wanted-len(kept)
+	}
 }
 
 // FactsAt of the episodes that the caller may see.
@@ -300,7 +339,7 @@ func (s *sight) FactsAt(of []ref.Episode, at time.Time) (map[ref.Episode][]fact.
 	if err != nil || len(kept) == 0 {
 		return map[ref.Episode][]fact.Fact{}, err
 	}
-	found, err := s.Reader.FactsAt(kept, at)
+	found, err := s.allWithoutRatings(s.Reader.FactsAt(kept, at))
 	return seen(s, found, err)
 }
 
@@ -311,6 +350,9 @@ func (s *sight) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
 		return nil, err
 	}
 	found, err := s.Reader.TakenIn(of, kind)
+	if err == nil {
+		found, err = s.takenWithoutRatings(found)
+	}
 	if len(found) > 0 {
 		s.note(ref.Patient(of), "")
 	}
@@ -320,6 +362,9 @@ func (s *sight) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
 // TakenFrom gives the facts of a source whose patient the caller may see.
 func (s *sight) TakenFrom(key int64) ([]fact.Taken, error) {
 	found, err := s.Reader.TakenFrom(key)
+	if err == nil {
+		found, err = s.takenWithoutRatings(found)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -396,9 +441,13 @@ func (s *sight) alerts(of []alert.Alert) ([]alert.Alert, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			kept = append(kept, a)
+		if !ok {
+			continue
 		}
+		if a, err = s.unratedAlert(a); err != nil {
+			return nil, err
+		}
+		kept = append(kept, a)
 	}
 	return kept, nil
 }
@@ -413,7 +462,10 @@ func (s *sight) Alert(id string) (alert.Alert, error) {
 	if err == nil && !ok {
 		return alert.Alert{}, fault.Newf(fault.NotFound, "not-found", "there is no such alert")
 	}
-	return a, err
+	if err != nil {
+		return a, err
+	}
+	return s.unratedAlert(a)
 }
 
 // ListAlerts returns a page of alerts that the caller may see.

@@ -30,6 +30,9 @@ const (
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
+// ConfigurationPath is where clients learn how to ask for tokens.
+const ConfigurationPath = access.Prefix + "/.well-known/smart-configuration"
+
 // TokenEndpoint gives out access tokens: the token endpoint of SMART Backend Services.
 type TokenEndpoint struct {
 	// Clients are who may ask.
@@ -185,7 +188,6 @@ func (t *TokenEndpoint) assertion(ctx context.Context, text string, audiences []
 	if err != nil || len(parsed.Headers) != 1 || parsed.Headers[0].KeyID == "" {
 		return none, badClient("the assertion is no JWT signed with RS384 or ES384 under a kid")
 	}
-	header := parsed.Headers[0]
 	var said jwt.Claims
 	if err := parsed.UnsafeClaimsWithoutVerification(&said); err != nil {
 		return none, badClient("the claims of the assertion cannot be read")
@@ -194,31 +196,38 @@ func (t *TokenEndpoint) assertion(ctx context.Context, text string, audiences []
 	if !ok || said.Subject != said.Issuer {
 		return none, badClient("iss and sub must both be the client_id of a registered client")
 	}
+	return client, t.signed(ctx, parsed, client, audiences)
+}
+
+// signed says whether a JWT is a client's own, for this place and time, and was not used before.
+func (t *TokenEndpoint) signed(ctx context.Context, parsed *jwt.JSONWebToken, client access.Client, audiences []string) error {
+	header := parsed.Headers[0]
+	var said jwt.Claims
 	if jku, sent := header.ExtraHeaders["jku"]; sent && (client.KeysURL == "" || jku != client.KeysURL) {
-		return none, badClient("jku is not the URL that is registered for this client")
+		return badClient("jku is not the URL that is registered for this client")
 	}
 	keys, err := t.Keys.Find(ctx, client, header.KeyID, jose.SignatureAlgorithm(header.Algorithm))
 	if err != nil {
 		if fault.Of(err) == fault.Unavailable {
-			return none, badClient("the client's keys cannot be fetched from their registered URL")
+			return badClient("the client's keys cannot be fetched from their registered URL")
 		}
-		return none, badClient("no key of that kid and algorithm is registered for this client")
+		return badClient("no key of that kid and algorithm is registered for this client")
 	}
 	if !slices.ContainsFunc(keys, func(k jose.JSONWebKey) bool { said = jwt.Claims{}; return parsed.Claims(k.Key, &said) == nil }) {
-		return none, badClient("the signature of the assertion is not right")
+		return badClient("the signature of the assertion is not right")
 	}
 	if err := t.timely(said, audiences); err != nil {
-		return none, err
+		return err
 	}
 	switch err := t.Store.UseOnce(ctx, client.ID, said.ID, said.Expiry.Time().Add(skew), t.Now()); {
 	case fault.Of(err) == fault.Conflict:
-		return none, badClient("the assertion was used before: sign a new one, with a jti of its own")
+		return badClient("the assertion was used before: sign a new one, with a jti of its own")
 	case fault.Of(err) == fault.Unprocessable:
-		return none, badClient("jti cannot be stored")
+		return badClient("jti cannot be stored")
 	case err != nil:
-		return none, err
+		return err
 	}
-	return client, nil
+	return nil
 }
 
 // client is one that is registered; one that is not known yet may have been added a moment ago.

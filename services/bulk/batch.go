@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -47,15 +46,17 @@ func (r *Room) takeInput(ctx context.Context, job *store.Job, x *imported, s *sh
 		}
 		return r.nextInput(ctx, job, x, s)
 	}
-	f, err := os.Open(inputPath(r.folder(job.ID), x.Input))
-	if err == nil {
-		defer f.Close()
-		_, err = f.Seek(in.Offset, io.SeekStart)
+	c, err := chestOf(r.folder(job.ID), x.Key, inputFile(x.Input))
+	if err != nil {
+		return err
 	}
+	f, err := c.open()
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "reading an input")
 	}
-	from := &reader{lines: lines{r: bufio.NewReaderSize(f, 256<<10), offset: in.Offset, number: in.Line}}
+	defer f.Close()
+	text := io.NewSectionReader(f, in.Offset, f.size-in.Offset)
+	from := &reader{lines: lines{r: bufio.NewReaderSize(text, frameBytes), offset: in.Offset, number: in.Line}}
 	var under *batch
 	for {
 		var next *batch

@@ -1,11 +1,12 @@
 package bulk
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ type common struct {
 	Base    string `json:"base"`
 	// Who asked.
 	Who access.Principal `json:"who"`
+	// Key of the files in the job's folder.
+	Key []byte `json:"key"`
 	// Secret of the URLs of files; empty where they need a token.
 	Secret string `json:"secret,omitempty"`
 	// At is the time that is told of: of an export that of the state, of an import that of the kick-off.
@@ -116,7 +119,7 @@ func (c *call) common() common {
 	if c.r.URL.RawQuery != "" {
 		request += "?" + c.r.URL.RawQuery
 	}
-	out := common{Request: request, Base: base, Who: c.who, At: c.Now()}
+	out := common{Request: request, Base: base, Who: c.who, Key: newKey(), At: c.Now()}
 	if c.Capability {
 		out.Secret = c.ID()
 	}
@@ -223,11 +226,11 @@ func (c *call) freeze(id string, x *exported, a *asked, people []ref.Patient) er
 		return fault.Wrap(fault.Internal, err, "making the folder of an export")
 	}
 	if x.Listed {
-		if err := writeWhole(filepath.Join(folder, peopleFile), people); err != nil {
+		if err := writeWhole(folder, x.Key, peopleFile, people); err != nil {
 			return err
 		}
 	}
-	shelf, err := openShelf(folder, nil)
+	shelf, err := openShelf(folder, x.Key, nil)
 	if err != nil {
 		return err
 	}
@@ -255,12 +258,42 @@ func (c *call) freeze(id string, x *exported, a *asked, people []ref.Patient) er
 	return err
 }
 
-func writeWhole(path string, v any) error {
+func writeWhole(folder string, key []byte, name string, v any) error {
 	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c, err := chestOf(folder, key, name)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	f := &filler{chest: c, into: &out}
+	if _, err = f.Write(data); err == nil {
+		err = f.flush()
+	}
 	if err == nil {
-		err = os.WriteFile(path, data, 0o600)
+		err = os.WriteFile(c.path, out.Bytes(), 0o600)
 	}
 	return fault.Wrap(fault.Internal, err, "writing a file of an export")
+}
+
+// readWhole reads what writeWhole wrote.
+func readWhole(folder string, key []byte, name string, into any) error {
+	c, err := chestOf(folder, key, name)
+	if err != nil {
+		return err
+	}
+	f, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, f.size))
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	return err
 }
 
 // whom says about whom an export is; nil for everything.
@@ -301,16 +334,12 @@ func (r *Room) takeOut(ctx context.Context, job *store.Job) error {
 	}
 	var people []ref.Patient
 	if x.Listed {
-		data, err := os.ReadFile(filepath.Join(r.folder(job.ID), peopleFile))
-		if err == nil {
-			people = []ref.Patient{}
-			err = json.Unmarshal(data, &people)
-		}
-		if err != nil {
+		people = []ref.Patient{}
+		if err := readWhole(r.folder(job.ID), x.Key, peopleFile, &people); err != nil {
 			return fault.Wrap(fault.Internal, err, "reading whom an export is of")
 		}
 	}
-	shelf, err := openShelf(r.folder(job.ID), x.Files)
+	shelf, err := openShelf(r.folder(job.ID), x.Key, x.Files)
 	if err != nil {
 		return err
 	}

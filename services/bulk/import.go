@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,7 +76,8 @@ func (x *imported) report(m *manifest) {
 	var scored, stored, unchanged, rejected int64
 	for n := range x.Inputs {
 		in := &x.Inputs[n]
-		one := listed{Type: in.Type, Input: in.URL, Count: in.Scored + in.Stored + in.Unchanged}
+		// The draft wants the outcomes of each input: there is but their number. What came in the body came with the request.
+		one := listed{Type: "OperationOutcome", Input: cmp.Or(in.URL, x.Request), Count: in.Scored + in.Stored + in.Unchanged}
 		m.Output = append(m.Output, one)
 		scored, stored, unchanged, rejected = scored+in.Scored, stored+in.Stored, unchanged+in.Unchanged, rejected+in.Rejected
 	}
@@ -117,7 +119,7 @@ func (c *call) inputs(id string, x *imported) error {
 	name, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type")) // what cannot be read is none that is taken
 	switch {
 	case slices.Contains([]string{ndjson, "application/ndjson", "application/x-ndjson"}, name):
-		size, err := c.upload(inputPath(c.folder(id), 0))
+		size, err := c.upload(id, x)
 		if err == nil && size == 0 {
 			err = fault.New(fault.Invalid, fault.Errorf("required", "", "the body is empty: send one resource a line"))
 		}
@@ -130,40 +132,43 @@ func (c *call) inputs(id string, x *imported) error {
 	}
 }
 
-func inputPath(folder string, n int) string {
-	return filepath.Join(folder, "input-"+strconv.Itoa(n)+".ndjson")
-}
+// inputFile is the name of the n-th input.
+func inputFile(n int) string { return "input-" + strconv.Itoa(n) + ".ndjson" }
 
 // upload writes the body to a file.
-func (c *call) upload(path string) (int64, error) {
+func (c *call) upload(id string, x *imported) (int64, error) {
 	body := &patientReader{c.r.Body, http.NewResponseController(c.w)}
-	return c.whole(path, func(into io.Writer) error { return c.spool(into, body) })
+	return c.whole(id, x.Key, 0, func(into io.Writer) error { return c.spool(into, body) })
 }
 
 // whole writes a file whole or not at all, and returns its size.
-func (r *Room) whole(path string, fill func(io.Writer) error) (int64, error) {
-	f, err := os.OpenFile(path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+func (r *Room) whole(id string, key []byte, n int, fill func(io.Writer) error) (int64, error) {
+	c, err := chestOf(r.folder(id), key, inputFile(n))
+	if err != nil {
+		return 0, err
+	}
+	f, err := os.OpenFile(c.path+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 0, fault.Wrap(fault.Internal, err, "writing an input")
 	}
 	defer f.Close()
-	if err := fill(f); err != nil {
+	into := &filler{chest: c, into: f}
+	if err := fill(into); err != nil {
 		if lost, ok := errors.AsType[*errInput](err); ok {
 			err = fault.Newf(fault.Invalid, "incomplete", "%s", lost.why)
 		}
 		return 0, err
 	}
-	info, err := f.Stat()
-	if err == nil {
+	if err = into.flush(); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = os.Rename(path+".part", path)
+		err = os.Rename(c.path+".part", c.path)
 	}
 	if err != nil {
 		return 0, fault.Wrap(fault.Internal, err, "writing an input")
 	}
-	return info.Size(), nil
+	return into.plain, nil
 }
 
 // patientReader waits for a client that goes on sending.
@@ -237,7 +242,7 @@ func (r *Room) takeIn(ctx context.Context, job *store.Job) error {
 	if err := json.Unmarshal(job.Data, x); err != nil {
 		return fault.Wrap(fault.Internal, err, "reading an import")
 	}
-	shelf, err := openShelf(r.folder(job.ID), x.Files)
+	shelf, err := openShelf(r.folder(job.ID), x.Key, x.Files)
 	if err != nil {
 		return err
 	}
@@ -256,7 +261,7 @@ func (r *Room) takeIn(ctx context.Context, job *store.Job) error {
 	}
 	r.Log.Info("an import is done", slog.String("job", job.ID), slog.Int("inputs", len(x.Inputs)))
 	for n := range x.Inputs {
-		_ = os.Remove(inputPath(r.folder(job.ID), n)) // It goes with the folder at the latest.
+		_ = os.Remove(filepath.Join(r.folder(job.ID), inputFile(n))) // It goes with the folder at the latest.
 	}
 	return r.finish(ctx, job, &x.common, x)
 }
@@ -265,7 +270,7 @@ func (r *Room) takeIn(ctx context.Context, job *store.Job) error {
 func (r *Room) obtain(ctx context.Context, job *store.Job, x *imported) error {
 	in := &x.Inputs[x.Input]
 	var lost *errInput
-	size, err := r.whole(inputPath(r.folder(job.ID), x.Input), func(into io.Writer) error {
+	size, err := r.whole(job.ID, x.Key, x.Input, func(into io.Writer) error {
 		err := r.download(ctx, in.URL, into)
 		if errors.As(err, &lost) {
 			return lost

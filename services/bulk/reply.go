@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -19,6 +21,12 @@ const Prefix = "/fhir"
 var Patterns = []string{
 	Prefix + "/$export", Prefix + "/Patient/$export", Prefix + "/Group/{id}/$export", Prefix + "/$import",
 	Prefix + "/bulk/{job}", Prefix + "/bulk/{job}/{file}", Prefix + "/bulk-file/{tenant}/{job}/{secret}/{file}",
+}
+
+// IsFile says whether a path is that of a file of an export, which is NDJSON.
+func IsFile(path string) bool {
+	rest, isJob := strings.CutPrefix(path, Prefix+"/bulk/")
+	return isJob && strings.Contains(rest, "/") || strings.HasPrefix(path, Prefix+"/bulk-file/")
 }
 
 const (
@@ -49,6 +57,9 @@ func (r *Room) routes() {
 		{Patterns[5], map[string]func(*call) error{http.MethodGet: (*call).file, http.MethodHead: (*call).file}},
 		{Patterns[6], map[string]func(*call) error{http.MethodGet: (*call).secretFile, http.MethodHead: (*call).secretFile}},
 	} {
+		for method := range route.methods {
+			r.patterns = append(r.patterns, method+" "+route.pattern)
+		}
 		r.mux.HandleFunc(route.pattern, func(w http.ResponseWriter, req *http.Request) {
 			c := &call{Room: r, w: w, r: req}
 			c.finish(c.routed(route.methods, route.pattern == Patterns[6]))
@@ -59,6 +70,9 @@ func (r *Room) routes() {
 func both(handle func(*call) error) map[string]func(*call) error {
 	return map[string]func(*call) error{http.MethodGet: handle, http.MethodPost: handle}
 }
+
+// Routes are the patterns of what is answered with their methods, in order.
+func (r *Room) Routes() []string { return slices.Sorted(slices.Values(r.patterns)) }
 
 // ServeHTTP answers what Patterns lead here.
 func (r *Room) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.mux.ServeHTTP(w, req) }

@@ -98,6 +98,8 @@ type Config struct {
 	As func(context.Context, access.Principal) context.Context
 	// May says whether a caller may read a type; nil lets everybody.
 	May func(p access.Principal, typ string) bool
+	// Revoked says that a client has lost its registration: its jobs end and their files are closed. Nil when nobody can.
+	Revoked func(p access.Principal) bool
 	// Pulse counts the commits of all tenants but one, or of all for an empty one: while others work, jobs take their time.
 	// Nil when that is not known.
 	Pulse func(but ref.Tenant) int64
@@ -107,6 +109,8 @@ type Config struct {
 	Keep time.Duration
 	// PerTenant is how many jobs of one kind a tenant may have under way, and Workers how many a server works on at once.
 	PerTenant, Workers int
+	// Guarded says that nobody is served without a token, so that the files are not either.
+	Guarded bool
 	// Capability says that the URLs of files are secrets that need no token.
 	Capability bool
 	// Private says that inputs may be fetched from private addresses and without TLS.
@@ -133,9 +137,11 @@ func Default() Config {
 // Room answers what is asked, and works on jobs while Run runs.
 type Room struct {
 	Config
-	mux   *http.ServeMux
-	fetch *http.Client
-	wake  chan struct{}
+	mux *http.ServeMux
+	// patterns of the mux, with their methods.
+	patterns []string
+	fetch    *http.Client
+	wake     chan struct{}
 	// every is how often it looks for jobs that other servers took, and how long it waits before it tries again.
 	every time.Duration
 

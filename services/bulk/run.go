@@ -131,7 +131,10 @@ func (r *Room) work(ctx context.Context, listed *store.Job) {
 		r.mu.Unlock()
 	}()
 	job, err := r.Store.KeptJob(ctx, listed.Tenant, listed.ID)
-	if err == nil && !job.Done {
+	switch {
+	case err == nil && r.closed(&job):
+		r.drop(ctx, &job)
+	case err == nil && !job.Done:
 		err = r.workOn(ctx, &job)
 	}
 	switch kind := fault.Of(err); {
@@ -285,7 +288,7 @@ func (r *Room) sweep(ctx context.Context) {
 			return // nothing is removed unless all jobs are known
 		}
 		for i := range jobs {
-			if done && !jobs[i].Expires.After(r.Now()) {
+			if done && !jobs[i].Expires.After(r.Now()) || r.closed(&jobs[i]) {
 				r.drop(ctx, &jobs[i])
 				continue
 			}
@@ -303,6 +306,12 @@ func (r *Room) sweep(ctx context.Context) {
 			r.discard(e.Name())
 		}
 	}
+}
+
+// closed says whether whoever asked for a job has lost their registration since.
+func (r *Room) closed(job *store.Job) bool {
+	is := &common{}
+	return r.Revoked != nil && json.Unmarshal(job.Data, is) == nil && r.Revoked(is.Who)
 }
 
 // drop forgets a job and its files.

@@ -27,6 +27,9 @@ type file struct {
 	// Count of its lines, and its Bytes. What lies behind is no part of it.
 	Count int64 `json:"count"`
 	Bytes int64 `json:"bytes"`
+	// Frames that these are sealed in, and how many bytes of the disk they are.
+	Frames int64 `json:"frames"`
+	Stored int64 `json:"stored"`
 }
 
 // A file is full when it has so many lines or bytes.
@@ -38,6 +41,7 @@ const (
 // shelf writes the files of a job. What was added counts once settle has returned.
 type shelf struct {
 	folder string
+	key    []byte
 	files  []file
 	// open are the files that are being written, by the index of what they are.
 	open map[int]*writing
@@ -47,6 +51,7 @@ type shelf struct {
 
 type writing struct {
 	*os.File
+	chest
 	buffer bytes.Buffer
 }
 
@@ -54,16 +59,16 @@ type writing struct {
 const bufferBytes = 256 << 10
 
 // openShelf goes on with files as far as they count: what was written behind that, before the server ended, is cut off.
-func openShelf(folder string, files []file) (*shelf, error) {
-	s := &shelf{folder: folder, files: slices.Clone(files), open: map[int]*writing{}}
+func openShelf(folder string, key []byte, files []file) (*shelf, error) {
+	s := &shelf{folder: folder, key: key, files: slices.Clone(files), open: map[int]*writing{}}
 	for _, f := range files {
 		path := filepath.Join(folder, f.Name)
 		info, err := os.Stat(path)
-		if err == nil && info.Size() < f.Bytes {
+		if err == nil && info.Size() < f.Stored {
 			err = io.ErrUnexpectedEOF
 		}
 		if err == nil {
-			err = os.Truncate(path, f.Bytes)
+			err = os.Truncate(path, f.Stored)
 		}
 		if err != nil {
 			return nil, fault.Wrap(fault.Internal, err, "going on with the files of a bulk job")
@@ -100,7 +105,7 @@ func (s *shelf) add(role, typ string, line []byte) error {
 	if w.buffer.Len() < bufferBytes {
 		return nil
 	}
-	return w.flush()
+	return s.flush(at, w)
 }
 
 func (s *shelf) begin(role, typ string) int {
@@ -123,20 +128,30 @@ func (s *shelf) writing(at int) (*writing, error) {
 		return w, nil
 	}
 	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND
-	if s.files[at].Count == 0 {
+	if s.files[at].Frames == 0 {
 		flags |= os.O_TRUNC // it may have been begun before, and did not count
 	}
-	f, err := os.OpenFile(filepath.Join(s.folder, s.files[at].Name), flags, 0o600)
+	c, err := chestOf(s.folder, s.key, s.files[at].Name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(c.path, flags, 0o600)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "opening a file of a bulk job")
 	}
-	w := &writing{File: f}
+	w := &writing{File: f, chest: c}
 	s.open[at] = w
 	return w, nil
 }
 
-func (w *writing) flush() error {
-	_, err := w.Write(w.buffer.Bytes())
+func (s *shelf) flush(at int, w *writing) error {
+	if w.buffer.Len() == 0 {
+		return nil
+	}
+	sealed := w.frame(s.files[at].Frames, w.buffer.Bytes())
+	_, err := w.Write(sealed)
+	s.files[at].Frames++
+	s.files[at].Stored += int64(len(sealed))
 	w.buffer.Reset()
 	return fault.Wrap(fault.Internal, err, "writing a file of a bulk job")
 }
@@ -144,7 +159,7 @@ func (w *writing) flush() error {
 // settle makes what was added durable, and returns the files as they count now. The shelf can be gone on with.
 func (s *shelf) settle() ([]file, error) {
 	for at, w := range s.open {
-		if err := w.flush(); err != nil {
+		if err := s.flush(at, w); err != nil {
 			return nil, err
 		}
 		if err := w.Sync(); err != nil {

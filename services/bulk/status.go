@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +35,7 @@ func (c *call) own() (store.Job, *common, error) {
 	switch {
 	case err != nil:
 		return job, nil, err
-	case is.Who.Name != c.who.Name || job.Done && !job.Expires.After(c.Now()):
+	case is.Who.Name != c.who.Name || is.Who.Person != c.who.Person || job.Done && !job.Expires.After(c.Now()):
 		return job, nil, unknown
 	}
 	return job, is, nil
@@ -112,7 +110,7 @@ func (c *call) status() error {
 	if is.Failed != "" {
 		return fault.New(fault.Internal)
 	}
-	body, err := manifestOf(&job, c.secretBase(&job, is))
+	body, err := manifestOf(&job, c.secretBase(&job, is), c.Guarded)
 	if err != nil {
 		return err
 	}
@@ -162,13 +160,13 @@ type manifest struct {
 // instantForm is a FHIR instant to the millisecond.
 const instantForm = "2006-01-02T15:04:05.000Z07:00"
 
-func manifestOf(job *store.Job, base string) ([]byte, error) {
+func manifestOf(job *store.Job, base string, guarded bool) ([]byte, error) {
 	x := &imported{} // of an export only what is common is there
 	if err := json.Unmarshal(job.Data, x); err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "reading a bulk job")
 	}
 	m := manifest{
-		TransactionTime: x.At.UTC().Format(instantForm), Request: x.Request, RequiresAccessToken: x.Secret == "",
+		TransactionTime: x.At.UTC().Format(instantForm), Request: x.Request, RequiresAccessToken: guarded && x.Secret == "",
 		Output: []listed{}, Deleted: []listed{}, Error: []listed{},
 	}
 	for _, f := range x.Files {
@@ -244,7 +242,7 @@ func (c *call) secretFile() error {
 	case fault.Of(err) == fault.Unavailable && err != nil:
 		return err
 	case err != nil || is.Secret == "" || subtle.ConstantTimeCompare([]byte(is.Secret), []byte(c.r.PathValue("secret"))) != 1,
-		!job.Expires.After(c.Now()):
+		!job.Expires.After(c.Now()), c.Revoked != nil && c.Revoked(is.Who):
 		return unknown
 	}
 	return c.give(&job, is)
@@ -256,9 +254,13 @@ func (c *call) give(job *store.Job, is *common) error {
 	if at < 0 || !job.Done {
 		return fault.Newf(fault.NotFound, "not-found", "there is no such file, or not yet")
 	}
-	f, err := os.Open(filepath.Join(c.folder(job.ID), is.Files[at].Name))
+	chest, err := chestOf(c.folder(job.ID), is.Key, is.Files[at].Name)
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "opening a file for a client")
+		return err
+	}
+	f, err := chest.open()
+	if err != nil {
+		return err
 	}
 	defer f.Close()
 	h := c.w.Header()

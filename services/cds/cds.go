@@ -100,6 +100,9 @@ func CheckOrigins(origins []string) error {
 // Prefix of every path.
 const Prefix = "/cds-services"
 
+// Routes are the patterns that are answered, as http.ServeMux reads them.
+var Routes = []string{"GET " + Prefix, "POST " + Prefix + "/{id}", "POST " + Prefix + "/{id}/feedback"}
+
 // Server answers under Prefix.
 type Server struct {
 	config Config
@@ -112,9 +115,9 @@ func New(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{config: config, mux: http.NewServeMux()}
-	s.mux.HandleFunc("GET "+Prefix, s.discover)
-	s.mux.HandleFunc("POST "+Prefix+"/{id}", s.answered(s.hook))
-	s.mux.HandleFunc("POST "+Prefix+"/{id}/feedback", s.answered(s.feedback))
+	for i, handle := range []http.HandlerFunc{s.discover, s.answered(s.hook), s.answered(s.feedback)} {
+		s.mux.HandleFunc(Routes[i], handle)
+	}
 	return s, nil
 }
 

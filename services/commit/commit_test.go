@@ -50,7 +50,7 @@ func open(t *testing.T) *sqlite.Store {
 func group(t *testing.T, s store.Store, change func(*commit.Config)) *commit.Group {
 	t.Helper()
 	c := commit.Default()
-	c.Store, c.Now, c.Rules = s, func() time.Time { return now }, func() []judge.Rule { return []judge.Rule{itemNine} }
+	c.Store, c.Now, c.Rules = s, func() time.Time { return now }, func() ([]judge.Rule, alert.Policy) { return []judge.Rule{itemNine}, alert.Policy{} }
 	if change != nil {
 		change(&c)
 	}
@@ -221,7 +221,7 @@ func TestABadNeighbourFailsAlone(t *testing.T) {
 			}
 			return false, nil
 		}
-		c.Rules = func() []judge.Rule { return []judge.Rule{rule} }
+		c.Rules = func() ([]judge.Rule, alert.Policy) { return []judge.Rule{rule}, alert.Policy{} }
 	})
 	var inputs []decision.Input
 	for n := range 20 {
@@ -378,12 +378,28 @@ func TestATransactionIsBoundedInSize(t *testing.T) {
 	}
 }
 
+func TestATransactionSeesOneSetOfRulesWithItsOwnPolicy(t *testing.T) {
+	asked := 0
+	g := group(t, open(t), func(c *commit.Config) {
+		c.Rules = func() ([]judge.Rule, alert.Policy) {
+			asked++
+			return []judge.Rule{itemNine}, alert.Policy{}
+		}
+	})
+	for n := range 3 {
+		do(t, g, sheet("p", fmt.Sprint("r", n), 1, true, now))
+	}
+	if asked != 3 {
+		t.Errorf("three transactions asked %d times", asked)
+	}
+}
+
 func TestLingeringWaitsForCompanyAndNoLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &counted{Store: &slow{}}
 		g, err := commit.New(func() commit.Config {
 			c := commit.Default()
-			c.Store, c.Now, c.Rules, c.Linger = s, time.Now, func() []judge.Rule { return nil }, time.Second
+			c.Store, c.Now, c.Rules, c.Linger = s, time.Now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }, time.Second
 			return c
 		}())
 		if err != nil {

@@ -16,7 +16,8 @@ import (
 // decide reads what the jobs need, judges them in order, commits all that was decided, and returns its events.
 // It may run more than once, so every job's answer is set anew.
 func decide(tx store.Tx, config *Config, listening *audience, jobs []*job) ([]feed.Draft, error) {
-	desk := decision.NewDesk(config.Rules(), config.Now()).Under(config.Terms).Telling(config.Policy())
+	rules, policy := config.Rules()
+	desk := decision.NewDesk(rules, config.Now()).Under(config.Terms).Telling(policy)
 	jobs, err := allowed(tx, jobs)
 	if err != nil {
 		return nil, err

@@ -28,10 +28,9 @@ import (
 type Config struct {
 	// Store that is written to.
 	Store store.Store
-	// Rules in force; asked once per transaction, so that a reload takes effect between two.
-	Rules func() []judge.Rule
-	// Policy of telling in force, asked likewise.
-	Policy func() alert.Policy
+	// Rules in force, and the policy of telling that goes with them; asked once per transaction, so that a reload takes effect
+	// between two.
+	Rules func() ([]judge.Rule, alert.Policy)
 	// Terms of all episodes.
 	Terms episode.Terms
 	// Now is the clock.
@@ -57,15 +56,15 @@ type Config struct {
 // Default is what serves well on small machines.
 func Default() Config {
 	return Config{
-		Committed: func(ref.Tenant, []feed.Cursor, ...feed.Draft) {}, Policy: func() alert.Policy { return alert.Policy{} }, Log: slog.New(slog.DiscardHandler),
+		Committed: func(ref.Tenant, []feed.Cursor, ...feed.Draft) {}, Log: slog.New(slog.DiscardHandler),
 		MaxInputs: 256, MaxBytes: 16 << 20, Linger: 0, Timeout: 30 * time.Second, Queue: 1024,
 	}
 }
 
 // Validate names what is missing or out of range.
 func (c Config) Validate() error {
-	if c.Store == nil || c.Rules == nil || c.Now == nil || c.Committed == nil || c.Policy == nil || c.Log == nil {
-		return fmt.Errorf("commit: Store, Rules, Policy, Now, Committed and Log are required")
+	if c.Store == nil || c.Rules == nil || c.Now == nil || c.Committed == nil || c.Log == nil {
+		return fmt.Errorf("commit: Store, Rules, Now, Committed and Log are required")
 	}
 	if c.MaxInputs < 1 || c.MaxBytes < 1 || c.Queue < 1 || c.Timeout <= 0 || c.Linger < 0 {
 		return fmt.Errorf("commit: MaxInputs, MaxBytes, Queue and Timeout must be above zero, Linger not below")

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -19,7 +20,7 @@ type untouched struct{ store.Store }
 
 func TestAJobThatSlipsInAsItsLaneEndsIsRefusedAndNotForgotten(t *testing.T) {
 	config := Default()
-	config.Store, config.Now, config.Rules = untouched{}, time.Now, func() []judge.Rule { return nil }
+	config.Store, config.Now, config.Rules = untouched{}, time.Now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 	g, err := New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func TestGroupsFitAStoreThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := Default()
 		slow := &laborious{each: time.Second}
-		config.Store, config.Now, config.Rules = slow, time.Now, func() []judge.Rule { return nil }
+		config.Store, config.Now, config.Rules = slow, time.Now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 		metrics, err := newMetrics(nil)
 		if err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ import (
 )
 
 // ladders by the total that raises an alert under them: minutes after which further roles are told, and after how many an
-// acknowledgement times out.
+// acknowledgement times out, or one is told again whose ladder is at an end.
 var ladders = map[float64]struct {
 	name    string
 	rungs   []int
@@ -68,7 +68,9 @@ func answered(patient string, total float64, at time.Time) decision.Input {
 	}
 }
 
-func withLadders(_ *deadlines.Config, g *commit.Config) { g.Rules = ladderRules }
+func withLadders(_ *deadlines.Config, g *commit.Config) {
+	g.Rules = func() ([]judge.Rule, alert.Policy) { return ladderRules(), alert.Policy{} }
+}
 
 // plan is what becomes of one patient's alert: minutes of the hour at which it is raised, acknowledged, put off, and
 // resolved; -1 is never. All halves, so that people and ladder often come at the same moment.
@@ -92,6 +94,15 @@ func (p plan) timeline() []told {
 			if at := from + float64(minutes); at < until && at <= 60 {
 				lines = append(lines, told{at, fmt.Sprint("escalated ", n+1)})
 			}
+		}
+		if len(l.rungs) > 0 {
+			from += float64(l.rungs[len(l.rungs)-1])
+		}
+		if l.timeout == 0 {
+			return
+		}
+		for at := from + float64(l.timeout); at < until && at <= 60; at += float64(l.timeout) {
+			lines = append(lines, told{at, "paged"}) // beyond the ladder, again and again
 		}
 	}
 	if p.acked < 0 {
@@ -344,11 +355,11 @@ func TestWhatWaitsForItsConditionIsAskedOnceTheDeadlinesBeforeItHavePassed(t *te
 	engines(t, func(t *testing.T, open func() engine) {
 		e, c := open(), newClock(monday)
 		s := begin(t, e, c, func(_ *deadlines.Config, g *commit.Config) {
-			g.Rules = func() []judge.Rule {
+			g.Rules = func() ([]judge.Rule, alert.Policy) {
 				return []judge.Rule{{ // it ceases with the first deadline
 					ID: "held", Version: "1", Severity: judge.High, On: []fact.Kind{fact.KindScores}, HoldFor: 20 * 24 * time.Hour,
 					When: func(v judge.View) (bool, error) { return v.After.Facts == 2, nil },
-				}}
+				}}, alert.Policy{}
 			}
 		})
 		s.take(t, clinic, prescribed("p", monday.Add(-time.Hour)), answered("p", 20, monday))
@@ -371,7 +382,7 @@ func TestAnAlertThatCannotBeChangedHoldsUpNoOther(t *testing.T) {
 		e, c := open(), newClock(monday)
 		broken := false
 		s := begin(t, e, c, func(_ *deadlines.Config, g *commit.Config) {
-			g.Rules = func() []judge.Rule {
+			g.Rules = func() ([]judge.Rule, alert.Policy) {
 				return []judge.Rule{{
 					ID: "held", Version: "1", Severity: judge.High, On: []fact.Kind{fact.KindScores}, HoldFor: time.Hour,
 					When: func(v judge.View) (bool, error) {
@@ -380,7 +391,7 @@ func TestAnAlertThatCannotBeChangedHoldsUpNoOther(t *testing.T) {
 						}
 						return len(v.After.Instruments) > 0, nil
 					},
-				}}
+				}}, alert.Policy{}
 			}
 		})
 		for n := range 25 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/commit"
 	"github.com/rapport-health/rapport/services/deadlines"
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -81,7 +82,7 @@ func begin(t testing.TB, e engine, c *clock, change func(*deadlines.Config, *com
 	t.Helper()
 	counted := &counting{Store: e}
 	g := commit.Default()
-	g.Store, g.Now, g.Rules = counted, c.now, func() []judge.Rule { return nil }
+	g.Store, g.Now, g.Rules = counted, c.now, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 	d := deadlines.Config{
 		Store: e, Directory: e, Now: c.now, Every: time.Minute, Batch: 10, PerSecond: 100, Pause: still,
 		Log: slog.New(slog.DiscardHandler),
@@ -379,7 +380,7 @@ func TestAnEpisodeThatCannotBeMovedHoldsUpNoOther(t *testing.T) {
 	engines(t, func(t *testing.T, open func() engine) {
 		e, c := open(), newClock(monday)
 		s := begin(t, e, c, func(_ *deadlines.Config, g *commit.Config) {
-			g.Rules = func() []judge.Rule {
+			g.Rules = func() ([]judge.Rule, alert.Policy) {
 				return []judge.Rule{{
 					ID: "broken", Version: "1", Severity: judge.Info, On: []fact.Kind{fact.KindClock}, Each: true,
 					When: func(v judge.View) (bool, error) {
@@ -388,7 +389,7 @@ func TestAnEpisodeThatCannotBeMovedHoldsUpNoOther(t *testing.T) {
 						}
 						return false, nil
 					},
-				}}
+				}}, alert.Policy{}
 			}
 		})
 		for n := range 40 {

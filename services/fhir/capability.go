@@ -19,6 +19,8 @@ type Capability struct {
 	Date time.Time
 	// Token is the URL of the SMART token endpoint; empty names none.
 	Token string
+	// Guarded says that nobody is served without a token.
+	Guarded bool
 	// Instantiates are the canonical URLs of the CapabilityStatements that it keeps.
 	Instantiates []string
 	// Resources in the order to be listed, each type once.
@@ -186,6 +188,12 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 		s.Implementation.Description += "; rules " + c.Rules
 	}
 	s.Instantiates = c.Instantiates
+	if c.Guarded && s.Rest[0].Security != nil {
+		s.Rest[0].Security.Description = "Every request but for the metadata and .well-known/smart-configuration needs a bearer token."
+	}
+	if c.Token == "" && s.Rest[0].Security != nil {
+		s.Rest[0].Security.Service = nil
+	}
 	if c.Token != "" && s.Rest[0].Security != nil {
 		s.Rest[0].Security.Extensions = []oauthURIs{{
 			URL: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", Extensions: []oauthURI{{"token", c.Token}},

@@ -136,8 +136,8 @@ func (s *Sheet) status(p Part, standing Standing) samply.ObservationStatus {
 // amended is the status of a QuestionnaireResponse that replaces one which may never have come here.
 const amended = "amended"
 
-// profile that derived Observations follow.
-const profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-screening-assessment"
+// Profile is what derived Observations follow where it is known on which day they were answered.
+const Profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-screening-assessment"
 
 // Observation is a part of the sheet as FHIR tells it.
 func (s *Sheet) Observation(p Part, v Version) []byte {
@@ -183,7 +183,7 @@ func (s *Sheet) dated(out *samply.Observation) {
 		out.Issued = &authored
 	}
 	if len(authored) >= len(time.DateOnly) {
-		out.Meta.Profile = []string{profile}
+		out.Meta.Profile = []string{Profile}
 	}
 }
 

@@ -50,7 +50,7 @@ func (i *Ingest) part(ctx context.Context, shelf *catalogue.Shelf, s decision.Su
 	typ := doc.Root().Child("resourceType").Text()
 	if s.Type != "" && typ != s.Type {
 		return nil, fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType",
-			"the body is not a %s, which this address takes", s.Type))
+			"the resourceType of the body is not %s, which this address takes", s.Type))
 	}
 	if typ == "Bundle" {
 		return i.prepareBundle(ctx, shelf, s, doc)

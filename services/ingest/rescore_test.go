@@ -15,6 +15,7 @@ import (
 
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/commit"
+	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -73,7 +74,7 @@ func milder(t testing.TB) *instrument.Registry {
 func room(t testing.TB, s store.Store, known *instrument.Registry, at time.Time) *ingest.Ingest {
 	t.Helper()
 	c := commit.Default()
-	c.Store, c.Now, c.Rules = s, func() time.Time { return at }, func() []judge.Rule { return nil }
+	c.Store, c.Now, c.Rules = s, func() time.Time { return at }, func() ([]judge.Rule, alert.Policy) { return nil, alert.Policy{} }
 	group, err := commit.New(c)
 	if err != nil {
 		t.Fatal(err)

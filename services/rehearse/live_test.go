@@ -88,8 +88,7 @@ func sent(t *testing.T, c rehearse.Config, clinic simulate.Clinic, later bool) s
 	var clock atomic.Int64
 	now := func() time.Time { return time.UnixMicro(clock.Load()).UTC() }
 	grouping := commit.Default()
-	grouping.Store, grouping.Now, grouping.Rules, grouping.Linger = s, now, func() []judge.Rule { return c.Rules }, 0
-	grouping.Policy = func() alert.Policy { return c.Policy }
+	grouping.Store, grouping.Now, grouping.Rules, grouping.Linger = s, now, func() ([]judge.Rule, alert.Policy) { return c.Rules, c.Policy }, 0
 	group, err := commit.New(grouping)
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ type Portion struct {
 func ExportTypes() []string {
 	var out []string
 	for i := range kinds {
-		if k := &kinds[i]; k.sent || k.name == "DetectedIssue" || k.name == "Provenance" {
+		if k := &kinds[i]; k.sent || slices.Contains(fromAlerts, k.name) || k.name == "Provenance" {
 			out = append(out, k.name)
 		}
 	}
@@ -163,12 +163,15 @@ func (s *Server) Portion(ctx context.Context, t ref.Tenant, w Taken, from Spot, 
 	})
 }
 
+// fromAlerts are the types that are made of alerts.
+var fromAlerts = []string{"DetectedIssue", "Task", "Flag"}
+
 // fromForms are the types of which some are derived from forms.
 var fromForms = []string{"Observation", "Provenance"}
 
 func (t *taking) read(from Spot, max int) error {
 	typ := t.kind.name
-	if typ == "DetectedIssue" {
+	if slices.Contains(fromAlerts, typ) {
 		return nil // Freeze gave them all
 	}
 	derived := from.Derived || typ == "Provenance"
@@ -338,7 +341,7 @@ func (s *Server) Freeze(ctx context.Context, t ref.Tenant, of []Taken, each func
 		for _, w := range of {
 			w.Upto = upto
 			reading := (*taking)(nil)
-			if w.Type == "DetectedIssue" || w.Type == "Provenance" {
+			if slices.Contains(fromAlerts, w.Type) || w.Type == "Provenance" {
 				if reading, err = c.taking(v, w); err != nil {
 					return err
 				}
@@ -384,8 +387,7 @@ func (v *sight) takeAlerts(readings []*taking, each func(n int, resource []byte)
 }
 
 func (t *taking) takeAlert(a alert.Alert) error {
-	h := t.alertHit(a)
-	updated := h.updated()
+	updated := fhir.IssueUpdated(a)
 	early := t.Since
 	if t.Above != nil {
 		early = early.Add(-lanes)
@@ -400,7 +402,14 @@ func (t *taking) takeAlert(a alert.Alert) error {
 		}
 		return t.takeHit(t.provenanceHit(fhir.IssueProvenanceID(a.ID), a.Patient, p))
 	}
-	return t.takeHit(h)
+	switch t.kind.name {
+	case "Task":
+		return t.takeHit(t.taskHit(a))
+	case "Flag":
+		return t.takeHit(t.flagHit(a))
+	default:
+		return t.takeHit(t.alertHit(a))
+	}
 }
 
 // Cohort are the patients of a Group: the members of the Group resource of that id, or else those whom the CareTeam of

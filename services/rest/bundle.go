@@ -175,7 +175,7 @@ func (s *Server) whole() http.Handler {
 	if s.config.Whole == nil {
 		return s
 	}
-	return s.config.Whole()
+	return s.Front(s.config.Whole())
 }
 
 // entryBody is what an entry sends: its resource, or the patch that it holds as a Binary.

@@ -30,7 +30,7 @@ func compartmentKinds() []*kind {
 			out = append([]*kind{k}, out...)
 			continue
 		}
-		if p := search.Find(k.name, "patient"); k.find != nil && p != nil {
+		if _, _, ok := k.compartment(""); ok && k.name != "Group" { // a Group names others, too
 			out = append(out, k)
 		}
 	}
@@ -68,6 +68,7 @@ func (c *call) everything() error {
 	if err != nil {
 		return err
 	}
+	c.issueHeaders(a.ignored)
 	c.reply(http.StatusOK, bundle)
 	return nil
 }
@@ -84,6 +85,8 @@ type all struct {
 	count             int
 	cursor            cursor
 	used              url.Values
+	// ignored are the parameters that do not count.
+	ignored []fault.Issue
 }
 
 func (c *call) readAll(values url.Values, id string) (*all, error) {
@@ -129,6 +132,7 @@ func (c *call) readAll(values url.Values, id string) (*all, error) {
 			if c.prefer.strict {
 				return nil, fault.New(fault.Invalid, fault.Errorf("not-supported", "", "the parameter %s is not supported", shownParam(name)))
 			}
+			a.ignored = append(a.ignored, fault.Warnf("not-supported", "", "the parameter %s is not supported and was not applied", shownParam(name)))
 			continue
 		}
 		a.used.Set(name, value)
@@ -201,23 +205,31 @@ func (a *all) andKept(v *sight) ([]*kind, error) {
 // findKept looks among what is stored of a patient as it is now: what has changed since the first page is left out.
 func findKept(v *sight, q *inquiry) ([]lookup, error) { return q.ways(v) }
 
+// careDates are the parameters by which start and end bound what was done; what stands beside care, such as a CareTeam, a
+// Consent or a Goal, is there whenever it began.
+var careDates = map[string]string{
+	"Appointment": "date", "DetectedIssue": "identified", "Encounter": "date", "Observation": "date", "Provenance": "recorded",
+	"QuestionnaireResponse": "authored", "ServiceRequest": "authored", "Task": "authored-on",
+}
+
 // inquiry is the search for one type.
 func (a *all) inquiry(k *kind, at cursor, count int) (*inquiry, error) {
-	values := url.Values{compartmentOf(k.name): {a.patient}}
+	name, value, _ := k.compartment(ref.Patient(a.patient))
+	values := url.Values{name: {value}}
 	if a.since != "" {
 		values.Set("_lastUpdated", "ge"+a.since)
 	}
-	if p := search.Find(k.name, k.date); k.date != "" && p != nil {
+	if date := careDates[k.name]; date != "" {
 		if a.start != "" {
-			values.Add(k.date, "ge"+a.start)
+			values.Add(date, "ge"+a.start)
 		}
 		if a.end != "" {
-			values.Add(k.date, "le"+a.end)
+			values.Add(date, "le"+a.end)
 		}
 	}
 	_, known := kindOf(k.name)
 	if !known {
-		delete(values, compartmentOf(k.name)) // it has no parameters: the store alone knows whom it is about
+		delete(values, name) // it has no parameters: the store alone knows whom it is about
 	}
 	q, err := readInquiry(k, values, a.base, a.config.Now().In(a.config.Zone))
 	if err != nil {

@@ -258,7 +258,7 @@ func TestWhatCannotBeExtractedSaysWhy(t *testing.T) {
 		{404, "GET", "/QuestionnaireResponse/none/$extract", ""},
 		{404, "GET", "/QuestionnaireResponse/a%20b/$extract", ""},
 		{404, "GET", "/Observation/x/$extract", ""},
-		{404, "GET", "/QuestionnaireResponse/$extract", ""},
+		{405, "GET", "/QuestionnaireResponse/$extract", ""},
 		{400, "POST", "/QuestionnaireResponse/$extract", `{"resourceType":"Parameters"}`},
 		{400, "POST", "/QuestionnaireResponse/$extract", `{"resourceType":"Patient"}`},
 		{400, "POST", "/QuestionnaireResponse/$extract", `{"resourceType":"Parameters","parameter":[{"name":"questionnaire-response","resource":{"resourceType":"QuestionnaireResponse"}}]}`},

@@ -24,9 +24,14 @@ type past struct {
 	since time.Time
 	at    []search.Bound
 	count int
+	// shape of each resource, and ignored the parameters that do not count.
+	shape   shape
+	ignored []string
 	// after is the last version of the page before; upto the event at which the first page stood.
 	after record.Kept
 	upto  *int64
+	// total is what the first page counted; nil when it did not.
+	total *int
 	used  url.Values
 }
 
@@ -65,6 +70,7 @@ func (c *call) history(types []string, id, path string) error {
 	if err != nil {
 		return err
 	}
+	c.issueHeaders(p.ignoredIssues(fault.Warning))
 	c.reply(http.StatusOK, bundle)
 	return nil
 }
@@ -86,19 +92,17 @@ func (c *call) readPast(types []string, id string) (*past, error) {
 			p.at, ok = search.DateBounds(value, now)
 		case "_count":
 			p.count, err = strconv.Atoi(value)
-			ok = err == nil && p.count > 0
+			ok = err == nil && p.count >= 0
 			p.count = min(p.count, maxCount)
 		case pageParam:
 			ok = p.resume(value)
 			if ok {
 				continue
 			}
-		case "_format", "_pretty":
+		case "_format", "_pretty", "_summary", "_elements":
 			continue
 		default:
-			if c.prefer.strict {
-				return nil, fault.New(fault.Invalid, fault.Errorf("not-supported", "", "the parameter %s is not supported", shownParam(name)))
-			}
+			p.ignored = append(p.ignored, shownParam(name))
 			continue
 		}
 		if !ok {
@@ -106,7 +110,30 @@ func (c *call) readPast(types []string, id string) (*past, error) {
 		}
 		p.used.Set(name, value)
 	}
-	return p, nil
+	slices.Sort(p.ignored)
+	if c.prefer.strict && len(p.ignored) > 0 {
+		return nil, fault.New(fault.Invalid, p.ignoredIssues(fault.Error)...)
+	}
+	return p, p.readShape(values)
+}
+
+// readShape reads how much of each resource is told.
+func (p *past) readShape(values url.Values) error {
+	q := &inquiry{kind: &kind{}, count: p.count, used: p.used}
+	if len(p.types) == 1 {
+		q.kind.name = p.types[0]
+	}
+	err := q.readShape(values)
+	p.count, p.shape = q.count, q.shape
+	return err
+}
+
+func (p *past) ignoredIssues(severity fault.Severity) []fault.Issue {
+	var out []fault.Issue
+	for _, name := range p.ignored {
+		out = append(out, fault.Issue{Severity: severity, Code: "not-supported", Text: "the parameter " + name + " is not supported for a history and was not applied"})
+	}
+	return out
 }
 
 // resume goes on where a page ended: the cursor's place is a version.
@@ -115,7 +142,7 @@ func (p *past) resume(text string) bool {
 	if err != nil || at.after.id == "" {
 		return false
 	}
-	p.upto = at.upto
+	p.upto, p.total = at.upto, at.total
 	p.after.ID, p.after.Version, p.after.Seq = at.after.id, int64(at.seen), at.after.at.UnixMicro()
 	if p.id == "" && at.part > 0 {
 		p.after.Type = strconv.Itoa(at.part - 1)
@@ -140,40 +167,119 @@ func (p *past) page(v *sight, path string) ([]byte, error) {
 		if len(extents) > 0 {
 			*p.upto = extents[0].Last
 		}
+		if p.total, err = p.counted(v); err != nil {
+			return nil, err
+		}
 	}
-	kept, types, err := p.versions(v)
+	out := fhir.Chronicle{Self: p.link(path, p.used), Total: p.total}
+	more, err := p.fill(v, &out)
 	if err != nil {
 		return nil, err
 	}
-	if len(kept) == 0 && first && p.id != "" && p.since.IsZero() {
+	if nothing := p.count > 0 && p.after.ID == "" || p.count == 0 && p.at == nil && *p.total == 0; first && nothing && p.id != "" && p.since.IsZero() {
 		return nil, unknownResource()
 	}
-	more := len(kept) > p.count
-	kept = kept[:min(len(kept), p.count)]
-	out := fhir.Chronicle{Self: p.link(path, p.used)}
-	for _, one := range kept {
-		rec, err := v.Record(one.Resource)
-		if err != nil {
-			return nil, fault.Wrap(fault.Internal, err, "read a version that is there")
-		}
-		if p.at != nil && !p.stoodAt(v, rec) {
-			continue
-		}
-		out.Entries = append(out.Entries, p.entry(rec))
-	}
 	if more {
-		last := kept[len(kept)-1]
-		at := cursor{after: place{at: time.UnixMicro(last.Seq), id: last.ID}, seen: int(last.Version), upto: p.upto}
-		at.part = slices.Index(types, last.Type) + 1
-		values := url.Values{pageParam: {at.String()}}
-		for name, list := range p.used {
-			values[name] = list
+		at := cursor{after: place{at: time.UnixMicro(p.after.Seq), id: p.after.ID}, seen: int(p.after.Version), upto: p.upto, total: p.total}
+		if at.part, err = p.partOf(v, p.after.Type); err != nil {
+			return nil, err
 		}
-		out.Next = p.link(path, values)
-	} else if first && p.at == nil {
-		out.Total = new(len(out.Entries))
+		out.Next = p.link(path, p.going(at))
 	}
 	return out.Bundle(), nil
+}
+
+// going are the parameters of the page that begins at a cursor.
+func (p *past) going(at cursor) url.Values {
+	values := url.Values{pageParam: {at.String()}}
+	for name, list := range p.used {
+		values[name] = list
+	}
+	return values
+}
+
+// fill reads on until the page is full, and says whether there may be more.
+func (p *past) fill(v *sight, out *fhir.Chronicle) (more bool, err error) {
+	for examined := 0; p.count > 0; {
+		kept, err := p.versions(v)
+		if err != nil {
+			return false, err
+		}
+		more = len(kept) > p.count
+		for i, one := range kept[:min(len(kept), p.count)] {
+			rec, err := v.Record(one.Resource)
+			if err != nil {
+				return false, fault.Wrap(fault.Internal, err, "read a version that is there")
+			}
+			p.after = one
+			examined++
+			if p.at != nil && !p.stoodAt(v, rec) {
+				continue
+			}
+			if out.Entries = append(out.Entries, p.entry(rec)); len(out.Entries) == p.count {
+				return i+1 < len(kept), nil
+			}
+		}
+		if !more || examined >= maxExamined {
+			return more, nil
+		}
+	}
+	return false, nil
+}
+
+// How many versions are counted for a total that nobody asked for: in all, and of those of which it must be read when they
+// stood.
+const (
+	maxPast   = 10_000
+	maxPastAt = 1_000
+	pastChunk = 1_000
+)
+
+// counted counts all versions that are told of; nil when there are too many.
+func (p *past) counted(v *sight) (*int, error) {
+	all := *p
+	all.count = pastChunk
+	most := maxPast
+	switch {
+	case p.count == 0:
+		most = maxCounted
+	case p.at != nil:
+		most = maxPastAt
+	}
+	for n, examined := 0, 0; ; {
+		kept, err := all.versions(v)
+		if err != nil {
+			return nil, err
+		}
+		more := len(kept) > all.count
+		for _, one := range kept[:min(len(kept), all.count)] {
+			all.after = one
+			if p.at != nil {
+				rec, err := v.Record(one.Resource)
+				if err != nil {
+					return nil, fault.Wrap(fault.Internal, err, "read a version that is there")
+				}
+				if !p.stoodAt(v, rec) {
+					continue
+				}
+			}
+			n++
+		}
+		if !more {
+			return &n, nil
+		}
+		if examined += pastChunk; examined >= most {
+			return nil, p.uncountable()
+		}
+	}
+}
+
+// uncountable is why there is no total, where nothing but the total is wanted.
+func (p *past) uncountable() error {
+	if p.count > 0 {
+		return nil
+	}
+	return fault.Newf(fault.Invalid, "too-costly", "there is too much to count: name a type or an id, or a _since")
 }
 
 func (p *past) link(path string, values url.Values) string {
@@ -184,14 +290,25 @@ func (p *past) link(path string, values url.Values) string {
 	return withQuery(target+"/_history", values)
 }
 
-// versions lists what the page is made of, one more than it holds, and the types among which it was looked.
-func (p *past) versions(v *sight) ([]record.Kept, []string, error) {
-	types := p.types
-	if types == nil {
-		var err error
-		if types, err = v.Types(); err != nil {
-			return nil, nil, err
-		}
+// kinds are the types among which it is looked.
+func (p *past) kinds(v *sight) ([]string, error) {
+	if p.types != nil {
+		return p.types, nil
+	}
+	return v.Types()
+}
+
+// partOf is the place of a type among those that are looked at, from 1.
+func (p *past) partOf(v *sight, typ string) (int, error) {
+	types, err := p.kinds(v)
+	return slices.Index(types, typ) + 1, err
+}
+
+// versions lists what the page is made of, one more than it holds.
+func (p *past) versions(v *sight) ([]record.Kept, error) {
+	types, err := p.kinds(v)
+	if err != nil {
+		return nil, err
 	}
 	if n, err := strconv.Atoi(p.after.Type); err == nil && n < len(types) {
 		p.after.Type = types[n]
@@ -213,7 +330,7 @@ func (p *past) versions(v *sight) ([]record.Kept, []string, error) {
 		}
 		part, err := v.Versions(q)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		all = append(all, part...)
 	}
@@ -223,7 +340,7 @@ func (p *past) versions(v *sight) ([]record.Kept, []string, error) {
 		}
 		return slices.Index(types, a.Type) - slices.Index(types, b.Type)
 	})
-	return all[:min(len(all), p.count+1)], types, nil
+	return all[:min(len(all), p.count+1)], nil
 }
 
 // stoodAt says whether a version was the current one at some moment of those asked for.
@@ -232,10 +349,35 @@ func (p *past) stoodAt(v *sight, rec record.Record) bool {
 	if next, err := v.Record(ref.Resource{Type: rec.Type, ID: rec.ID, Version: rec.Version + 1}); err == nil {
 		to = next.Received
 	}
-	return !slices.ContainsFunc(p.at, func(b search.Bound) bool {
-		// It stood for an interval: they must overlap.
-		return !rec.Received.Before(b.To) || !to.IsZero() && !to.After(b.From)
-	})
+	return stood(p.at, rec.Received, to)
+}
+
+// stood says whether something that stood from one moment until another, open when it is zero, stood at some moment of those
+// asked for. It stood for an interval, so each bound is an interval to overlap with.
+func stood(asked []search.Bound, from, to time.Time) bool {
+	begins := func(before time.Time) bool { return from.Before(before) }
+	lasts := func(beyond time.Time) bool { return to.IsZero() || to.After(beyond) }
+	for _, b := range asked {
+		var ok bool
+		switch b.Op {
+		case "gt", "sa":
+			ok = lasts(b.To)
+		case "ge":
+			ok = lasts(b.From)
+		case "lt", "eb":
+			ok = begins(b.From)
+		case "le":
+			ok = begins(b.To)
+		case "ne":
+			ok = begins(b.From) || lasts(b.To)
+		default:
+			ok = begins(b.To) && lasts(b.From)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // entry tells how a version came to be.
@@ -251,7 +393,7 @@ func (p *past) entry(rec record.Record) fhir.ChronicleEntry {
 	case rec.Version == 1:
 		e.Method, e.URL, e.Status = http.MethodPost, rec.Type, "201"
 	}
-	e.Resource = fhir.Served(rec)
+	e.Resource = p.shape.of(rec.Type, fhir.Served(rec))
 	return e
 }
 
@@ -275,24 +417,31 @@ func (p *past) derived(v *sight, path string) ([]byte, bool, error) {
 	if len(versions) == 0 {
 		return nil, false, nil
 	}
-	out := fhir.Chronicle{Self: p.link(path, p.used)}
-	for i := len(versions) - 1; i >= 0; i-- {
+	var told []fhir.ChronicleEntry
+	for i, until := len(versions)-1, (time.Time{}); i >= 0; i-- {
 		page, err := v.observedPage(versions[i])
 		if err != nil {
 			return nil, true, err
 		}
-		if page.updated.Before(p.since) {
+		ended := until
+		until = page.updated
+		if page.updated.Before(p.since) || p.at != nil && !stood(p.at, page.updated, ended) {
 			continue
 		}
 		e := fhir.ChronicleEntry{
 			FullURL: p.base + "/" + of.String(), Method: http.MethodPut, URL: of.String(), Status: "200",
-			ETag: etag(page.version), LastModified: page.updated, Resource: page.body,
+			ETag: etag(page.version), LastModified: page.updated, Resource: p.shape.of(of.Type, page.body),
 		}
 		if i == 0 {
 			e.Method, e.URL, e.Status = http.MethodPost, of.Type, "201"
 		}
-		out.Entries = append(out.Entries, e)
+		told = append(told, e)
 	}
-	out.Total = new(len(out.Entries))
+	out := fhir.Chronicle{Self: p.link(path, p.used), Total: new(len(told))}
+	from := min(int(p.after.Version), len(told)) // of these the cursor counts
+	end := min(from+p.count, len(told))
+	if out.Entries = told[from:end]; end < len(told) && p.count > 0 {
+		out.Next = p.link(path, p.going(cursor{after: place{id: p.id}, seen: end, upto: new(int64)}))
+	}
 	return out.Bundle(), true, nil
 }

@@ -50,6 +50,9 @@ func (q *inquiry) addInclusion(key, value string) error {
 		if i.param == nil || i.param.Type != search.Reference || i.back && i.param.Canonical() {
 			return wrong("names a parameter that is no reference which is supported")
 		}
+		if i.back && i.typ == "Provenance" && !slices.Contains(provenanceWays, i.param.Name) {
+			return wrong("of Provenance must name target, entity or patient")
+		}
 	} else if i.back {
 		return wrong("must name a parameter")
 	}

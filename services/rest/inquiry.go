@@ -122,7 +122,14 @@ func (q *inquiry) add(key, value string, depth int) error {
 
 // addOwn reads what the server itself sets.
 func (q *inquiry) addOwn(key, name, modifier, value string) error {
-	if modifier != "" {
+	switch {
+	case modifier == "missing" && (value == "true" || value == "false"):
+		q.used.Add(key, value)
+		if value == "true" { // every resource has both
+			q.ids = append(q.ids, []string{})
+		}
+		return nil
+	case modifier != "":
 		return fault.New(fault.Invalid, fault.Errorf("not-supported", "", "the search parameter %s has a modifier that is not supported", name))
 	}
 	q.used.Add(key, value)

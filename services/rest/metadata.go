@@ -17,7 +17,7 @@ const hl7 = "http://hl7.org/fhir/SearchParameter/"
 // statement is the CapabilityStatement, made from the same tables as the routes.
 func (s *Server) statement(base string) ([]byte, error) {
 	c := fhir.Capability{
-		Base: base, Version: s.config.Version, Date: s.since, Operations: s.config.Operations[""], Instantiates: s.config.Instantiates,
+		Base: base, Version: s.config.Version, Date: s.since, Operations: s.config.Operations[""], Instantiates: s.config.Instantiates, Guarded: s.config.Guarded,
 	}
 	if s.config.TokenPath != "" {
 		c.Token = strings.TrimSuffix(base, Prefix) + s.config.TokenPath
@@ -50,6 +50,9 @@ func (k *kind) capability() fhir.ResourceCapability {
 		out.ConditionalCreate, out.ConditionalUpdate, out.ConditionalDelete, out.ConditionalRead = true, true, "single", "full-support"
 		out.ReferencePolicy = []string{"literal", "logical"}
 	}
+	if k.name == "Observation" {
+		out.Profiles = []string{fhir.Profile} // of those that are derived; what is sent is held against no profile
+	}
 	if k.find == nil {
 		return out
 	}
@@ -63,7 +66,7 @@ func (k *kind) capability() fhir.ResourceCapability {
 	}
 	for i := range kinds {
 		for _, p := range kinds[i].params() {
-			if p.Type == search.Reference && !p.Canonical() && p.LeadsTo(k.name) && (len(p.Targets) > 0 || kinds[i].name == "Provenance") {
+			if p.Type == search.Reference && !p.Canonical() && p.LeadsTo(k.name) && kinds[i].includesBack(&p) {
 				out.SearchRevInclude = append(out.SearchRevInclude, kinds[i].name+":"+p.Name)
 			}
 		}
@@ -72,6 +75,15 @@ func (k *kind) capability() fhir.ResourceCapability {
 		out.Operations = append(out.Operations, fhir.OperationCapability{Name: o.name, Definition: o.definition, Documentation: o.doc})
 	}
 	return out
+}
+
+// includesBack says whether what leads by a parameter to something else can be looked for. Provenance is made of what it is
+// about, so it is looked for by that alone.
+func (k *kind) includesBack(p *search.Param) bool {
+	if k.name == "Provenance" {
+		return slices.Contains(provenanceWays, p.Name)
+	}
+	return len(p.Targets) > 0
 }
 
 // interactions with a type, and the kinds that offer them: the routes are made from the same words.

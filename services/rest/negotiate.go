@@ -40,19 +40,15 @@ func unsupported(text string) error {
 }
 
 // acceptable checks that the client can read FHIR JSON. The parameter _format overrides the header Accept.
-func acceptable(r *http.Request) error {
-	format := ""
-	if values := r.URL.Query()["_format"]; len(values) > 0 {
-		format = values[0]
-	}
-	if format != "" {
+func acceptable(h http.Header, format []string) error {
+	if len(format) > 0 && format[0] != "" {
 		// An unescaped + in a URL arrives as a blank.
-		if format == "json" || fhirJSON(strings.Replace(format, " ", "+", 1)) {
+		if format[0] == "json" || fhirJSON(strings.Replace(format[0], " ", "+", 1)) {
 			return nil
 		}
 		return notAcceptable()
 	}
-	ranges := strings.Join(r.Header.Values("Accept"), ",")
+	ranges := strings.Join(h.Values("Accept"), ",")
 	if strings.TrimSpace(ranges) == "" {
 		return nil
 	}

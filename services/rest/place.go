@@ -35,6 +35,8 @@ type cursor struct {
 	upto *int64
 	// part is which of several lists is being read.
 	part int
+	// total is what the first page counted, where that is not counted again; nil when it did not.
+	total *int
 }
 
 // cursorForm is the cursor inside of the opaque parameter.
@@ -46,10 +48,11 @@ type cursorForm struct {
 	Now      int64  `json:"w"`
 	Upto     *int64 `json:"q"`
 	Part     int    `json:"p,omitempty"`
+	Total    *int   `json:"c,omitempty"`
 }
 
 func (c cursor) String() string {
-	form := cursorForm{Severity: c.after.severity, ID: c.after.id, Seen: c.seen, Now: c.now.Unix(), Upto: c.upto, Part: c.part}
+	form := cursorForm{Severity: c.after.severity, ID: c.after.id, Seen: c.seen, Now: c.now.Unix(), Upto: c.upto, Part: c.part, Total: c.total}
 	if !c.after.at.IsZero() {
 		form.Micros = new(c.after.at.UnixMicro())
 	}
@@ -74,14 +77,14 @@ func parseCursor(s string) (cursor, error) {
 	var form cursorForm
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if d.Decode(&form) != nil || form.ID != "" && !ref.ValidID(form.ID) || form.Seen < 0 || form.Upto == nil || form.Part < 0 {
+	if d.Decode(&form) != nil || form.ID != "" && !ref.ValidID(form.ID) || form.Seen < 0 || form.Upto == nil || form.Part < 0 || form.Total != nil && *form.Total < 0 {
 		return cursor{}, wrong
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return cursor{}, wrong
 	}
 	c := cursor{
-		after: place{severity: form.Severity, id: form.ID}, seen: form.Seen, now: time.Unix(form.Now, 0).UTC(), upto: form.Upto, part: form.Part,
+		after: place{severity: form.Severity, id: form.ID}, seen: form.Seen, now: time.Unix(form.Now, 0).UTC(), upto: form.Upto, part: form.Part, total: form.Total,
 	}
 	if form.Micros != nil {
 		c.after.at = time.UnixMicro(*form.Micros).UTC()

@@ -10,6 +10,9 @@ import (
 	"github.com/rapport-health/rapport/services/fhir"
 )
 
+// provenanceWays are the parameters of which a search of Provenance must name one, or an id.
+var provenanceWays = []string{"target", "entity", "patient"}
+
 // findProvenance looks for where what the server derives comes from. It is made from the forms and alerts of somebody or
 // something, so the search says of whom or what.
 func findProvenance(v *sight, q *inquiry) ([]lookup, error) {

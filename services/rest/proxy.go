@@ -5,15 +5,20 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path"
+	"regexp"
 	"strings"
 )
+
+// prefixForm is a path as it may stand before ours.
+var prefixForm = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
 // forwarded is the base by which a client reached a proxy that is believed; ok is false when there is none.
 func (s *Server) forwarded(r *http.Request) (base string, ok bool) {
 	if len(s.config.Proxies) == 0 || !s.believed(r.RemoteAddr) {
 		return "", false
 	}
-	scheme, host, prefix := "http", "", r.Header.Get("X-Forwarded-Prefix")
+	scheme, host, prefix := "http", "", strings.TrimSuffix(firstOf(r.Header.Get("X-Forwarded-Prefix")), "/")
 	if line := r.Header.Get("Forwarded"); line != "" {
 		scheme, host = readForwarded(line, scheme)
 	} else {
@@ -25,8 +30,8 @@ func (s *Server) forwarded(r *http.Request) (base string, ok bool) {
 			host += ":" + port
 		}
 	}
-	u, err := url.Parse(scheme + "://" + host + strings.TrimSuffix(firstOf(prefix), "/") + Prefix)
-	if err != nil || u.Host != host || host == "" || scheme != "http" && scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	u, err := url.Parse(scheme + "://" + host + prefix + Prefix)
+	if err != nil || prefix != "" && (!prefixForm.MatchString(prefix) || path.Clean(prefix) != prefix) || u.Host != host || host == "" || scheme != "http" && scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return "", false
 	}
 	return u.String(), true

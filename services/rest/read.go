@@ -84,10 +84,10 @@ func (v *sight) page(of ref.Resource) (page, error) {
 			return p, err
 		}
 	case "Provenance":
-		if of.Version > 0 {
-			return page{}, fault.Newf(fault.NotFound, "not-supported", "of a Provenance only the current version is kept")
-		}
 		p, _, err := v.provenancePage(of.ID)
+		if err == nil && of.Version > 0 && of.Version != p.version {
+			return page{}, fault.Newf(fault.NotFound, "not-supported", "of a Provenance only the current version, %d, is kept", p.version)
+		}
 		if err == nil || fault.Of(err) != fault.NotFound {
 			return p, err
 		}

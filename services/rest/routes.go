@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -86,7 +85,7 @@ func (s *Server) open(pattern string, handle func(*call) error) {
 	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Server: s, w: w, r: r, base: s.base(r), prefer: readPrefer(r.Header), fetched: map[defined]*instrument.Definition{}}
-		c.finish(c.negotiated(handle))
+		c.finish(handle(c))
 	})
 }
 
@@ -104,54 +103,50 @@ func (s *Server) closed(pattern string, handle func(*call) error) {
 			return
 		}
 		c.tenant = tenant
-		c.finish(c.negotiated(handle))
+		c.finish(handle(c))
 	})
-}
-
-func (c *call) negotiated(handle func(*call) error) error {
-	if err := acceptable(c.r); err != nil {
-		return err
-	}
-	return handle(c)
 }
 
 // ServeHTTP answers every request below Prefix with FHIR JSON, whatever happens.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	watched := &watchedWriter{ResponseWriter: w}
-	defer s.recovered(watched, r)
-	if r.URL.Path != path.Clean(r.URL.Path) && r.URL.Path != Prefix+"/" {
-		s.refuse(watched, r, http.StatusNotFound, "")
-		return
-	}
-	if r.URL.Path == Prefix+"/metadata" && r.Method != http.MethodGet && r.Method != http.MethodHead {
-		s.refuse(watched, r, http.StatusMethodNotAllowed, "GET, HEAD") // it looks like a type, which has other methods
+	s.Front(s.Inside()).ServeHTTP(w, r)
+}
+
+// Inside answers what has passed Front.
+func (s *Server) Inside() http.Handler { return http.HandlerFunc(s.inside) }
+
+func (s *Server) inside(w http.ResponseWriter, r *http.Request) {
+	if err := noOperation(r.Method, r.URL.Path); err != nil {
+		(&call{Server: s, w: w, r: r}).finish(err)
 		return
 	}
 	handler, pattern := s.mux.Handler(r)
 	if pattern != "" {
-		s.mux.ServeHTTP(watched, r)
+		s.mux.ServeHTTP(w, r)
 		return
 	}
 	probe := &probeWriter{header: http.Header{}}
 	handler.ServeHTTP(probe, r)
-	s.refuse(watched, r, probe.status, probe.header.Get("Allow"))
+	s.refuse(w, r, probe.status, probe.header.Get("Allow"))
 }
 
 // refuse says in FHIR what the mux would have said in plain text.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, allow string) {
 	c := &call{Server: s, w: w, r: r}
 	if status == http.StatusMethodNotAllowed {
-		c.finish(&refusal{status, allow, fault.Newf(fault.NotSupported, "not-supported", "%s is not supported here; allowed are %s", method(r), allow)})
+		c.finish(notAllowed(r.Method, allow))
 		return
 	}
 	c.finish(fault.Newf(fault.NotFound, "not-found", "there is no such FHIR endpoint; see [base]/metadata for those there are"))
 }
 
 // method of a request as it may stand in an answer.
-func method(r *http.Request) string {
-	switch r.Method {
+func method(r *http.Request) string { return methodOf(r.Method) }
+
+func methodOf(name string) string {
+	switch name {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return r.Method
+		return name
 	default:
 		return "the method"
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
+	"github.com/rapport-health/rapport/services/fhir/search"
 )
 
 // searchURL searches by the query of a GET.
@@ -47,21 +48,34 @@ func (c *call) compartment() error {
 	if err != nil {
 		return err
 	}
-	k, ok := kindOf(c.r.PathValue("tail"))
 	id := c.r.PathValue("id")
-	if c.r.PathValue("type") != "Patient" || !ok || k.find == nil || !ref.ValidID(id) {
+	if c.r.PathValue("type") != "Patient" || !ref.ValidID(id) {
 		return fault.Newf(fault.NotFound, "not-found", "there is no such FHIR endpoint; see [base]/metadata for those there are")
 	}
-	values.Add(compartmentOf(k.name), "Patient/"+id)
+	k, ok := kindOf(c.r.PathValue("tail"))
+	if !ok {
+		return unknownKind(c.r.PathValue("tail"))
+	}
+	name, value, ok := k.compartment(ref.Patient(id))
+	if !ok {
+		return fault.Newf(fault.NotFound, "not-supported", "resources of type %s belong to no patient: search for them by themselves", k.name)
+	}
+	values.Add(name, value)
 	return c.search(k.name, values)
 }
 
-// compartmentOf is the parameter by which a type belongs to a patient.
-func compartmentOf(typ string) string {
-	if typ == "Patient" {
-		return "_id"
+// compartment is the condition by which a type belongs to a patient; ok is false for a type that belongs to none.
+func (k *kind) compartment(p ref.Patient) (name, value string, ok bool) {
+	switch {
+	case k.find == nil:
+		return "", "", false
+	case k.name == "Patient":
+		return "_id", string(p), true
+	case k.name == "Group":
+		return "member", p.Reference(), true
+	default:
+		return "patient", p.Reference(), search.Find(k.name, "patient") != nil
 	}
-	return "patient"
 }
 
 func (c *call) form() (url.Values, error) {

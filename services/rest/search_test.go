@@ -237,9 +237,10 @@ func TestPagesHoldEverythingOnceWhateverComesInMeanwhile(t *testing.T) {
 
 func TestAPageIsBoundedByItsBytes(t *testing.T) {
 	h := newHouse(t)
-	note := `{"text":"` + strings.Repeat("x", 1<<20) + `"}`
+	part := `{"text":"` + strings.Repeat("x", 1<<20) + `"}`
+	big := strings.Join([]string{part, part, part}, ",")
 	for i := range 8 {
-		h.must(201, "POST", "/Observation", strings.Replace(observation("o"+itoa(i), "a", "x", "2026"), `"status"`, `"note":[`+note+`,`+note+`,`+note+`],"status"`, 1), "Prefer", "return=minimal")
+		h.must(201, "POST", "/Observation", strings.Replace(observation("o"+itoa(i), "a", "x", "2026"), `"status"`, `"note":[`+big+`],"status"`, 1), "Prefer", "return=minimal")
 	}
 	a := h.must(200, "GET", "/Observation", "")
 	if len(a.body) > pageBytes+4<<20 {

@@ -81,8 +81,13 @@ type Config struct {
 	Proxies []netip.Prefix
 	// TokenPath is where tokens are given out, beside Prefix; empty where they are not.
 	TokenPath string
+	// Guarded says that nobody is served without a token, for the CapabilityStatement.
+	Guarded bool
 	// Filled says whether the index of searches holds all that is stored of a tenant; nil means that it does.
 	Filled func(ref.Tenant) bool
+	// OwnFormat says of a path below Prefix that what lies there is no FHIR resource and is asked for in a format of its own;
+	// nil means that there is none.
+	OwnFormat func(path string) bool
 	// Elsewhere are the types that other rooms serve below the same base, for the CapabilityStatement.
 	Elsewhere []fhir.ResourceCapability
 	// Operations that other rooms answer below the same base, by type, empty for those of no type, and Instantiates the
@@ -105,8 +110,8 @@ type Config struct {
 	Version string
 	// Rules gives the version of the rules in force, for the metadata; nil names none.
 	Rules func() string
-	// Whole answers what this room and others serve below the same base, for entries of batches; the requests were let in
-	// before. nil means this room alone. It is called once a request has come.
+	// Whole answers what this room and others serve below the same base and what has passed Front, for entries of batches; they
+	// were let in with their Bundle. nil means this room alone. It is called once a request has come.
 	Whole func() http.Handler
 	// Subscriptions says that another room answers for Subscription and its topics under the same base.
 	Subscriptions bool

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -26,8 +27,14 @@ func (c *call) validate() error {
 	if err != nil {
 		return err
 	}
+	values, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return badQuery()
+	}
+	profiles := values["profile"]
 	doc, err := tree.Parse(s.Body, tree.Limits{Bytes: len(s.Body) + 1})
 	if err == nil && doc.Root().Child("resourceType").Is("Parameters") {
+		profiles = append(profiles, profilesIn(doc.Root())...)
 		doc, err = resourceIn(doc)
 		if err == nil {
 			s.Body = doc.Raw()
@@ -37,10 +44,10 @@ func (c *call) validate() error {
 		return c.validated(err, nil)
 	}
 	if !doc.Root().Child("resourceType").Is(typ) {
-		return fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "the body is not a %s, which this address takes", typ))
+		return fault.New(fault.Invalid, fault.Errorf("invalid", "resourceType", "the resourceType of the body is not %s, which this address takes", typ))
 	}
 	issues, err := c.config.Accept.Check(c.r.Context(), s)
-	return c.validated(err, issues)
+	return c.validated(err, append(issues, unchecked(profiles, doc.Root())...))
 }
 
 // validated answers 200 with what was found: that a resource is not valid is a result, not a failure.
@@ -48,7 +55,7 @@ func (c *call) validated(err error, issues []fault.Issue) error {
 	switch fault.Of(err) {
 	case fault.Invalid, fault.Unprocessable, fault.NotSupported, fault.TooLarge:
 		if err != nil {
-			c.reply(http.StatusOK, fhir.OutcomeOf(err))
+			c.reply(http.StatusOK, fhir.Outcome(append(fhir.Issues(fault.Of(err), fault.IssuesOf(err)), issues...)...))
 			return nil
 		}
 	}
@@ -57,6 +64,45 @@ func (c *call) validated(err error, issues []fault.Issue) error {
 	}
 	c.reply(http.StatusOK, fhir.Outcome(issues...))
 	return nil
+}
+
+// profilesIn are the profiles that a Parameters resource names.
+func profilesIn(root tree.Node) []string {
+	var out []string
+	for p := range root.Child("parameter").Children() {
+		if p.Child("name").Is("profile") {
+			out = append(out, p.Child("valueCanonical").Text()+p.Child("valueUri").Text()+p.Child("valueUrl").Text())
+		}
+	}
+	return out
+}
+
+// unchecked warns of each profile, of those asked for and those claimed, that nothing was held against it.
+func unchecked(profiles []string, root tree.Node) []fault.Issue {
+	var out []fault.Issue
+	base := "http://hl7.org/fhir/StructureDefinition/" + root.Child("resourceType").Text()
+	warn := func(path, profile string) {
+		if profile == base || profile == base+"|4.0.1" {
+			return
+		}
+		out = append(out, fault.Warnf("not-supported", path, "the resource was held against R4, and not against the profile %s", shownURL(profile)))
+	}
+	for _, profile := range profiles {
+		warn("", profile)
+	}
+	for claimed := range root.Child("meta").Child("profile").Children() {
+		warn(claimed.Path(), claimed.Text())
+	}
+	return out
+}
+
+// shownURL is a canonical URL as it may stand in an answer.
+func shownURL(canonical string) string {
+	u, err := url.Parse(canonical)
+	if err != nil || u.Host == "" || u.RawQuery != "" || len(canonical) > 200 {
+		return "that is named"
+	}
+	return canonical
 }
 
 // resourceIn is the parameter resource.

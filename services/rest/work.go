@@ -26,17 +26,17 @@ var (
 	}
 )
 
-func findTasks(v *sight, q *inquiry) ([]lookup, error) {
-	return v.findRaised(q, func(a alert.Alert) hit {
-		return v.madeHit("Task", a, !a.Raised(), func() ([]byte, error) { return fhir.Task(a), nil })
-	})
+func findTasks(v *sight, q *inquiry) ([]lookup, error) { return v.findRaised(q, v.taskHit) }
+
+func (v *sight) taskHit(a alert.Alert) hit {
+	return v.madeHit("Task", a, !a.Raised(), func() ([]byte, error) { return fhir.Task(a), nil })
 }
 
-func findFlags(v *sight, q *inquiry) ([]lookup, error) {
-	return v.findRaised(q, func(a alert.Alert) hit {
-		body, is := fhir.Flag(a)
-		return v.madeHit("Flag", a, !is, func() ([]byte, error) { return body, nil })
-	})
+func findFlags(v *sight, q *inquiry) ([]lookup, error) { return v.findRaised(q, v.flagHit) }
+
+func (v *sight) flagHit(a alert.Alert) hit {
+	body, is := fhir.Flag(a)
+	return v.madeHit("Flag", a, !is, func() ([]byte, error) { return body, nil })
 }
 
 // workPage reads a Task or a Flag that stands for an alert; false when the id is of none.
@@ -63,7 +63,7 @@ func currentAlone(typ string, a alert.Alert, version int64) error {
 	if version == 0 || version == a.Version {
 		return nil
 	}
-	return fault.Newf(fault.NotFound, "not-supported", "of a %s only the current version, %d, is kept as a page", typ, a.Version)
+	return fault.Newf(fault.NotFound, "not-supported", "of any %s only the current version, %d, is kept as a page", typ, a.Version)
 }
 
 // issue renders an alert with the scores behind it.
@@ -122,6 +122,7 @@ func subscriptionCapabilities() []fhir.ResourceCapability {
 			Operations: []fhir.OperationCapability{
 				operation("status", defined+"status", "How subscriptions stand."),
 				operation("events", defined+"events", "The events that a subscriber missed, by number."),
+				operation("resend", defined+"resend", "Tells events of an active subscription once more: eventsSinceNumber, eventsUntilNumber, eventsSinceInstant, eventsUntilInstant."),
 				operation("rotate-key", fhir.Canonical+"/OperationDefinition/rotate-key", "A new secret; the one before goes on signing for a while."),
 			},
 		},

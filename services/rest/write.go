@@ -42,7 +42,7 @@ func (c *call) changeable(typ string) (*kind, error) {
 
 // madeHere refuses what would change what the server makes.
 func madeHere(what string) error {
-	return &refusal{http.StatusMethodNotAllowed, "GET, HEAD", fault.Newf(fault.NotSupported, "not-supported", "a %s is made by the server and cannot be sent or changed", what)}
+	return &refusal{http.StatusMethodNotAllowed, "GET, HEAD", fault.Newf(fault.NotSupported, "not-supported", "%s resources are made by the server and cannot be sent or changed", what)}
 }
 
 // target is the resource that the path names.

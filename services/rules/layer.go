@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rapport-health/rapport/services/domain/decision"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
@@ -20,7 +21,7 @@ import (
 const (
 	// standard is what comes with the service.
 	standard = "default"
-	// alone is nothing.
+	// alone is nothing, but for what the service itself says when an alert reaches nobody.
 	alone = "none"
 )
 
@@ -110,7 +111,7 @@ func (r *reader) base(path string, found *sheaf) (*Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Set{glossary: base.glossary}, nil
+		return &Set{glossary: base.glossary, leaves: base.leaves[base.index(decision.NobodyAssigned):][:1]}, nil
 	}
 	below := found.extends
 	if !filepath.IsAbs(below) {

@@ -66,10 +66,32 @@ func TestAClinicsFileLiesOverTheDefaultSet(t *testing.T) {
 	}
 }
 
+func TestTheLeadRolesOfThePolicyStandWhereARuleNamesThem(t *testing.T) {
+	set := files{"clinic.yaml": "roles: [chief]\npolicy: {lead-roles: [chief, nurse]}\nchange:\n  nobody-assigned: {severity: critical, ladder: [{after: 1h, roles: [physician, lead-roles]}]}\n"}.set(t)
+	of := func(s *Set) judge.Rule {
+		return s.Rules[slices.IndexFunc(s.Rules, func(r judge.Rule) bool { return r.ID == "nobody-assigned" })]
+	}
+	r := of(set)
+	if !slices.Equal(r.Roles, []string{"chief", "nurse"}) || !slices.Equal(r.Ladder[0].Roles, []string{"physician", "chief", "nurse"}) || r.Severity != judge.Critical {
+		t.Errorf("%+v", r)
+	}
+	base, err := Standard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leads := of(base).Roles; !slices.Equal(leads, base.Policy.Lead) {
+		t.Errorf("by default %v are told", leads)
+	}
+	none := files{"clinic.yaml": "disable: [nobody-assigned]\n"}.set(t)
+	if _, is := none.Leaf("nobody-assigned"); is {
+		t.Error("it cannot be turned off")
+	}
+}
+
 func TestAFileMayStandAloneOrOverAnother(t *testing.T) {
 	group := "extends: none\n" + small
 	set := files{"clinic.yaml": "extends: group.yaml\nchange:\n  tired: {severity: high}\n", "group.yaml": group}.set(t)
-	if len(set.Rules) != 1 || set.Rules[0].Severity != judge.High || len(set.Files) != 2 || set.Files[0].Path != "group.yaml" {
+	if len(set.Rules) != 2 || set.Rules[1].Severity != judge.High || len(set.Files) != 2 || set.Files[0].Path != "group.yaml" {
 		t.Errorf("%d rules, files %v", len(set.Rules), set.Files)
 	}
 	for name, f := range map[string]files{

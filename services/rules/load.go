@@ -281,6 +281,15 @@ func (l *loader) roles(n *yaml.Node) []string {
 	return words
 }
 
+// addressees are roles that a rule tells: those of care teams, or `lead-roles` for those of the policy.
+func (l *loader) addressees(n *yaml.Node) []string {
+	at := *l
+	at.own = append(slices.Clip(l.own), leadRoles)
+	found := at.roles(n)
+	l.issues = at.issues
+	return found
+}
+
 var spanForm = regexp.MustCompile(`^([1-9][0-9]{0,3})([dhm])$`)
 
 var spanUnits = map[string]time.Duration{"d": 24 * time.Hour, "h": time.Hour, "m": time.Minute}

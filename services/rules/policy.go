@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -19,6 +20,31 @@ type policy struct {
 	// said are the fields that were given: the others stay as the base has them.
 	said    []string
 	version string
+}
+
+// leadRoles stands in a rule for the roles that the policy names under the same word.
+const leadRoles = "lead-roles"
+
+// addressed is a rule with the lead roles of a policy in the place of the word for them.
+func addressed(r judge.Rule, lead []string) judge.Rule {
+	named := func(roles []string) []string {
+		i := slices.Index(roles, leadRoles)
+		if i < 0 {
+			return roles
+		}
+		var all []string
+		for _, role := range slices.Concat(roles[:i], lead, roles[i+1:]) {
+			if !slices.Contains(all, role) {
+				all = append(all, role)
+			}
+		}
+		return all
+	}
+	r.Roles, r.Ladder = named(r.Roles), slices.Clone(r.Ladder)
+	for i := range r.Ladder {
+		r.Ladder[i].Roles = named(r.Ladder[i].Roles)
+	}
+	return r
 }
 
 // weekdays as a policy writes them.

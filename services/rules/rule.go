@@ -96,7 +96,7 @@ func (l *loader) handling(leaf *Leaf) map[string]func(*yaml.Node) {
 	r := &leaf.Rule
 	return map[string]func(*yaml.Node){
 		"severity":    func(n *yaml.Node) { r.Severity = judge.ParseSeverity(l.oneOf(n, "severity", severities)) },
-		"roles":       func(n *yaml.Node) { r.Roles = l.roles(n) },
+		"roles":       func(n *yaml.Node) { r.Roles = l.addressees(n) },
 		"cooldown":    func(n *yaml.Node) { r.CoolDown = l.span(n) },
 		"hold-for":    func(n *yaml.Node) { r.HoldFor = l.span(n) },
 		"clears":      func(n *yaml.Node) { l.clears(n, leaf) },
@@ -141,7 +141,7 @@ func (l *loader) ladder(n *yaml.Node) (rungs []judge.Rung) {
 		var rung judge.Rung
 		l.fields(item, map[string]func(*yaml.Node){
 			"after": func(n *yaml.Node) { rung.After = l.span(n) },
-			"roles": func(n *yaml.Node) { rung.Roles = l.roles(n) },
+			"roles": func(n *yaml.Node) { rung.Roles = l.addressees(n) },
 		}, "after", "roles")
 		if len(rungs) > 0 && rung.After > 0 && rung.After <= rungs[len(rungs)-1].After {
 			l.fail(l.at(item), "the ladder does not ascend: each rung comes after the one before")

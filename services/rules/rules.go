@@ -138,7 +138,7 @@ func (s *Set) seal() *Set {
 	for _, l := range s.leaves {
 		l.glossary = s.glossary
 		l.speak()
-		s.Rules = append(s.Rules, l.Rule)
+		s.Rules = append(s.Rules, addressed(l.Rule, s.Policy.Lead))
 		parts = append(parts, l.Rule.ID, l.Rule.Version)
 	}
 	s.Version = ref.Digest(parts...)

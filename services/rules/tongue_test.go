@@ -104,7 +104,7 @@ func TestLintTellsWhatALanguageLacksAndWhoWillNotBeTold(t *testing.T) {
 	set := clinic(t, "extends: none\npolicy: {language: fr}\n"+whole[:strings.Index(whole, "    tests:")])
 	var told []string
 	for _, issue := range set.Lint() {
-		if issue.Severity != fault.Warning || !strings.HasPrefix(issue.Path, "clinic.yaml:") {
+		if issue.Severity != fault.Warning || !strings.HasPrefix(issue.Path, "clinic.yaml:") && !strings.Contains(issue.Text, "nobody-assigned") {
 			t.Errorf("%+v", issue)
 		}
 		told = append(told, issue.Text)

@@ -25,7 +25,6 @@ import (
 
 	rapportv1 "github.com/rapport-health/rapport/api/rapport/v1"
 	"github.com/rapport-health/rapport/services/auth"
-	"github.com/rapport-health/rapport/services/bulk"
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/audit"
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -33,7 +32,6 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/store"
-	"github.com/rapport-health/rapport/services/subscriptions"
 	"github.com/rapport-health/rapport/services/wire"
 )
 
@@ -137,7 +135,7 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 		rate, guests = auth.Rate{}, auth.Rate{} // nobody but this machine is there
 	}
 	e.gate, err = auth.NewGate(auth.Config{
-		Known: known, Clients: e.registry, Audit: e.audit, Members: s.members, Alert: s.seesAlert, Broke: s.broke, Read: sentIn, Shown: shownIn,
+		Known: known, CDSClient: e.tokens.CDSClient, Clients: e.registry, Audit: e.audit, Members: s.members, Alert: s.seesAlert, Broke: s.broke, Read: sentIn, Shown: shownIn,
 		Status: codeName, Refuse: wire.Error,
 		Rate: rate, Guests: guests, Reads: c.Access.Reads, Writes: c.Access.Writes, Queue: c.Access.Queue, Patience: patience,
 		Memory: c.Access.Memory, MaxBody: rest.MaxBundle, Now: c.Now, Log: c.Log, Metrics: c.Metrics,
@@ -250,30 +248,39 @@ func (s *Server) Reload() {
 }
 
 // doors adds what is below no room: tokens, their keys, and how to ask for them.
-func (s *Server) doors(mux *http.ServeMux) {
+func (s *Server) doors(mux *routes) {
 	t := s.entrance.tokens
 	mux.Handle("POST "+access.TokenPath, t)
 	mux.HandleFunc("GET "+access.KeysPath, t.PublicKeys)
-	mux.HandleFunc("GET "+access.Prefix+"/.well-known/smart-configuration", t.Configuration)
+	mux.HandleFunc("GET "+auth.ConfigurationPath, t.Configuration)
 	events := &auth.AuditFace{Store: s.store, Base: func(r *http.Request) string { return s.origin(r) + rest.Prefix }}
-	mux.Handle(access.Prefix+"/AuditEvent", events)
-	mux.Handle(access.Prefix+"/AuditEvent/", events)
+	mux.mount(events, auth.AuditRoutes, access.Prefix+"/AuditEvent", access.Prefix+"/AuditEvent/")
 }
 
-// httpRoutes are what is answered over HTTP outside of FHIR REST.
-var httpRoutes = []string{
-	"GET /metrics", "GET /healthz", "POST " + access.TokenPath, "GET " + access.KeysPath, "GET " + access.Prefix + "/.well-known/smart-configuration",
-	"GET " + access.Prefix + "/AuditEvent", "GET " + access.Prefix + "/AuditEvent/{id}", "POST " + access.Prefix + "/AuditEvent/_search",
+// routes is a mux that knows what it answers, so that no route can be added without a rule for it: see access_matrix_test.go.
+type routes struct {
+	http.ServeMux
+	answered []string
 }
 
-// HTTPRoutes are the patterns that are answered outside of FHIR REST, and RESTRoutes those of FHIR REST.
-func (s *Server) HTTPRoutes() []string {
-	routes := slices.Concat(httpRoutes, subscriptions.Patterns(), bulk.Patterns)
-	if i := slices.Index(routes, bulk.Prefix+"/$import"); i >= 0 {
-		routes[i] = "POST " + routes[i] // any other method is told so there
+// Handle answers one pattern.
+func (r *routes) Handle(pattern string, h http.Handler) { r.mount(h, []string{pattern}, pattern) }
+
+// HandleFunc answers one pattern.
+func (r *routes) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	r.Handle(pattern, http.HandlerFunc(h))
+}
+
+// mount puts a room behind patterns. Answered are the routes of its own.
+func (r *routes) mount(room http.Handler, answered []string, patterns ...string) {
+	r.answered = append(r.answered, answered...)
+	for _, pattern := range patterns {
+		r.ServeMux.Handle(pattern, room)
 	}
-	return routes
 }
+
+// HTTPRoutes are the patterns that are answered outside of FHIR REST.
+func (s *Server) HTTPRoutes() []string { return slices.Clone(s.routes.answered) }
 
 // RESTRoutes are the patterns of FHIR REST.
 func (s *Server) RESTRoutes() []string { return s.face.Routes() }

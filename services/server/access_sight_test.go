@@ -341,7 +341,7 @@ func TestEveryAccessAndEveryRefusalIsAuditedAndReadAsAuditEvents(t *testing.T) {
 			t.Errorf("the AuditEvents lack %s: %s", want, page)
 		}
 	}
-	g.want(http.StatusBadRequest, "GET", "/fhir/AuditEvent?colour=red", full, "")
+	g.want(http.StatusBadRequest, "GET", "/fhir/AuditEvent?date=yesterday", full, "")
 	var all, one struct {
 		Entry []struct{ Resource struct{ ID string } }
 		Link  []struct{ Relation, URL string }

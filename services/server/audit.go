@@ -98,6 +98,14 @@ func (r *AuditReport) problem(t ref.Tenant, format string, args ...any) {
 	r.Problems = append(r.Problems, strings.Join([]string{name, fmt.Sprintf(format, args...)}, ": "))
 }
 
+func (r *AuditReport) missing(t ref.Tenant, from, to int64) {
+	if from == to {
+		r.problem(t, "record %d is missing", from)
+		return
+	}
+	r.problem(t, "records %d to %d are missing", from, to)
+}
+
 // auditPage is how many records are read at once.
 const auditPage = 1000
 
@@ -110,20 +118,26 @@ func (r *AuditReport) walk(ctx context.Context, from store.Audit, end audit.Head
 			return err
 		}
 		if len(records) == 0 {
-			r.problem(end.Tenant, "records %d to %d are missing", at.Seq+1, end.Seq)
+			r.missing(end.Tenant, at.Seq+1, end.Seq)
 			return nil
 		}
 		for _, record := range records {
 			if record.Seq > end.Seq {
+				if at.Seq < end.Seq {
+					r.missing(end.Tenant, at.Seq+1, end.Seq)
+				}
 				return nil // a server writes on meanwhile
 			}
-			if at, err = record.Follows(at); err != nil {
+			if record.Seq > at.Seq+1 {
+				r.missing(end.Tenant, at.Seq+1, record.Seq-1)
+			} else if _, err := record.Follows(at); err != nil {
 				var f *fault.Fault
 				if errors.As(err, &f) && len(f.Issues) > 0 {
 					r.problem(end.Tenant, "%s", f.Issues[0].Text)
 				}
-				return nil
 			}
+			// Each break is told by itself: the walk goes on from what stands there.
+			at = audit.Head{Tenant: end.Tenant, Seq: record.Seq, Hash: record.Hash}
 			r.Records++
 			place := auditPlace{record.Tenant, record.Seq}
 			if hash, ok := kept[place]; ok && hash != record.Hash.String() {

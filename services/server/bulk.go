@@ -66,20 +66,20 @@ func (c Config) bulkDir() string {
 }
 
 // openBulk wires the room and gives it its routes.
-func (s *Server) openBulk(mux *http.ServeMux, face *rest.Server) (err error) {
+func (s *Server) openBulk(mux *routes, face *rest.Server) (err error) {
 	config := bulk.Default()
 	config.Store, config.Face, config.Begin = s.store, bulkFace{face}, s.beginBulk
 	config.Caller, config.As, config.Pulse = bulkCaller, auth.With, s.commits.of
+	config.Guarded = s.config.knowsCallers()
 	config.May = func(p access.Principal, typ string) bool { return p.Allow(typ, access.Read) }
+	config.Revoked = func(p access.Principal) bool { return s.entrance.registry.Revoked(p.Name) }
 	config.Dir, config.Keep, config.PerTenant, config.Workers = s.config.bulkDir(), s.config.Bulk.Keep, s.config.Bulk.Jobs, s.config.Bulk.Workers
 	config.Capability, config.Private, config.MaxInput = s.config.Bulk.CapabilityURLs, s.config.Bulk.PrivateInputs, s.config.Bulk.MaxInput
 	config.Source, config.Now, config.ID, config.Log = s.config.Home, s.config.Now, rand.Text, s.config.Log
 	if s.bulk, err = bulk.New(config); err != nil {
 		return fmt.Errorf("--bulk-dir: %w", err)
 	}
-	for _, pattern := range bulk.Patterns {
-		mux.Handle(pattern, s.bulk)
-	}
+	mux.mount(s.bulk, s.bulk.Routes(), bulk.Patterns...)
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // openCDS lets CDS Hooks in at its prefix.
-func (s *Server) openCDS(mux *http.ServeMux) error {
+func (s *Server) openCDS(mux *routes) error {
 	c := cds.Default()
 	c.Store, c.Commands = s.entrance.guard, s.group
 	c.Caller = func(r *http.Request) (access.Principal, error) { return auth.From(r.Context()) }
@@ -21,7 +21,6 @@ func (s *Server) openCDS(mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	mux.Handle(cds.Prefix, cards)
-	mux.Handle(cds.Prefix+"/", cards)
+	mux.mount(cards, cds.Routes, cds.Prefix, cds.Prefix+"/")
 	return nil
 }

@@ -75,6 +75,8 @@ type Config struct {
 	WebhookHosts []string
 	// Access says who else is let in, and how much at once.
 	Access Access
+	// Patience of the HTTP door.
+	Patience Patience
 	// Retention is how long feed events are kept for replay; 0 keeps them for ever.
 	Retention time.Duration
 	// Sweep is how long the scheduler waits between two looks at passed deadlines.
@@ -103,7 +105,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:7401", HTTPListen: "127.0.0.1:7402", Store: "sqlite:rapport.db", Redis: "embedded", Streams: defaultStreams(),
 		Home: "ehr", Tenant: "default", Retention: 90 * 24 * time.Hour, Sweep: 30 * time.Second, Drain: 20 * time.Second,
-		Access: DefaultAccess(), CourseGap: episode.GapDays, GroupSize: 256, Bulk: DefaultBulk(), Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
+		Access: DefaultAccess(), Patience: defaultPatience(), CourseGap: episode.GapDays, GroupSize: 256, Bulk: DefaultBulk(), Now: time.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), Version: "dev",
 	}
 }
 

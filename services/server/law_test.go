@@ -135,7 +135,7 @@ var law = []room{
 	{name: "board", may: "domain/... store auth watch board/chart"},
 	{name: "simulate", may: "domain/... fhir fhir/tree fhir/path"},
 	{name: "rehearse", may: "domain/... store fhir catalogue ingest simulate"},
-	{name: "server", may: "services/... api/... protobuf grpc otelgrpc go-redis", tests: "go-jose"},
+	{name: "server", may: "services/... api/... protobuf grpc otelgrpc go-redis", tests: "go-jose pgx"},
 	{name: "server/servertest", may: "services/... api/... protobuf grpc go-redis cmp", testOnly: true},
 	{name: "bench", may: "domain/... simulate testbed api/rapport/v1 api/client protobuf grpc pgx modernc go-redis"},
 	{name: "cmd/rapport", may: "server auth catalogue scoring bench simulate rehearse rules fhir fhir/tree fhir/path wire domain/... api/... protobuf grpc go-redis prometheus kong yaml"},

@@ -126,7 +126,7 @@ func (s *Server) openWatch(context.Context) error {
 func (s *Server) openCommit(context.Context) (err error) {
 	config := commit.Default()
 	config.Store, config.Now, config.Log = s.store, s.config.Now, s.config.Log
-	config.Rules, config.Policy = s.rules.Rules, s.rules.Policy
+	config.Rules = s.rules.Rules
 	config.Terms = episode.Terms{GapDays: s.config.CourseGap}
 	counted, err := alerts.NewMetrics(s.config.Metrics)
 	if err != nil {
@@ -245,20 +245,25 @@ func closing(l net.Listener) func(context.Context) error {
 	}
 }
 
-// The patience of the HTTP door.
-const (
-	readHeader = 10 * time.Second
-	readBody   = 2 * time.Minute
-	writeReply = 3 * time.Minute
-	idle       = 2 * time.Minute
-)
+// Patience is how long the HTTP door waits for a client that is slow, or only pretends to send.
+type Patience struct {
+	// Header and Body of a request must have come, and Reply must have gone, within these.
+	Header, Body, Reply time.Duration
+	// Idle is how long a connection is kept without a request.
+	Idle time.Duration
+}
+
+// defaultPatience is that of a clinic.
+func defaultPatience() Patience {
+	return Patience{Header: 10 * time.Second, Body: 2 * time.Minute, Reply: 3 * time.Minute, Idle: 2 * time.Minute}
+}
 
 func (s *Server) openHTTP(context.Context) (err error) {
 	certificate, err := s.tls()
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
+	mux := &s.routes
 	face, err := rest.New(rest.Config{
 		Whole: func() http.Handler { return mux },
 		Store: s.entrance.guard, Accept: audited{s.ingest}, Elsewhere: []fhir.ResourceCapability{auth.AuditCapability()}, Score: s.scoring(), Definitions: s,
@@ -266,7 +271,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		ByHost: s.config.BaseURL == "", Bases: s.config.Bases, TokenPath: access.TokenPath,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
-		Proxies: s.proxies, Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
+		Proxies: s.proxies, OwnFormat: ownFormat, Guarded: s.config.knowsCallers(), Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
 	})
 	if err != nil {
 		return err
@@ -278,9 +283,7 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	if err := s.openBulk(mux, face); err != nil {
 		return err
 	}
-	mux.Handle("/fhir", face)
-	mux.Handle("/fhir/", face)
-	mux.Handle("/", face)
+	mux.mount(face.Inside(), nil, rest.Prefix, rest.Prefix+"/", "/") // RESTRoutes tells what it answers
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}))
 	s.doors(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
@@ -288,8 +291,8 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.http = &http.Server{
-		Handler: s.entrance.gate.HTTP(mux), TLSConfig: certificate, ReadHeaderTimeout: readHeader, ReadTimeout: readBody, WriteTimeout: writeReply,
-		IdleTimeout:    idle,
+		Handler: s.entrance.gate.HTTP(face.Front(mux)), TLSConfig: certificate, ReadHeaderTimeout: s.config.Patience.Header, ReadTimeout: s.config.Patience.Body,
+		WriteTimeout: s.config.Patience.Reply, IdleTimeout: s.config.Patience.Idle,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.config.Log.Handler(), slog.LevelInfo),
 	}
 	return nil

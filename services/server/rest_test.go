@@ -539,6 +539,15 @@ func TestHistoriesTellOfAllVersionsByPages(t *testing.T) {
 		"/Observation/_history?_since=2030&":                    "",
 		"/Observation/_history?_at=eq2026-03-02T09:01:30Z&":     "o1/1 o0/1",
 		"/Observation/o2/_history?_since=2026-03-02T09:08:00Z&": "o2/3",
+		"/Observation/o1/_history?_at=2026&":                    "o1/4 o1/3 o1/2 o1/1",
+		"/Observation/o1/_history?_at=ge2026-01-01&":            "o1/4 o1/3 o1/2 o1/1",
+		"/Observation/o1/_history?_at=gt2020&":                  "o1/4 o1/3 o1/2 o1/1",
+		"/Observation/o1/_history?_at=lt2030&":                  "o1/4 o1/3 o1/2 o1/1",
+		"/Observation/o1/_history?_at=le2020&":                  "",
+		"/Observation/o1/_history?_at=gt2026-03-02T09:07:30Z&":  "o1/4 o1/3",
+		"/Observation/o1/_history?_at=lt2026-03-02T09:03:00Z&":  "o1/1",
+		"/Observation/o1/_history?_at=sa2030&":                  "o1/4",
+		"/Observation/_history?_at=le2026-03-02T09:01:30Z&":     "o1/1 o0/1",
 	} {
 		var all []string
 		for next := path + "_count=2"; next != ""; {
@@ -548,6 +557,9 @@ func TestHistoriesTellOfAllVersionsByPages(t *testing.T) {
 				if (e.Request.Method == "DELETE") != (e.Resource.ID == "") || e.Request.URL == "" || e.Response.Status == "" {
 					t.Errorf("%s: %+v", path, e)
 				}
+			}
+			if l.Total == nil || *l.Total != len(strings.Fields(want)) {
+				t.Errorf("%s: total %v of %s", next, l.Total, want)
 			}
 			next = l.next()
 		}
@@ -563,7 +575,54 @@ func TestHistoriesTellOfAllVersionsByPages(t *testing.T) {
 		t.Errorf("the page after what came in meanwhile: %s", got)
 	}
 	c.must(404, "GET", "/Observation/none/_history", "")
+	c.must(404, "GET", "/Observation/none/_history?_at=2026", "")
 	c.must(400, "GET", "/_history?_count=none", "")
+	c.must(400, "GET", "/_history?foo=x", "", "Prefer", "handling=strict")
+	if got := c.must(200, "GET", "/_history?foo=x", "").header.Get("X-Rapport-Issue"); !strings.Contains(got, "foo is not supported") {
+		t.Errorf("what was ignored: %q", got)
+	}
+	for query, lacks := range map[string]string{"_summary=text": `"valueQuantity"`, "_elements=code": `"valueQuantity"`, "_summary=count": `"entry"`, "_count=0": `"entry"`} {
+		body := c.must(200, "GET", "/Observation/o1/_history?"+query, "", "Prefer", "handling=strict").body
+		if l := c.list(body); *l.Total != 4 || bytes.Contains(body, []byte(lacks)) {
+			t.Errorf("%s: %s", query, body)
+		}
+	}
+}
+
+func TestACompartmentHoldsWhatBelongsToOnePatientAndNothingElse(t *testing.T) {
+	c := start(t, nil)
+	for _, body := range []string{
+		patientP1, `{"resourceType":"Patient","id":"p2"}`,
+		`{"resourceType":"Group","id":"g1","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p1"}}]}`,
+		`{"resourceType":"Group","id":"g2","type":"person","actual":true,"member":[{"entity":{"reference":"Patient/p2"}}]}`,
+		`{"resourceType":"Practitioner","id":"d1"}`, `{"resourceType":"PractitionerRole","id":"r1"}`, heartRate,
+		`{"resourceType":"Appointment","id":"v1","status":"booked","start":"2026-02-01T09:00:00Z","end":"2026-02-01T10:00:00Z","participant":[{"actor":{"reference":"Patient/p1"},"status":"accepted"}]}`,
+	} {
+		var head struct{ ResourceType, ID string }
+		if err := json.Unmarshal([]byte(body), &head); err != nil {
+			t.Fatal(err)
+		}
+		c.must(201, "PUT", "/"+head.ResourceType+"/"+head.ID, body)
+	}
+	for path, want := range map[string]string{
+		"p1/Group": "Group/g1", "p2/Group": "Group/g2", "p3/Group": "", "p1/Patient": "Patient/p1", "p3/Patient": "", "p1/Observation": "Observation/hr",
+		"p2/Observation": "", "p1/Appointment": "Appointment/v1", "p2/Appointment": "", "p1/Provenance": "",
+	} {
+		if got := strings.Join(c.leaf("/Patient/"+path), " "); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	for _, typ := range []string{"Practitioner", "PractitionerRole", "Questionnaire", "CodeSystem", "Medication", "metadata"} {
+		c.must(404, "GET", "/Patient/p1/"+typ, "")
+	}
+	for query, want := range map[string]string{
+		"": "Patient/p1 Observation/hr Appointment/v1", "?start=2026-02-01&end=2026-02-01": "Patient/p1 Observation/hr Appointment/v1",
+		"?start=2026-02-02": "Patient/p1", "?end=2026-01-31": "Patient/p1",
+	} {
+		if got := strings.Join(c.leaf("/Patient/p1/$everything"+query), " "); got != want {
+			t.Errorf("everything%s: %s, want %s", query, got, want)
+		}
+	}
 }
 
 func TestAnotherSourceMeansItsOwnIds(t *testing.T) {

@@ -355,7 +355,7 @@ func TestOfManyWhoPatchOneResourceEveryOneDoes(t *testing.T) {
 func TestAStringIsNoLongerThanFHIRAllows(t *testing.T) {
 	c := start(t, nil)
 	long := func(n int) string {
-		return strings.Replace(heartRate, `"status"`, `"note":[{"text":"`+strings.Repeat("é", n)+`"}],"status"`, 1)
+		return strings.Replace(heartRate, `"status"`, `"note":[{"text":"`+strings.Repeat("e", n)+`"}],"status"`, 1)
 	}
 	c.must(201, "PUT", "/Observation/hr", long(1<<20))
 	got := c.must(400, "PUT", "/Observation/hr", long(1<<20+1))

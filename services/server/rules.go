@@ -87,11 +87,11 @@ func newRulebook(path string, log *slog.Logger, now func() time.Time, registry p
 	return b, nil
 }
 
-// Rules in force, for one transaction.
-func (b *rulebook) Rules() []judge.Rule { return b.current.Load().Rules }
-
-// Policy in force.
-func (b *rulebook) Policy() alert.Policy { return b.current.Load().Policy }
+// Rules in force, for one transaction, with the policy of the same set.
+func (b *rulebook) Rules() ([]judge.Rule, alert.Policy) {
+	set := b.current.Load()
+	return set.Rules, set.Policy
+}
 
 // Version of the set in force.
 func (b *rulebook) Version() string { return b.current.Load().Version }

@@ -67,8 +67,10 @@ type Server struct {
 	http          *http.Server
 	bulk          *bulk.Room
 	// commits of this server, by which bulk jobs see whether others work.
-	commits   commits
-	face      *rest.Server
+	commits commits
+	face    *rest.Server
+	// routes are all that is answered over HTTP.
+	routes    routes
 	listeners struct{ grpc, http net.Listener }
 
 	// proxies are believed, and unfilled holds the tenants of which not all is in the index of searches yet.

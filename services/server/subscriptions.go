@@ -9,22 +9,21 @@ import (
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/rest"
 	"github.com/rapport-health/rapport/services/subscriptions"
 )
 
 // openSubscriptions mounts the room of subscriptions beside FHIR REST, whose resources it sends on.
-func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.Resources) (err error) {
+func (s *Server) openSubscriptions(mux *routes, face *rest.Server) (err error) {
 	config := subscriptions.Default()
-	config.Store, config.Log, config.Resources = s.store, s.log, unguarded{resources}
-	config.Principal = subscriber
+	config.Store, config.Log, config.Resources = s.store, s.log, unguarded{face}
+	config.Principal, config.Base = subscriber, face.Base
 	config.BaseURL, config.AllowPrivate, config.Hosts = s.ownURL(), s.config.AllowPrivateWebhooks, s.config.WebhookHosts
 	config.Now, config.Logger, config.Metrics = s.config.Now, s.config.Log, s.config.Metrics
 	if s.subscriptions, err = subscriptions.New(config); err != nil {
 		return err
 	}
-	for _, pattern := range subscriptions.Patterns() {
-		mux.Handle(pattern, s.subscriptions)
-	}
+	mux.mount(s.subscriptions, s.subscriptions.Routes(), subscriptions.Patterns()...)
 	rapportv1.RegisterSubscriptionServiceServer(s.grpc, &subscriptions.Service{Room: s.subscriptions})
 	return nil
 }
@@ -33,6 +32,9 @@ func (s *Server) openSubscriptions(mux *http.ServeMux, resources subscriptions.R
 // everything to make one.
 func subscriber(r *http.Request) (access.Principal, error) {
 	p, err := auth.From(r.Context())
+	if err == nil && (r.Method == http.MethodPost || r.Method == http.MethodPut) && p.Person != "" {
+		return p, fault.Newf(fault.Forbidden, "forbidden", "a subscription tells what is kept from some persons: a client that acts for a person makes none")
+	}
 	if err == nil && (r.Method == http.MethodPost || r.Method == http.MethodPut) && !p.AllowAll(access.Read) {
 		return p, fault.Newf(fault.Forbidden, "forbidden", "a subscription is told of every patient: to make one needs the scope system/*.r")
 	}

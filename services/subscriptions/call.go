@@ -23,6 +23,9 @@ const (
 	HeaderSignature = "Rapport-Signature"
 	// HeaderNumber holds the number of the last event that the call tells of; 0 when of none.
 	HeaderNumber = "Rapport-Event-Number"
+	// HeaderAgain is `true` on a call that tells an event again because somebody asked for it: its number is an old one, and
+	// later ones were told before.
+	HeaderAgain = "Rapport-Event-Redriven"
 )
 
 // caller calls endpoints. It goes through no proxy and follows no redirect.
@@ -59,6 +62,7 @@ type message struct {
 	keys                     []string
 	body                     []byte
 	number                   int64
+	again                    bool
 	timeout                  time.Duration
 	at                       time.Time
 }
@@ -103,6 +107,9 @@ func (c *caller) call(ctx context.Context, m message) answer {
 	}
 	req.Header.Set("User-Agent", "Rapport")
 	req.Header.Set(HeaderNumber, strconv.FormatInt(m.number, 10))
+	if m.again {
+		req.Header.Set(HeaderAgain, "true")
+	}
 	req.Header.Set(HeaderSignature, sign(m.keys, m.at, m.body))
 	client := c.plain
 	if req.URL.Scheme == "https" {

@@ -1,13 +1,16 @@
 package subscriptions
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +43,8 @@ type request struct {
 	w         http.ResponseWriter
 	r         *http.Request
 	principal access.Principal
+	// base is where the caller reaches FHIR REST.
+	base string
 }
 
 func (r *Room) routes() {
@@ -59,12 +64,15 @@ func (r *Room) routes() {
 		"POST " + base + "/{id}/$status":     (*request).status,
 		"GET " + base + "/{id}/$events":      (*request).events,
 		"POST " + base + "/{id}/$events":     (*request).events,
+		"POST " + base + "/{id}/$resend":     (*request).resend,
 		"POST " + base + "/{id}/$rotate-key": (*request).rotateKey,
 		"GET " + prefix + "/Basic":           (*request).searchTopics,
+		"POST " + prefix + "/Basic/_search":  (*request).searchTopics,
 		"GET " + prefix + "/Basic/{id}":      (*request).readTopic,
 	} {
+		r.patterns = append(r.patterns, pattern)
 		r.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
-			c := &request{Room: r, w: w, r: req}
+			c := &request{Room: r, w: w, r: req, base: r.config.Base(req)}
 			var err error
 			if c.principal, err = r.config.Principal(req); err == nil {
 				err = handle(c)
@@ -76,32 +84,51 @@ func (r *Room) routes() {
 	}
 }
 
+// Routes are the patterns of what is answered, in order.
+func (r *Room) Routes() []string { return slices.Sorted(slices.Values(r.patterns)) }
+
 // ServeHTTP answers with FHIR JSON, whatever happens.
 func (r *Room) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if _, pattern := r.mux.Handler(req); pattern != "" {
-		r.mux.ServeHTTP(w, req)
-		return
-	}
+	handler, pattern := r.mux.Handler(req)
+	name, operation := strings.CutPrefix(path.Base(req.URL.Path), "$")
+	known := slices.ContainsFunc(r.patterns, func(p string) bool { return strings.HasSuffix(p, "/$"+name) })
 	c := &request{Room: r, w: w, r: req}
-	err := fault.Newf(fault.NotSupported, "not-supported", "there is no such endpoint, or not with this method; see [base]/metadata for those there are")
-	if allowed := r.allowed(req); allowed != "" {
-		w.Header().Set("Allow", allowed)
-		c.reply(http.StatusMethodNotAllowed, fhir.OutcomeOf(err))
-		return
+	switch {
+	case operation && !known:
+		c.problem(noOperation(name))
+	case pattern != "" && operation == strings.Contains(pattern, "$"):
+		r.mux.ServeHTTP(w, req)
+	default:
+		said := heard{http.Header{}} // the mux knows what is allowed instead
+		handler.ServeHTTP(said, req)
+		if allow := said.Header().Get("Allow"); allow != "" || operation {
+			w.Header().Set("Allow", cmp.Or(allow, http.MethodPost))
+			c.reply(http.StatusMethodNotAllowed, fhir.Outcome(fault.Errorf("not-supported", "", "the method is not supported here; allowed are %s", cmp.Or(allow, http.MethodPost))))
+			return
+		}
+		c.problem(fault.Newf(fault.NotFound, "not-found", "there is no such endpoint; see [base]/metadata for those there are"))
 	}
-	c.problem(err)
 }
 
-// allowed are the methods that the path of a request is answered with.
-func (r *Room) allowed(req *http.Request) string {
-	var out []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete} {
-		if _, pattern := r.mux.Handler(&http.Request{Method: method, Host: req.Host, URL: req.URL}); pattern != "" {
-			out = append(out, method)
-		}
+// noOperation refuses an operation by its name.
+func noOperation(name string) error {
+	if name == "get-ws-binding-token" {
+		return fault.Newf(fault.NotFound, "not-supported", "$get-ws-binding-token is not supported: there are no websockets here, and a subscription is told by rest-hook alone")
 	}
-	return strings.Join(out, ", ")
+	return fault.Newf(fault.NotFound, "not-supported", "there is no such operation here; see [base]/metadata for those there are")
 }
+
+// heard keeps the headers of an answer, and nothing else of it.
+type heard struct{ header http.Header }
+
+// Header is kept.
+func (h heard) Header() http.Header { return h.header }
+
+// WriteHeader is not.
+func (heard) WriteHeader(int) {}
+
+// Write is not.
+func (heard) Write(b []byte) (int, error) { return len(b), nil }
 
 func (c *request) problem(err error) {
 	kind := fault.Of(err)
@@ -147,7 +174,7 @@ func (c *request) create() error {
 	if err != nil {
 		return err
 	}
-	wanted, err := fhir.ReadSubscription(body, c.terms())
+	wanted, err := fhir.ReadSubscription(body, c.terms(c.base))
 	if err != nil {
 		return err
 	}
@@ -164,7 +191,7 @@ func (c *request) update() error {
 	if err != nil {
 		return err
 	}
-	wanted, err := fhir.ReadSubscription(body, c.terms())
+	wanted, err := fhir.ReadSubscription(body, c.terms(c.base))
 	if err != nil {
 		return err
 	}
@@ -201,7 +228,7 @@ func (c *request) put(wanted subscription.Subscription, version int64) error {
 		status = http.StatusCreated
 		c.w.Header().Set(HeaderSecret, secret)
 	}
-	c.w.Header().Set("Location", c.config.BaseURL+"/Subscription/"+s.ID+"/_history/"+strconv.FormatInt(s.Version, 10))
+	c.w.Header().Set("Location", c.base+"/Subscription/"+s.ID+"/_history/"+strconv.FormatInt(s.Version, 10))
 	c.give(status, s)
 	return nil
 }
@@ -213,7 +240,7 @@ func (c *request) give(status int, s subscription.Subscription) {
 }
 
 func (c *request) read() error {
-	s, err := c.view(c.r.Context(), c.principal.Tenant, c.r.PathValue("id"))
+	s, err := c.one()
 	if err != nil {
 		return err
 	}
@@ -221,9 +248,18 @@ func (c *request) read() error {
 	return nil
 }
 
+// one is the subscription that the path names, or why there is none: one that was deleted is said to be gone.
+func (c *request) one() (subscription.Subscription, error) {
+	s, err := c.view(c.r.Context(), c.principal.Tenant, c.r.PathValue("id"))
+	if err != nil && s.Deleted {
+		err = fault.Newf(fault.TooOld, "deleted", "the subscription was deleted")
+	}
+	return s, err
+}
+
 // readVersion reads the current version alone: earlier ones held what their client has taken back, headers among it.
 func (c *request) readVersion() error {
-	s, err := c.view(c.r.Context(), c.principal.Tenant, c.r.PathValue("id"))
+	s, err := c.one()
 	if err != nil {
 		return err
 	}
@@ -263,6 +299,12 @@ var found = map[string]func(*subscription.Subscription) string{
 		}
 		return fhir.TopicURL(s.Topic)
 	},
+	"criteria": func(s *subscription.Subscription) string {
+		if s.Topic == subscription.Criteria {
+			return strings.Join(fhir.FilterTexts(*s), " ")
+		}
+		return fhir.TopicURL(s.Topic)
+	},
 	"payload": func(s *subscription.Subscription) string { return s.Payload },
 }
 
@@ -271,30 +313,15 @@ func (c *request) search() error {
 	if err != nil {
 		return err
 	}
-	values["topic"] = append(values["topic"], values["criteria"]...) // R4's own name of it
 	all, err := c.list(c.r.Context(), c.principal.Tenant)
 	if err != nil {
 		return err
 	}
-	out := fhir.Searchset{}
-	used := url.Values{}
-	for name, key := range found {
-		for _, value := range values[name] {
-			used.Add(name, value)
-			all = slices.DeleteFunc(all, func(s subscription.Subscription) bool { return !slices.Contains(strings.Split(value, ","), key(&s)) })
-		}
+	of := make([]member, len(all))
+	for i := range all {
+		of[i] = member{all[i].ID, fhir.Subscription(all[i]), func(name string) string { return found[name](&all[i]) }}
 	}
-	target := c.config.BaseURL + "/Subscription"
-	out.Self = target
-	if len(used) > 0 {
-		out.Self += "?" + used.Encode()
-	}
-	for _, s := range all {
-		out.Matches = append(out.Matches, fhir.Match{FullURL: target + "/" + s.ID, Resource: fhir.Subscription(s)})
-	}
-	out.Total = new(len(all))
-	c.reply(http.StatusOK, out.Bundle())
-	return nil
+	return c.giveFound("Subscription", slices.Collect(maps.Keys(found)), values, of)
 }
 
 // values are the parameters of the URL and of a form, or of a Parameters resource.
@@ -346,25 +373,18 @@ func (c *request) readTopic() error {
 }
 
 func (c *request) searchTopics() error {
-	out := fhir.Searchset{Self: c.config.BaseURL + "/Basic"}
-	ids := make([]string, 0, len(c.topics))
-	for id := range c.topics {
-		ids = append(ids, id)
+	values, err := c.values()
+	if err != nil {
+		return err
 	}
-	slices.Sort(ids)
-	wanted := c.r.URL.Query()["code"]
-	if len(wanted) > 0 {
-		out.Self += "?" + url.Values{"code": wanted}.Encode()
+	of := make([]member, 0, len(c.topics))
+	for _, id := range slices.Sorted(maps.Keys(c.topics)) {
+		of = append(of, member{id, c.topics[id], func(name string) string {
+			if name == "code" {
+				return topicCode
+			}
+			return id
+		}})
 	}
-	for _, code := range wanted {
-		if !slices.Contains([]string{"SubscriptionTopic", "http://hl7.org/fhir/fhir-types|SubscriptionTopic"}, code) {
-			ids = nil
-		}
-	}
-	for _, id := range ids {
-		out.Matches = append(out.Matches, fhir.Match{FullURL: c.config.BaseURL + "/Basic/" + id, Resource: c.topics[id]})
-	}
-	out.Total = new(len(ids))
-	c.reply(http.StatusOK, out.Bundle())
-	return nil
+	return c.giveFound("Basic", []string{"_id", "code"}, values, of)
 }

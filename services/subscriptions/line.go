@@ -36,6 +36,9 @@ type line struct {
 	refusals, dead int
 	// single says that a notification of several events was refused: they are told one by one until past single.
 	single int64
+	// letter is the number behind which dead letters are looked for, and yields says that it is the turn of what is new.
+	letter int64
+	yields bool
 	begun  time.Time
 }
 
@@ -119,9 +122,11 @@ func (l *line) step(ctx context.Context) (time.Duration, error) {
 		return 0, l.shake(ctx, s)
 	case now.Before(l.d.Next):
 		return l.until(s, now, l.d.Next), l.date(ctx)
-	case l.lettersWait():
+	case l.lettersWait() && !(l.yields && l.d.Delivered < last):
+		l.yields = true
 		return 0, l.again(ctx, s)
 	case l.d.Delivered < last:
+		l.yields = false
 		return 0, l.tell(ctx, s)
 	}
 	if s.Heartbeat == 0 || s.Topic == subscription.Criteria {
@@ -148,21 +153,15 @@ func (l *line) until(s subscription.Subscription, now, moment time.Time) time.Du
 	return max(moment.Sub(now), time.Millisecond)
 }
 
-func (l *line) lettersWait() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.letters
-}
-
 // settle takes the subscription to another status, here and in the store.
 func (l *line) settle(ctx context.Context, seen subscription.Subscription, to subscription.Status, because string) error {
-	s, err := l.room.settle(ctx, l.tenant, seen, to, because)
+	s, done, err := l.room.settle(ctx, l.tenant, seen, to, because)
 	if err != nil {
 		return err
 	}
 	if s.ID != "" {
 		l.mu.Lock()
-		l.s = s
+		l.s, l.letters = s, l.letters || !done // who changed it meanwhile may have asked for letters
 		l.mu.Unlock()
 	}
 	if to == subscription.Failed {
@@ -378,57 +377,6 @@ func (l *line) bury(ctx context.Context, s subscription.Subscription, seq int64,
 		return l.settle(ctx, s, subscription.Failed, "given up: "+times(l.dead)+" in a row an event was refused: "+a.failure)
 	}
 	return nil
-}
-
-// again tells dead letters that somebody asked to be told once more, one after another.
-func (l *line) again(ctx context.Context, s subscription.Subscription) error {
-	for after := int64(0); ; {
-		page, err := l.room.config.Store.DeadLetters(ctx, l.tenant, l.d.ID, after, 100)
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			break
-		}
-		after = page[len(page)-1].Seq
-		for _, letter := range page {
-			if !letter.Again {
-				continue
-			}
-			if err := l.retell(ctx, s, letter); err != nil {
-				return err
-			}
-		}
-	}
-	l.mu.Lock()
-	l.letters = l.s.Version != s.Version
-	l.mu.Unlock()
-	return nil
-}
-
-// retell tells one dead letter. One that is refused, or no longer kept, stays a letter.
-func (l *line) retell(ctx context.Context, s subscription.Subscription, letter subscription.Letter) error {
-	a := answer{verdict: failed, failure: "the event is no longer kept"}
-	events, err := l.room.between(ctx, l.tenant, l.d.ID, letter.Seq, letter.Seq, 1)
-	switch {
-	case err != nil && fault.Of(err) != fault.TooOld:
-		return err
-	case len(events) == 1:
-		m, err := l.compose(ctx, s, events)
-		if err != nil {
-			return err
-		}
-		a = l.call(ctx, m, fhir.ToldEvents)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-	if a.verdict == taken {
-		l.told()
-		return l.room.config.Store.DropLetters(ctx, l.tenant, l.d.ID, letter.Seq)
-	}
-	letter.Again, letter.At, letter.Attempts, letter.Failure = false, l.room.now(), letter.Attempts+1, a.failure
-	return l.room.config.Store.KeepLetters(ctx, l.tenant, letter)
 }
 
 // date finds out since when an event waits, while none is told.

@@ -16,11 +16,11 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// terms are what this server is ready to do.
-func (r *Room) terms() fhir.SubscriptionTerms {
+// terms are what this server is ready to do, for a caller who reaches it at base.
+func (r *Room) terms(base string) fhir.SubscriptionTerms {
 	c := &r.config
 	return fhir.SubscriptionTerms{
-		Base: c.BaseURL, Endpoint: func(u *url.URL) error { return r.guard.endpoint(u) },
+		Base: base, Endpoint: func(u *url.URL) error { return r.guard.endpoint(u) },
 		MinHeartbeat: c.MinHeartbeat, MaxTimeout: c.MaxTimeout, MaxCount: c.MaxCount, Now: r.now(),
 	}
 }
@@ -180,48 +180,14 @@ func (r *Room) rotate(ctx context.Context, t ref.Tenant, id string) (secret stri
 	return secret, until, err
 }
 
-// settle takes a subscription, if it is still at the version that was acted on, to another status.
-func (r *Room) settle(ctx context.Context, t ref.Tenant, seen subscription.Subscription, to subscription.Status, because string) (subscription.Subscription, error) {
-	return r.change(ctx, t, seen.ID, func(_ store.Tx, old *subscription.Subscription) (*subscription.Subscription, error) {
-		if old == nil || old.Version != seen.Version {
+// settle takes a subscription to another status, if it is still at the version that was acted on; done says whether it was.
+func (r *Room) settle(ctx context.Context, t ref.Tenant, seen subscription.Subscription, to subscription.Status, because string) (s subscription.Subscription, done bool, err error) {
+	s, err = r.change(ctx, t, seen.ID, func(_ store.Tx, old *subscription.Subscription) (*subscription.Subscription, error) {
+		if done = old != nil && old.Version == seen.Version; !done {
 			return nil, nil
 		}
 		next := old.Become(to, because, r.now())
 		return &next, nil
 	})
-}
-
-// redrive asks for dead letters to be told once more, all of them when no number is given, and brings a subscription in
-// error back. It returns how many letters that are.
-func (r *Room) redrive(ctx context.Context, t ref.Tenant, id string, seqs []int64) (letters int, s subscription.Subscription, err error) {
-	for after := int64(0); ; {
-		page, err := r.config.Store.DeadLetters(ctx, t, id, after, 500)
-		if err != nil {
-			return letters, s, err
-		}
-		if len(page) == 0 {
-			break
-		}
-		after = page[len(page)-1].Seq
-		page = slices.DeleteFunc(page, func(l subscription.Letter) bool { return len(seqs) > 0 && !slices.Contains(seqs, l.Seq) })
-		for i := range page {
-			page[i].Again = true
-		}
-		if err := r.config.Store.KeepLetters(ctx, t, page...); err != nil {
-			return letters, s, err
-		}
-		letters += len(page)
-	}
-	s, err = r.change(ctx, t, id, func(_ store.Tx, old *subscription.Subscription) (*subscription.Subscription, error) {
-		if err := existing(old); err != nil {
-			return nil, err
-		}
-		to := old.Status
-		if to == subscription.Failed {
-			to = subscription.Requested
-		}
-		next := old.Become(to, "", r.now())
-		return &next, nil
-	})
-	return letters, s, err
+	return s, done, err
 }

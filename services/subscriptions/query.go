@@ -14,7 +14,7 @@ import (
 
 // notification about a subscription, as of now.
 func (c *request) notification(s subscription.Subscription, told fhir.Told, since int64) fhir.Notification {
-	return fhir.Notification{Base: c.config.BaseURL, Subscription: s, Told: told, Content: s.Content, Since: since, At: c.now()}
+	return fhir.Notification{Base: c.base, Subscription: s, Told: told, Content: s.Content, Since: since, At: c.now()}
 }
 
 // statusOf is the Parameters resource that tells how a subscription stands.
@@ -28,7 +28,7 @@ func (c *request) statusOf(s subscription.Subscription) ([]byte, error) {
 
 // status answers $status of one subscription.
 func (c *request) status() error {
-	s, err := c.view(c.r.Context(), c.principal.Tenant, c.r.PathValue("id"))
+	s, err := c.one()
 	if err != nil {
 		return err
 	}
@@ -53,13 +53,13 @@ func (c *request) statuses() error {
 }
 
 func (c *request) giveStatuses(of []subscription.Subscription) error {
-	out := fhir.Searchset{Self: c.config.BaseURL + c.r.URL.Path[len(prefix):], Total: new(len(of))}
+	out := fhir.Searchset{Self: c.base + c.r.URL.Path[len(prefix):], Total: new(len(of))}
 	for _, s := range of {
 		body, err := c.statusOf(s)
 		if err != nil {
 			return err
 		}
-		out.Matches = append(out.Matches, fhir.Match{FullURL: c.config.BaseURL + "/Subscription/" + s.ID + "/$status", Resource: body})
+		out.Matches = append(out.Matches, fhir.Match{FullURL: c.base + "/Subscription/" + s.ID + "/$status", Resource: body})
 	}
 	c.reply(http.StatusOK, out.Bundle())
 	return nil
@@ -81,7 +81,7 @@ func (c *request) events() error {
 		return err
 	}
 	ctx, t := c.r.Context(), c.principal.Tenant
-	s, err := c.view(ctx, t, c.r.PathValue("id"))
+	s, err := c.one()
 	if err != nil {
 		return err
 	}

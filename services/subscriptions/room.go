@@ -64,6 +64,8 @@ type Config struct {
 	Principal func(*http.Request) (access.Principal, error)
 	// BaseURL is the absolute URL under which clients reach FHIR REST, without a slash at the end.
 	BaseURL string
+	// Base is where a caller reaches FHIR REST; nil means BaseURL, whoever calls.
+	Base func(*http.Request) string
 	// AllowPrivate lets endpoints lie on private, loopback and link-local addresses, and be called without TLS there.
 	AllowPrivate bool
 	// Hosts are the only hosts that may be called, as `host` or `*.domain`; none means any.
@@ -141,6 +143,8 @@ type Room struct {
 	counts *counts
 	topics map[string][]byte
 	mux    *http.ServeMux
+	// patterns of the mux.
+	patterns []string
 	// wake makes whoever leads look at once.
 	wake chan struct{}
 }
@@ -149,6 +153,9 @@ type Room struct {
 func New(config Config) (*Room, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
+	}
+	if config.Base == nil {
+		config.Base = func(*http.Request) string { return config.BaseURL }
 	}
 	r := &Room{config: config, guard: guard{config.AllowPrivate, config.Hosts}, counts: newCounts(), wake: make(chan struct{}, 1)}
 	r.caller = newCaller(r.guard, config.Resolver)

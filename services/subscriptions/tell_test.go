@@ -292,7 +292,7 @@ func TestASubscriptionEndsWhenItsClientSaidAndIsNotToldWhenItIsOff(t *testing.T)
 	h.stands(id, "off")
 	h.must(http.StatusNoContent, "DELETE", "/Subscription/"+id, "")
 	h.must(http.StatusNoContent, "DELETE", "/Subscription/"+id, "")
-	h.must(http.StatusNotFound, "GET", "/Subscription/"+id, "")
+	h.must(http.StatusGone, "GET", "/Subscription/"+id, "")
 	h.must(http.StatusConflict, "PUT", "/Subscription/"+id, wish{endpoint: e.URL}.body())
 	if got := e.told(); got != nil {
 		t.Errorf("told are %v", got)

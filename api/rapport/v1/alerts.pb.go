@@ -868,7 +868,9 @@ type AcknowledgeRequest struct {
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Caller's idempotency key, at most 128 bytes: the same command again is answered, not repeated.
 	Key string `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
-	// Role in which the actor takes it, in the words of rules; empty: the one in which it was told.
+	// Role in which the actor takes it, in the words of rules: one in which the actor is told of it, or that of the caller's
+	// token; any other is PERMISSION_DENIED. Empty: the one in which the actor is told, else that of the token. Who has none may
+	// take it too; where each role has to acknowledge, that stands in for nobody.
 	Role          string `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1259,7 +1261,8 @@ type ReassignRequest struct {
 	Version int64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
 	// Who gives it away: a reference; required, unless the caller acts for a person.
 	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Who has it from now on: a reference such as `Practitioner/p2`; required.
+	// Who has it from now on: a reference to a Practitioner, a PractitionerRole or a CareTeam, such as `Practitioner/p2`;
+	// required. They are among its recipients from then on, and the feed of a care team tells of it.
 	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
 	// Reason code, such as `on-leave`; may be empty. No free text.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`

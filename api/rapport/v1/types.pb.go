@@ -1431,16 +1431,19 @@ func (x *ScoreSheet) GetWorkings() []*Working {
 	return nil
 }
 
-// Recipient is a person on the care team who is told.
+// Recipient is a person who is told: one on the care team, or whoever was handed the alert.
 type Recipient struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Reference in the ids of its source: `Practitioner/p1`, or `RelatedPerson/r1` for a care partner.
+	// Reference in the ids of its source: `Practitioner/p1`, `RelatedPerson/r1` for a care partner, or a `CareTeam/t1` that was
+	// handed the alert.
 	Person string `protobuf:"bytes,1,opt,name=person,proto3" json:"person,omitempty"`
-	// Role it is told in, in the words of rules, such as `physical-therapist`.
+	// Role it is told in, in the words of rules, such as `physical-therapist`; empty for one who was handed the alert and is not
+	// on the care team.
 	Role string `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"`
 	// Care team on which the person has the role, by its id in Rapport.
 	Team string `protobuf:"bytes,3,opt,name=team,proto3" json:"team,omitempty"`
-	// Why it is told: `role`, or `lead` where nobody who may be told has one of the roles.
+	// Why it is told: `role`, `lead` where nobody who may be told has one of the roles, or `assigned` where it was handed to
+	// them.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -282,7 +282,7 @@ var operations = map[string]Verbs{
 	"*/validate": Read, "Patient/everything": Read, "QuestionnaireResponse/extract": Read, "Composition/document": Read,
 	"/export": Search, "Patient/export": Search, "Group/export": Search, "/import": Create | Update, "Measure/evaluate-measure": Read,
 	"Measure/care-gaps": Read, "/care-gaps": Read, "Subscription/status": Read, "Subscription/events": Read,
-	"Subscription/get-ws-binding-token": Read, "Subscription/resend": Update, "Questionnaire/populate": Read,
+	"Subscription/get-ws-binding-token": Read, "Subscription/resend": Update, "Subscription/rotate-key": Update, "Questionnaire/populate": Read,
 }
 
 // KnownOperation says whether a part of a path, such as `$everything`, is an operation that has a rule.

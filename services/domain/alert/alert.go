@@ -135,7 +135,8 @@ type Alert struct {
 	// Ladder says whom else to tell while nobody acknowledges, soonest first; Rung is how many steps of it were taken.
 	Ladder []judge.Rung `json:"ladder,omitempty"`
 	Rung   int          `json:"rung,omitempty"`
-	// AckTimeout is how long an acknowledgement stands without a resolution; 0 is for ever.
+	// AckTimeout is how long an acknowledgement stands without a resolution, and after how long it is told again where there is
+	// none and no further step of the ladder; 0 is for ever, and never.
 	AckTimeout time.Duration `json:"ackTimeout,omitempty"`
 	// EachRole are the roles each of which has to acknowledge; nil when the first who does suffices.
 	EachRole []string `json:"eachRole,omitempty"`

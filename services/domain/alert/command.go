@@ -41,7 +41,7 @@ const (
 	Escalate Verb = "escalate"
 	// Wake tells again one that was put off.
 	Wake Verb = "wake"
-	// PageAgain tells again one whose acknowledgement timed out.
+	// PageAgain tells again one whose acknowledgement timed out, or that nobody took although all its ladder was told.
 	PageAgain Verb = "page-again"
 	// Absorb makes it give way to a more urgent one of the same cause.
 	Absorb Verb = "absorb"
@@ -78,7 +78,7 @@ type Command struct {
 	Role string
 	// Reason is a code such as `contacted`. Resolve, Withhold, Lapse, Absorb and Retract need one; others may have one.
 	Reason string
-	// To is whom Reassign hands it to: a reference such as `Practitioner/p2`.
+	// To is whom Reassign hands it to: a `Practitioner/p2`, a `PractitionerRole/r2` or a `CareTeam/t2`.
 	To string
 	// Until is when Withhold or Snooze ends: after At, and a Snooze by at most SnoozeMost, or SnoozeUrgent
 	// where nothing may hold it back.
@@ -115,6 +115,7 @@ const (
 // What goes into the feeds is a reference and a code: free text could name a patient.
 var (
 	actorForm  = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}$`)
+	takerForm  = regexp.MustCompile(`^(Practitioner|PractitionerRole|CareTeam)/[A-Za-z0-9\-.]{1,64}$`)
 	reasonForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
 )
 
@@ -136,7 +137,7 @@ func (c Command) check() error {
 	wrong(c.reasoned() && !reasonForm.MatchString(c.Reason), "reason",
 		"say why, as a code of small letters, digits and hyphens such as contacted or already-known")
 	wrong(c.Role != "" && !reasonForm.MatchString(c.Role), "role", "a role is a code such as physician")
-	wrong(c.Verb == Reassign && !actorForm.MatchString(c.To), "to", "say to whom, as a reference such as Practitioner/p2")
+	wrong(c.Verb == Reassign && !takerForm.MatchString(c.To), "to", "say to whom: a Practitioner, a PractitionerRole or a CareTeam, such as Practitioner/p2")
 	wrong((c.Verb == Snooze || c.Verb == Withhold) && !c.Until.After(c.At), "until", "say until when, as a moment that is still to come")
 	wrong(len(c.Key) > maxKey, "key", "an idempotency key has %d bytes at most", maxKey)
 	if c.Verb == Comment {

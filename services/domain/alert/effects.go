@@ -25,11 +25,13 @@ func (a *Alert) change(to Status, c Command) (Status, error) {
 	case Escalate:
 		return to, a.escalate(c)
 	case Withhold:
-		a.SuppressedBecause, a.SuppressedBy = "", ""
+		a.SuppressedBecause, a.SuppressedBy, a.AckedBy = "", "", nil
 		a.WaitingBecause, a.Due = Because(c.Reason), c.Until
 	case Lapse, Absorb:
 		a.Due, a.WaitingBecause, a.SuppressedBy = time.Time{}, "", c.By
 		a.SuppressedBecause = c.because()
+	case Amend:
+		return a.complete(to, c), nil
 	case Resolve, Retract:
 		a.Due, a.WaitingBecause = time.Time{}, ""
 	}
@@ -46,23 +48,57 @@ func (c Command) because() string {
 
 // acknowledge notes who has taken it. While a role is missing it stays as it is, and the ladder goes on.
 func (a *Alert) acknowledge(to Status, c Command) (Status, error) {
-	if len(a.EachRole) > 0 {
-		missing := a.Missing()
-		if !slices.Contains(missing, c.Role) {
-			return to, fault.Newf(fault.Precondition, "business-rule",
-				"each of its roles has to acknowledge it, and these have not yet: %s", strings.Join(missing, ", "))
-		}
+	if err := a.counts(c); err != nil {
+		return to, err
 	}
 	a.Assignee = c.Actor
 	a.AckedBy = append(slices.Clone(a.AckedBy), Ack{Actor: c.Actor, Role: c.Role, Time: c.At})
 	if len(a.Missing()) > 0 {
 		return a.Status, nil
 	}
+	a.taken(c.At)
+	return to, nil
+}
+
+// Complete says whether all that has to acknowledge has, though it stands as if somebody was missing: whoever it was has left
+// the care team.
+func (a Alert) Complete() bool {
+	return (a.Status == Open || a.Status == Waiting) && len(a.AckedBy) > 0 && len(a.Missing()) == 0
+}
+
+// complete is the status of one that is amended.
+func (a *Alert) complete(to Status, c Command) Status {
+	if !a.Complete() {
+		return to
+	}
+	a.taken(c.At)
+	return Acknowledged
+}
+
+// taken begins the time for which an acknowledgement stands.
+func (a *Alert) taken(at time.Time) {
 	a.Due, a.WaitingBecause = time.Time{}, ""
 	if a.AckTimeout > 0 {
-		a.Due = c.At.Add(a.AckTimeout)
+		a.Due = at.Add(a.AckTimeout)
 	}
-	return to, nil
+}
+
+// counts refuses, where each role has to acknowledge, an acknowledgement that is given already, and one for a second role by
+// a person who was not told in it. Somebody without any of the roles may say once that they have it in hand too: that
+// stands in for nobody.
+func (a *Alert) counts(c Command) error {
+	if len(a.EachRole) == 0 {
+		return nil
+	}
+	given := slices.ContainsFunc(a.AckedBy, func(k Ack) bool { return k.Actor == c.Actor })
+	if slices.Contains(a.EachRole, c.Role) {
+		given = given && !a.Tells(c.Actor, c.Role) || slices.ContainsFunc(a.AckedBy, func(k Ack) bool { return k.Role == c.Role })
+	}
+	if !given {
+		return nil
+	}
+	return fault.Newf(fault.Precondition, "business-rule",
+		"each of its roles has to acknowledge it, and these have not yet: %s", strings.Join(a.Missing(), ", "))
 }
 
 func (a *Alert) snooze(c Command) error {
@@ -99,27 +135,42 @@ func (a *Alert) remark(c Command) error {
 	return nil
 }
 
-// again tells it as one that nobody has taken.
+// again tells it as one that nobody has taken. One that was told all up its ladder stays there, with what was acknowledged.
 func (a *Alert) again(c Command) error {
+	if a.Status == Open && a.Rung < len(a.Ladder) {
+		return fault.Newf(fault.Precondition, "business-rule", "the next step of its ladder tells it again")
+	}
 	if a.Status != Suppressed && (a.Due.IsZero() || c.At.Before(a.Due)) {
 		return fault.Newf(fault.Precondition, "business-rule", "%s is not due yet", c.Verb)
 	}
+	if a.Status == Open {
+		a.climb(c.At)
+		return nil
+	}
 	a.WaitingBecause, a.SuppressedBecause, a.SuppressedBy = "", "", ""
+	taken := a.AckedBy
 	a.tell(c.At)
+	if a.Status == Waiting {
+		a.AckedBy = taken // whoever took it before it was told need not be asked again
+	}
 	return nil
 }
 
 // tell begins the ladder: nobody has it now.
 func (a *Alert) tell(at time.Time) {
 	a.Since, a.Rung, a.AckedBy = at, 0, nil
-	a.climb()
+	a.climb(at)
 }
 
-// climb sets the moment of the next step of the ladder.
-func (a *Alert) climb() {
+// climb sets when it is told next: at the next step of the ladder, and beyond the last one, or without any, again and again
+// as long after it was told as an acknowledgement may stand.
+func (a *Alert) climb(told time.Time) {
 	a.Due = time.Time{}
-	if a.Rung < len(a.Ladder) {
+	switch {
+	case a.Rung < len(a.Ladder):
 		a.Due = a.Since.Add(a.Ladder[a.Rung].After)
+	case a.AckTimeout > 0:
+		a.Due = told.Add(a.AckTimeout)
 	}
 }
 
@@ -141,6 +192,6 @@ func (a *Alert) escalate(c Command) error {
 	if a.Rung == begun {
 		return fault.Newf(fault.Precondition, "business-rule", "no step of the ladder is due yet")
 	}
-	a.climb()
+	a.climb(c.At)
 	return nil
 }

@@ -22,12 +22,12 @@ var transitions = map[Verb]map[Status]Status{
 	Lapse:       {Waiting: Suppressed},
 	Escalate:    {Open: Open},
 	Wake:        {Snoozed: Open},
-	PageAgain:   {Acknowledged: Open},
+	PageAgain:   {Acknowledged: Open, Open: Open},
 	Absorb:      {Open: Suppressed, Acknowledged: Suppressed, Snoozed: Suppressed, Waiting: Suppressed, Suppressed: Suppressed},
 	Retract: {
 		Waiting: Retracted, Open: Retracted, Acknowledged: Retracted, Snoozed: Retracted, Suppressed: Retracted, Resolved: Retracted,
 	},
-	Amend: everywhere(Waiting, Open, Acknowledged, Snoozed),
+	Amend: everywhere(Waiting, Open, Acknowledged, Snoozed, Resolved),
 }
 
 func everywhere(statuses ...Status) map[Status]Status {
@@ -105,6 +105,11 @@ func (a Alert) roleOf(actor string) string {
 	return ""
 }
 
+// Tells says whether a person is told of it in a role.
+func (a Alert) Tells(person, role string) bool {
+	return slices.ContainsFunc(a.Recipients, func(r Recipient) bool { return r.Person == person && r.Role == role })
+}
+
 // keyed is the step that an actor took under the key of a command; false when there is none.
 func (a Alert) keyed(c Command) (Step, bool) {
 	for _, step := range a.History {
@@ -174,7 +179,23 @@ func (a *Alert) record(to Status, c Command) {
 	case Escalate:
 		step.Rung = a.Rung
 	}
+	if a.overpaged(step) {
+		a.History[len(a.History)-1] = step
+		return
+	}
 	a.History = append(a.History, step)
+}
+
+// maxPaged bounds how many times in a row it is kept that an alert was told again; beyond that only the last time is. The
+// feeds hold them all.
+const maxPaged = 100
+
+// overpaged says whether a step is one of telling again too many to keep each.
+func (a *Alert) overpaged(s Step) bool {
+	if s.Verb != PageAgain || len(a.History) < maxPaged {
+		return false
+	}
+	return !slices.ContainsFunc(a.History[len(a.History)-maxPaged:], func(e Step) bool { return e.Verb != PageAgain })
 }
 
 // Begin is the first step of a finding's life: open, or suppressed for a reason.

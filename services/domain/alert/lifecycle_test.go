@@ -28,7 +28,7 @@ var legal = map[alert.Status]map[alert.Verb]alert.Status{
 	alert.Open: {
 		alert.Acknowledge: alert.Acknowledged, alert.Snooze: alert.Snoozed, alert.Resolve: alert.Resolved, alert.Reassign: alert.Open,
 		alert.Comment: alert.Open, alert.Feedback: alert.Open, alert.Escalate: alert.Open, alert.Absorb: alert.Suppressed,
-		alert.Retract: alert.Retracted, alert.Amend: alert.Open,
+		alert.Retract: alert.Retracted, alert.Amend: alert.Open, alert.PageAgain: alert.Open,
 	},
 	alert.Acknowledged: {
 		alert.Snooze: alert.Snoozed, alert.Resolve: alert.Resolved, alert.Reassign: alert.Open, alert.Comment: alert.Acknowledged,
@@ -40,7 +40,9 @@ var legal = map[alert.Status]map[alert.Verb]alert.Status{
 		alert.Comment: alert.Snoozed, alert.Feedback: alert.Snoozed, alert.Wake: alert.Open, alert.Absorb: alert.Suppressed,
 		alert.Retract: alert.Retracted, alert.Amend: alert.Snoozed,
 	},
-	alert.Resolved: {alert.Comment: alert.Resolved, alert.Feedback: alert.Resolved, alert.Retract: alert.Retracted},
+	alert.Resolved: {
+		alert.Comment: alert.Resolved, alert.Feedback: alert.Resolved, alert.Retract: alert.Retracted, alert.Amend: alert.Resolved,
+	},
 	alert.Suppressed: {
 		alert.Comment: alert.Suppressed, alert.Feedback: alert.Suppressed, alert.Release: alert.Open, alert.Withhold: alert.Waiting,
 		alert.Absorb: alert.Suppressed, alert.Retract: alert.Retracted,
@@ -77,7 +79,11 @@ func asked(v alert.Verb) alert.Command {
 func TestEveryVerbDoesAtEveryStatusWhatTheTableSays(t *testing.T) {
 	for _, s := range alert.Statuses {
 		for _, v := range verbs {
-			next, event, err := alert.Lifecycle(in(s), asked(v))
+			a := in(s)
+			if v == alert.PageAgain {
+				a.Ladder = nil // all of it was told
+			}
+			next, event, err := alert.Lifecycle(a, asked(v))
 			to, allowed := legal[s][v]
 			switch {
 			case !allowed:

@@ -65,6 +65,9 @@ func (l *life) due() (alert.Verb, bool) {
 	verb, ok := map[alert.Status]alert.Verb{
 		alert.Waiting: alert.Release, alert.Open: alert.Escalate, alert.Snoozed: alert.Wake, alert.Acknowledged: alert.PageAgain,
 	}[l.a.Status]
+	if l.a.Status == alert.Open && l.a.Rung == len(l.a.Ladder) {
+		verb = alert.PageAgain
+	}
 	return verb, ok
 }
 
@@ -120,7 +123,15 @@ func (l *life) page(t *rapid.T, before, next alert.Alert, c alert.Command, event
 		}
 	case alert.Absorb: // it gave way to another, and nobody has it any more
 		l.taken = false
-	case alert.Release, alert.Wake, alert.PageAgain:
+	case alert.PageAgain:
+		if before.Status == alert.Open {
+			if l.rungs < rungCount || next.AckTimeout == 0 || !next.Due.Equal(l.now.Add(timeout)) || next.Rung != rungCount {
+				t.Fatalf("told again at step %d, and then at %s", next.Rung, next.Due)
+			}
+			break
+		}
+		l.told, l.rungs = l.now, 0
+	case alert.Release, alert.Wake:
 		l.told, l.rungs = l.now, 0
 	case alert.Escalate:
 		passed := int(l.now.Sub(l.told) / (rungMinutes * time.Minute))
@@ -232,10 +243,60 @@ func TestWhereEachRoleHasToAcknowledgeTheLadderGoesOnForThoseMissing(t *testing.
 			t.Errorf("acknowledged as %q: %v", wrong, err)
 		}
 	}
+	other := alert.Command{Verb: alert.Acknowledge, Actor: "Practitioner/8", At: at}
+	beside := take(t, up, other)
+	if beside.Status != alert.Open || !slices.Equal(beside.Missing(), []string{"physician"}) || beside.Assignee != "Practitioner/8" {
+		t.Errorf("somebody of no role took it: %s, missing %v", beside.Status, beside.Missing())
+	}
+	for _, second := range []alert.Command{other, {Verb: alert.Acknowledge, Actor: "Practitioner/1", Role: "physician", At: at}} {
+		second.Version = beside.Version
+		if _, _, err := alert.Lifecycle(beside, second); fault.Of(err) != fault.Precondition {
+			t.Errorf("%s again, as %q: %v", second.Actor, second.Role, err)
+		}
+	}
 	// The physician saw it before the nurse took it, and is known by the role in which she is told.
 	both, _, err := alert.Lifecycle(up, alert.Command{Verb: alert.Acknowledge, Version: 1, Actor: "Practitioner/9", At: at})
 	if err != nil || both.Status != alert.Acknowledged || !both.Due.IsZero() || both.History[len(both.History)-1].Role != "physician" {
 		t.Errorf("%v: %s, due %s", err, both.Status, both.Due)
+	}
+}
+
+func TestAnAlertThatNobodyTakesIsToldAgainAndAgainAndItsHistoryStaysSmall(t *testing.T) {
+	a := in(alert.Open)
+	a.Ladder, a.AckTimeout = nil, time.Hour
+	for n := range 300 {
+		page := asked(alert.PageAgain)
+		page.At = at.Add(time.Duration(n) * time.Hour)
+		a = take(t, a, page)
+		if !a.Due.Equal(page.At.Add(time.Hour)) || a.Version != int64(n+2) {
+			t.Fatalf("told %d times: due %s, version %d", n, a.Due, a.Version)
+		}
+	}
+	if last := a.History[len(a.History)-1]; len(a.History) != 101 || last.Version != a.Version {
+		t.Errorf("%d steps, the last %+v", len(a.History), last)
+	}
+	taken := asked(alert.Acknowledge) // as it was seen at first
+	if next, _, err := alert.Lifecycle(a, taken); err != nil || next.Status != alert.Acknowledged {
+		t.Errorf("%s, %v", next.Status, err)
+	}
+	handed := in(alert.Acknowledged)
+	handed.Ladder, handed.AckTimeout = nil, time.Hour
+	if next := take(t, handed, asked(alert.Reassign)); !next.Due.Equal(at.Add(time.Hour)) {
+		t.Errorf("handed over it is due %s", next.Due)
+	}
+}
+
+func TestWhoTookAnAlertWhileItWaitedIsNotAskedAgainWhenItOpens(t *testing.T) {
+	a := in(alert.Waiting)
+	a.Roles, a.EachRole = []string{"nurse", "physician"}, []string{"nurse", "physician"}
+	nurse := asked(alert.Acknowledge)
+	nurse.Role = "nurse"
+	half := take(t, a, nurse)
+	if half.Status != alert.Waiting || !half.Due.Equal(a.Due) {
+		t.Fatalf("%s, due %s", half.Status, half.Due)
+	}
+	if told := take(t, half, asked(alert.Release)); told.Status != alert.Open || !slices.Equal(told.Missing(), []string{"physician"}) {
+		t.Errorf("%s, missing %v", told.Status, told.Missing())
 	}
 }
 
@@ -249,6 +310,19 @@ func TestWhoeverIsHandedAnAlertIsPagedAnew(t *testing.T) {
 	}
 	if asleep := take(t, in(alert.Snoozed), over); asleep.Status != alert.Snoozed || !asleep.Due.Equal(at) {
 		t.Errorf("handed over asleep: %s, due %s", asleep.Status, asleep.Due)
+	}
+}
+
+func TestAnAlertIsHandedToWhoCanTakeIt(t *testing.T) {
+	for to, ok := range map[string]bool{
+		"Practitioner/2": true, "PractitionerRole/2": true, "CareTeam/2": true,
+		"Patient/2": false, "RelatedPerson/2": false, "Organization/2": false, "Practitioner/": false, "": false,
+	} {
+		c := asked(alert.Reassign)
+		c.To = to
+		if _, _, err := alert.Lifecycle(in(alert.Open), c); ok != (err == nil) || !ok && (fault.Of(err) != fault.Invalid || fault.IssuesOf(err)[0].Path != "to") {
+			t.Errorf("to %q: %v", to, err)
+		}
 	}
 }
 

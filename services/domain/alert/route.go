@@ -20,17 +20,20 @@ const (
 	ByLead Reason = "lead"
 	// ByNobody: the patient has no team, or nobody on it has one of the roles or leads.
 	ByNobody Reason = "unassigned"
+	// ByHand: the person, or the care team, was handed the alert by somebody.
+	ByHand Reason = "assigned"
 )
 
 // Recipient is a person who is told. The JSON names are a stored form.
 type Recipient struct {
-	// Person as a reference in its source's own ids: `Practitioner/p1`, or `RelatedPerson/r1` for a care partner.
+	// Person as a reference in its source's own ids: `Practitioner/p1`, or `RelatedPerson/r1` for a care partner. It may be a
+	// `CareTeam/t1` that was handed the alert.
 	Person string `json:"person"`
-	// Role it is told in, in the words of rules.
+	// Role it is told in, in the words of rules; empty for one that was handed the alert and is not on the care team.
 	Role string `json:"role"`
 	// Team on which the person has the role.
 	Team ref.CareTeam `json:"team,omitempty"`
-	// Reason it is told for: ByRole or ByLead.
+	// Reason it is told for: ByRole, ByLead or ByHand.
 	Reason Reason `json:"reason"`
 }
 
@@ -111,6 +114,41 @@ func (r *Routing) partners(s *episode.State) {
 		r.Recipients = append(r.Recipients, Recipient{p.Person, CarePartner, p.Team, ByRole})
 	}
 	slices.Sort(r.Partners)
+}
+
+// Handed is who is told because an alert was handed to a reference, in the role that they have on the patient's care team,
+// one of those given if they have any of them; and the feed to tell it in, which is empty but for a care team.
+func Handed(s *episode.State, to string, roles []string) (Recipient, feed.Name) {
+	r := Recipient{Person: to, Reason: ByHand}
+	if id, is := strings.CutPrefix(to, "CareTeam/"); is {
+		r.Team = ref.CareTeam(id)
+		if name := feed.Team(id); name.Valid() {
+			return r, name
+		}
+		return r, ""
+	}
+	for _, m := range s.Members {
+		if string(m.Clinician) != to {
+			continue
+		}
+		for _, named := range m.Roles {
+			if role := Role(named); r.Role == "" || slices.Contains(roles, role) && !slices.Contains(roles, r.Role) {
+				r.Role, r.Team = role, m.Team
+			}
+		}
+	}
+	return r, ""
+}
+
+// Staffed are those of the roles that somebody has who may be told: everybody but the rated clinician, each person in the
+// first of the roles that they have.
+func Staffed(s *episode.State, roles []string, rated string) (found []string) {
+	for _, r := range clinicians(s, roles, rated, true, ByRole) {
+		if !slices.Contains(found, r.Role) {
+			found = append(found, r.Role)
+		}
+	}
+	return found
 }
 
 // Both are the feeds of either list, in name order.

@@ -52,7 +52,7 @@ func (d *Desk) advance(dec *Decision, patient ref.Patient, taken []ref.Resource,
 	d.episodes[e] = known
 	dec.Episodes = append(dec.Episodes, known.State)
 	if replayed || len(findings) > 0 || slices.ContainsFunc(facts, func(f fact.Fact) bool { return f.Team != nil }) {
-		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected, ""})
+		d.unsettled = append(d.unsettled, unsettled{dec, e, known.State, known.Facts, findings, replayed, corrected, "", ids(facts)})
 	}
 }
 
@@ -92,7 +92,7 @@ func (d *Desk) refold() {
 		known.State, findings = d.replayAll(h.patient, known.Facts)
 		d.episodes[e] = known
 		h.decision.Episodes = append(h.decision.Episodes, known.State)
-		d.unsettled = append(d.unsettled, unsettled{h.decision, e, known.State, known.Facts, findings, true, rescored, ""})
+		d.unsettled = append(d.unsettled, unsettled{h.decision, e, known.State, known.Facts, findings, true, rescored, "", nil})
 	}
 	clear(d.held)
 }
@@ -109,6 +109,16 @@ type unsettled struct {
 	reason string
 	// from is the episode whose alerts move here, because its patient is this one; empty when none do.
 	from ref.Episode
+	// news are the ids of the facts that came or were corrected; unknown where they were rescored.
+	news []string
+}
+
+func ids(facts []fact.Fact) []string {
+	all := make([]string, len(facts))
+	for i := range facts {
+		all[i] = facts[i].ID
+	}
+	return all
 }
 
 // Settle says of every finding so far what becomes of it, and adds that to its decision. The alerts of the episodes named

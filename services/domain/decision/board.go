@@ -101,6 +101,14 @@ func (b *board) route(a *alert.Alert) {
 	if a.Rule == NobodyAssigned {
 		return
 	}
+	handed := slices.DeleteFunc(slices.Clone(a.Recipients), func(r alert.Recipient) bool { return r.Reason != alert.ByHand })
+	b.routeByRole(a)
+	for _, one := range handed {
+		b.hand(a, one.Person)
+	}
+}
+
+func (b *board) routeByRole(a *alert.Alert) {
 	if len(a.Roles) == 0 {
 		a.Recipients, a.Routed, a.Feeds = nil, "", b.state.Feeds()
 		if slices.Equal(a.Feeds, []feed.Name{feed.Unassigned}) {
@@ -114,23 +122,68 @@ func (b *board) route(a *alert.Alert) {
 	a.Recipients, a.Routed, a.Feeds = r.Recipients, r.Reason, alert.Both(r.Feeds, r.Partners)
 }
 
-// widen tells further roles beside those told before.
-func (b *board) widen(a *alert.Alert, roles []string) {
+// hand tells whoever is handed an alert beside those told before.
+func (b *board) hand(a *alert.Alert, to string) {
+	one, name := alert.Handed(b.state, to, a.Roles)
+	if name != "" {
+		a.Feeds = alert.Both(a.Feeds, []feed.Name{name})
+	}
+	if !slices.ContainsFunc(a.Recipients, func(r alert.Recipient) bool { return r.Person == to }) {
+		a.Recipients = append(slices.Clip(a.Recipients), one)
+	}
+}
+
+// demand asks the acknowledgement of each role that somebody on the care team has now, where each has to acknowledge: what
+// nobody can give is not waited for. What was acknowledged stays.
+func (b *board) demand(a *alert.Alert) {
+	asked := a.EachRole
+	if rule := b.rule(a.Rule); rule != nil && rule.EachRole && a.Group != judge.NotEvaluated {
+		asked = rule.Roles
+	}
+	if len(asked) == 0 || b.known.State == nil {
+		return // nobody, or nobody knows who
+	}
+	staffed := alert.Staffed(b.state, asked, a.Rated)
+	a.EachRole = slices.DeleteFunc(slices.Clone(asked), func(role string) bool {
+		given := slices.ContainsFunc(a.AckedBy, func(k alert.Ack) bool { return k.Role == role })
+		return role == alert.CarePartner || !given && !slices.Contains(staffed, role)
+	})
+	if len(a.EachRole) == 0 {
+		a.EachRole = nil
+	}
+}
+
+// complete ends the waiting for the acknowledgement of a role that nobody has any more; false when others are awaited.
+func (b *board) complete(i int, a alert.Alert) bool {
+	if !a.Complete() {
+		return false
+	}
+	return b.step(i, a, alert.Command{Verb: alert.Amend, Reason: reteamed})
+}
+
+// widen tells further roles beside those told before, and returns the roles of those who are reached by it: of the people
+// who are news, or else of those whom it reaches again, or the roles asked for when it reaches nobody.
+func (b *board) widen(a *alert.Alert, roles []string) []string {
 	r := alert.Route(b.state, alert.Asked{Roles: roles, Each: true, Lead: b.policy.Lead, Rated: a.Rated, Partner: a.Partner != ""})
 	a.Feeds = alert.Both(a.Feeds, alert.Both(r.Feeds, r.Partners))
-	a.Recipients = slices.Clone(a.Recipients)
+	reached := alert.Alert{Roles: roles}
 	for _, one := range r.Recipients {
 		if !slices.ContainsFunc(a.Recipients, func(told alert.Recipient) bool { return told.Person == one.Person }) {
-			a.Recipients = append(a.Recipients, one)
+			reached.Recipients = append(reached.Recipients, one)
 		}
 	}
+	a.Recipients = append(slices.Clip(a.Recipients), reached.Recipients...)
+	if len(reached.Recipients) == 0 {
+		reached.Recipients = r.Recipients
+	}
+	return told(reached)
 }
 
 // told are the roles that an alert is told to: of the people who are told, or those asked for when nobody is.
 func told(a alert.Alert) []string {
 	var roles []string
 	for _, r := range a.Recipients {
-		if r.Role != alert.CarePartner && !slices.Contains(roles, r.Role) {
+		if r.Role != "" && r.Role != alert.CarePartner && !slices.Contains(roles, r.Role) {
 			roles = append(roles, r.Role)
 		}
 	}

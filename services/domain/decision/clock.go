@@ -89,7 +89,12 @@ func (d *Desk) Command(e ref.Episode, c alert.Command) (*Decision, alert.Alert, 
 	if i < 0 {
 		return nil, alert.Alert{}, fault.Newf(fault.NotFound, "not-found", "no alert has this id")
 	}
-	next, event, err := alert.Lifecycle(known.Alerts[i], c)
+	a, b := known.Alerts[i], d.board(nil, e, known, known.State)
+	b.demand(&a)
+	if c.Verb == alert.Reassign {
+		b.hand(&a, c.To)
+	}
+	next, event, err := alert.Lifecycle(a, c)
 	if err != nil || event == nil {
 		return nil, next, err
 	}

@@ -83,7 +83,7 @@ func (d *Desk) Rouse(e ref.Episode, id string) *Decision {
 	case alert.Waiting:
 		b.release(i)
 	case alert.Open:
-		b.escalate(i)
+		b.remind(i)
 	case alert.Snoozed:
 		b.wake(i)
 	case alert.Acknowledged:
@@ -108,8 +108,13 @@ func (b *board) release(i int) {
 		}
 		if !b.held(a) {
 			b.lapse(i)
+			b.forth(a.ID)
 			return
 		}
+	}
+	b.demand(&a)
+	if b.complete(i, a) {
+		return
 	}
 	b.route(&a)
 	if because, until := b.closed(a); because != "" {
@@ -123,8 +128,35 @@ func (b *board) release(i int) {
 	}
 }
 
-// escalate takes the steps of the ladder that are due. At an hour at which none of the roles is told, those who can wait
-// are told later.
+// forth brings forth what was found again, and grouped behind an alert that has lapsed, where its own condition still holds.
+func (b *board) forth(lapsed string) {
+	for i, a := range b.alerts {
+		rule := b.rule(a.Rule)
+		if rule == nil || len(a.Facts) == 0 || a.Because() != alert.Grouped || a.SuppressedBy != lapsed || !b.held(a) {
+			continue
+		}
+		b.revive(i, judge.Finding{
+			ID: a.Finding, Rule: rule, Group: a.Group, Fact: a.Facts[len(a.Facts)-1], At: a.Effective, Rated: a.Rated,
+		})
+	}
+}
+
+// remind tells of an alert that nobody has taken: those of the next step of its ladder, or beyond it all again.
+func (b *board) remind(i int) {
+	a := b.alerts[i]
+	b.demand(&a)
+	if b.complete(i, a) {
+		return
+	}
+	if a.Rung < len(a.Ladder) {
+		b.escalate(i)
+		return
+	}
+	b.page(i)
+}
+
+// escalate takes the steps of the ladder that are due. At an hour at which none of those who would be reached is told, those
+// who can wait are told later.
 func (b *board) escalate(i int) {
 	a := b.alerts[i]
 	var roles []string
@@ -133,14 +165,15 @@ func (b *board) escalate(i int) {
 			roles = append(roles, rung.Roles...)
 		}
 	}
-	if b.putOff(i, a, roles) {
+	b.demand(&a)
+	reached := b.widen(&a, roles)
+	if b.putOff(i, a, reached) {
 		return
 	}
-	b.widen(&a, roles)
 	b.step(i, a, alert.Command{Verb: alert.Escalate})
 }
 
-// putOff waits with a further telling of an alert until one of the roles may be told; false when one may now.
+// putOff waits with a further telling of an alert, routed for it, until one of the roles may be told; false when one may now.
 func (b *board) putOff(i int, a alert.Alert, roles []string) bool {
 	if a.Unmuted() {
 		return false
@@ -149,19 +182,21 @@ func (b *board) putOff(i int, a alert.Alert, roles []string) bool {
 	if because == "" {
 		return false
 	}
-	a.Due = until
-	b.shift(i, a)
+	as := b.alerts[i]
+	as.Due = until
+	b.shift(i, as)
 	return true
 }
 
 // wake tells an alert again that somebody had put off until now.
 func (b *board) wake(i int) {
 	a := b.alerts[i]
+	b.demand(&a)
 	b.reach(&a)
 	b.step(i, a, alert.Command{Verb: alert.Wake})
 }
 
-// page tells an alert again whose acknowledgement timed out, unless a graver one of its cause has come up meanwhile.
+// page tells an alert again whose acknowledgement timed out, or that nobody took, unless a graver one of its cause has come up meanwhile.
 func (b *board) page(i int) {
 	a := b.alerts[i]
 	graver := slices.IndexFunc(b.alerts, func(g alert.Alert) bool {
@@ -171,10 +206,11 @@ func (b *board) page(i int) {
 		b.step(i, a, alert.Command{Verb: alert.Absorb, Reason: string(alert.SameCause), By: b.alerts[graver].ID})
 		return
 	}
+	b.demand(&a)
+	b.reach(&a)
 	if b.putOff(i, a, told(a)) {
 		return
 	}
-	b.reach(&a)
 	b.step(i, a, alert.Command{Verb: alert.PageAgain})
 }
 
@@ -231,7 +267,11 @@ func (b *board) since(a alert.Alert, visit func(s *episode.State, first *fact.Fa
 	if len(a.Facts) == 0 {
 		return false
 	}
-	id := a.Facts[len(a.Facts)-1]
+	return b.from(a.Facts[len(a.Facts)-1], visit)
+}
+
+// from is since, from the fact of an id on.
+func (b *board) from(id string, visit func(s *episode.State, first *fact.Fact) bool) bool {
 	from := slices.IndexFunc(b.known.Facts, func(f fact.Fact) bool { return f.ID == id })
 	if from < 0 {
 		return false

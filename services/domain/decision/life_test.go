@@ -2,6 +2,7 @@ package decision_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -252,6 +253,34 @@ func TestARuleThatFindsAtEveryFactWaitsOnce(t *testing.T) {
 	w.stands(t, "high open, high suppressed for grouped")
 }
 
+func TestWhatWasGroupedBehindAnAlertThatLapsesIsToldInItsTime(t *testing.T) {
+	rule := over("high", 10, judge.High, func(r *judge.Rule) { r.HoldFor, r.Each = 2*oneDay, true })
+	for _, c := range []struct {
+		name  string
+		story func(*ward)
+		want  string
+	}{
+		{"it went on", func(*ward) {}, "high suppressed for lapsed, high open, high suppressed for grouped"},
+		{"it ceased too", func(w *ward) { w.send(w.sheet("z", 1, 5)) }, "high suppressed for lapsed, high suppressed for lapsed, high suppressed for grouped"},
+		{"at night it waits on", func(w *ward) {
+			w.policy = alert.Policy{Quiet: []alert.Quiet{{From: 10 * 60, To: 18 * 60}}}
+		}, "high suppressed for lapsed, high waiting for quiet-hours, high suppressed for grouped"},
+	} {
+		w := newWard(rule)
+		w.send(w.sheet("a", 0, 15))
+		w.after(oneDay)
+		w.send(w.sheet("b", 2, 5), w.sheet("c", 0, 15), w.sheet("d", 0, 16))
+		w.stands(t, "high waiting for hold-for, high suppressed for grouped, high suppressed for grouped")
+		w.after(oneDay)
+		w.stands(t, "high suppressed for lapsed, high waiting for hold-for, high suppressed for grouped")
+		c.story(w)
+		w.after(oneDay)
+		if got := w.stand(); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
 // shifts of a team: nurses sleep from 20 to 7, physicians are told two a day, in UTC.
 var shifts = alert.Policy{
 	Quiet:   []alert.Quiet{{Roles: []string{"nurse"}, From: 20 * 60, To: 7 * 60}},
@@ -356,6 +385,35 @@ func TestTheLadderWidensWhoIsTold(t *testing.T) {
 	}
 }
 
+func TestBeyondTheLadderAnAlertIsToldAgainUntilSomebodyTakesIt(t *testing.T) {
+	w := newWard(over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Roles, r.AckTimeout = []string{"physician"}, 6*time.Hour
+		r.Ladder = []judge.Rung{{After: time.Hour, Roles: []string{"nurse"}}}
+	}))
+	w.policy = shifts // the nurse sleeps from eight, the physician does not
+	w.team(twoMembers...)
+	w.send(w.sheet("a", 1, 15))
+	for range 14 {
+		w.after(time.Hour)
+	}
+	if got := w.heard(); got != "opened[team:t] escalated[team:t] paged[team:t] paged[team:t]" {
+		t.Errorf("heard %s", got)
+	}
+	w.ask(t, 0, alert.Acknowledge)
+	w.after(5 * time.Hour)
+	if got := w.heard(); got != "acknowledged[team:t]" {
+		t.Errorf("heard %s", got)
+	}
+	w.after(time.Hour)
+	w.ask(t, 0, alert.Reassign)
+	w.events = nil
+	w.after(time.Hour)
+	w.after(6 * time.Hour)
+	if got := w.heard(); got != "escalated[team:t] paged[team:t]" {
+		t.Errorf("handed over: %s", got)
+	}
+}
+
 func TestAStepOfTheLadderAtNightWaitsForTheMorningUnlessItIsCritical(t *testing.T) {
 	for _, severity := range []judge.Severity{judge.High, judge.Critical} {
 		w := newWard(over("high", 10, severity, func(r *judge.Rule) {
@@ -372,6 +430,62 @@ func TestAStepOfTheLadderAtNightWaitsForTheMorningUnlessItIsCritical(t *testing.
 		w.after(11 * time.Hour)
 		if w.alerts[0].Rung != 1 {
 			t.Errorf("%s in the morning: rung %d", severity, w.alerts[0].Rung)
+		}
+	}
+}
+
+func TestAStepOfTheLadderWaitsForThoseWhomItReaches(t *testing.T) {
+	evening := time.Date(2026, 3, 30, 19, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name, rung string
+		members    []fact.Member
+		policy     alert.Policy
+		severity   judge.Severity
+		rung21     int
+	}{
+		{"the lead who stands in sleeps", "psychologist", twoMembers, alert.Policy{Quiet: shifts.Quiet, Lead: []string{"nurse"}}, judge.High, 0},
+		{"but not for what is critical", "psychologist", twoMembers, alert.Policy{Quiet: shifts.Quiet, Lead: []string{"nurse"}}, judge.Critical, 1},
+		{"the role sleeps that nobody has", "nurse", []fact.Member{twoMembers[1], {Clinician: "Practitioner/l", Roles: []string{"lead"}}}, alert.Policy{Quiet: shifts.Quiet, Lead: []string{"lead"}}, judge.High, 1},
+		{"who is told already is not asked", "nurse", append([]fact.Member{{Clinician: "Practitioner/l", Roles: []string{"lead"}}}, twoMembers...), alert.Policy{Quiet: shifts.Quiet}, judge.High, 0},
+	} {
+		w := newWard(over("high", 10, c.severity, func(r *judge.Rule) {
+			r.Roles = []string{"physician"}
+			r.Ladder = []judge.Rung{{After: time.Hour, Roles: []string{c.rung}}}
+		}))
+		w.policy, w.now = c.policy, evening
+		w.team(c.members...)
+		w.send(w.sheet("a", 1, 15))
+		w.after(90 * time.Minute)
+		if got := w.alerts[0].Rung; got != c.rung21 || got == 0 && len(w.alerts[0].Recipients) != 1 {
+			t.Errorf("%s: step %d at nine in the evening, told %v", c.name, got, w.alerts[0].Recipients)
+		}
+		w.after(10 * time.Hour)
+		if got := w.alerts[0].Rung; got != 1 {
+			t.Errorf("%s: step %d in the morning", c.name, got)
+		}
+	}
+}
+
+func TestWhatIsGraverHidesBehindNothingLesser(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		verb alert.Verb
+		want string
+	}{
+		{"put off", alert.Snooze, "high suppressed for same-cause, high open"},
+		{"open", "", "high suppressed for same-cause, high open"},
+		{"in somebody's hands", alert.Acknowledge, "high acknowledged, high open"},
+		{"resolved not long ago", alert.Resolve, "high resolved, high open"},
+	} {
+		w := newWard(over("high", 10, judge.Moderate, func(r *judge.Rule) { r.CoolDown, r.Clears = 7*oneDay, below(1) }))
+		w.send(w.sheet("a", 9, 15), w.sheet("b", 8, 5))
+		if c.verb != "" {
+			w.ask(t, 0, c.verb)
+		}
+		w.rules[0].Severity, w.rules[0].Version = judge.Critical, "2"
+		w.send(w.sheet("c", 1, 15))
+		if got := w.stand(); got != c.want {
+			t.Errorf("%s: %s", c.name, got)
 		}
 	}
 }
@@ -405,16 +519,114 @@ func TestTheRolesThatHaveToAcknowledgeAreThoseThatSomebodyHas(t *testing.T) {
 	}
 }
 
+func TestTheRolesThatHaveToAcknowledgeFollowTheCareTeam(t *testing.T) {
+	rule := over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Roles, r.EachRole, r.AckTimeout = []string{"nurse", "physician"}, true, oneDay
+		r.Ladder = []judge.Rung{{After: time.Hour, Roles: []string{"lead"}}}
+	})
+	team := func(w *ward, id string, members ...fact.Member) {
+		in := &decision.Input{
+			Record: recordOf("CareTeam", "t"), Subject: decision.Subject{Patient: "p"}, Changed: w.now,
+			Facts: []fact.Fact{{ID: "team", Kind: fact.KindTeam, At: w.now.AddDate(0, 0, -60), Team: &fact.Team{ID: "t", Active: true, Members: members}}},
+		}
+		in.Record.Hash, in.Record.Received = [32]byte([]byte(fmt.Sprintf("%-32s", id))), w.now
+		w.send(in)
+	}
+	begin := func(acked string) *ward {
+		w := newWard(rule)
+		w.team(twoMembers...)
+		w.send(w.sheet("a", 1, 15))
+		w.after(time.Minute)
+		if acked != "" {
+			w.as(t, 0, alert.Acknowledge, "Practitioner/n")
+		}
+		w.events = nil
+		return w
+	}
+	w := begin("nurse")
+	team(w, "left", twoMembers[0])
+	w.stands(t, "high acknowledged")
+	if a := w.alerts[0]; w.heard() != "amended[team:t]" || !a.Due.Equal(w.now.Add(oneDay)) {
+		t.Errorf("due %s", a.Due)
+	}
+	w.after(2 * time.Hour)
+	if got := w.heard(); got != "" {
+		t.Errorf("after all who are there have acknowledged: %s", got)
+	}
+	w = begin("")
+	team(w, "left", twoMembers[0])
+	w.as(t, 0, alert.Acknowledge, "Practitioner/n")
+	w.stands(t, "high acknowledged")
+	w = begin("nurse")
+	team(w, "another", twoMembers[0], fact.Member{Clinician: "Practitioner/new", Roles: []string{"physician"}})
+	w.stands(t, "high open")
+	w.after(time.Hour) // the step of the ladder
+	w.as(t, 0, alert.Acknowledge, "Practitioner/new")
+	w.stands(t, "high acknowledged")
+	w = begin("nurse")
+	team(w, "all gone")
+	w.stands(t, "high acknowledged")
+}
+
+func TestWhoeverIsHandedAnAlertIsToldOfItFromThenOn(t *testing.T) {
+	rule := over("high", 10, judge.High, func(r *judge.Rule) {
+		r.Roles, r.AckTimeout = []string{"nurse"}, time.Hour
+	})
+	for to, want := range map[string]alert.Recipient{
+		"Practitioner/m":       {Person: "Practitioner/m", Role: "physician", Team: "t", Reason: alert.ByHand},
+		"Practitioner/far":     {Person: "Practitioner/far", Reason: alert.ByHand},
+		"CareTeam/other":       {Person: "CareTeam/other", Team: "other", Reason: alert.ByHand},
+		"PractitionerRole/far": {Person: "PractitionerRole/far", Reason: alert.ByHand},
+	} {
+		w := newWard(rule)
+		w.policy = shifts
+		w.now = time.Date(2026, 3, 30, 22, 0, 0, 0, time.UTC) // the nurse sleeps
+		w.team(twoMembers...)
+		w.send(w.sheet("a", 1, 15))
+		w.stands(t, "high waiting for quiet-hours")
+		w.do(t, 0, alert.Command{Verb: alert.Reassign, Actor: "Practitioner/n", To: to})
+		w.after(9 * time.Hour)
+		w.after(time.Hour)
+		a := w.alerts[0]
+		if a.Status != alert.Open || a.Assignee != to || !slices.Contains(a.Recipients, want) || a.Recipients[0].Person != "Practitioner/n" {
+			t.Errorf("%s: %s, told %+v", to, a.Status, a.Recipients)
+		}
+		if slices.Contains(a.Feeds, "team:other") != (to == "CareTeam/other") {
+			t.Errorf("%s: feeds %v", to, a.Feeds)
+		}
+	}
+}
+
+// unassigned is how it is told that nobody is assigned.
+func unassigned() judge.Rule {
+	return judge.Rule{
+		ID: decision.NobodyAssigned, Version: "1", Title: "Nobody is assigned", Severity: judge.High, Each: true, CoolDown: 7 * oneDay,
+		Roles: []string{"lead"}, Ladder: []judge.Rung{{After: 4 * time.Hour, Roles: []string{"lead"}}}, AckTimeout: oneDay,
+		When: func(judge.View) (bool, error) { return false, nil },
+		Describe: func(judge.View) (judge.Wording, []judge.Number, error) {
+			return judge.Wording{Seen: "reached nobody"}, nil, nil
+		},
+		Translate: func(judge.View) (map[string]judge.Wording, error) {
+			return map[string]judge.Wording{"de": {Title: "Niemand ist zuständig"}}, nil
+		},
+	}
+}
+
 func TestAPatientOfNobodyIsToldTheLeadOnce(t *testing.T) {
-	w := newWard(each(judge.High, "nurse"))
-	w.policy = alert.Policy{Lead: []string{"lead"}}
+	w := newWard(each(judge.High, "nurse"), unassigned())
+	w.policy = alert.Policy{Language: "de"}
 	w.send(w.sheet("a", 3, 15), w.sheet("b", 2, 15))
 	w.stands(t, "each open, nobody-assigned open, each open")
-	if a := w.alerts[1]; a.Severity != judge.High || !slices.Equal(a.Roles, []string{"lead"}) || a.Routed != alert.ByNobody {
+	if a := w.alerts[1]; a.Severity != judge.High || !slices.Equal(a.Roles, []string{"lead"}) || a.Routed != alert.ByNobody ||
+		a.Seen != "reached nobody" || a.Language != "de" || len(a.Facts) != 1 || !a.Due.Equal(w.now.Add(4*time.Hour)) {
 		t.Errorf("%+v", a)
 	}
 	if got := w.heard(); got != "opened[unassigned] opened[unassigned] opened[unassigned]" {
 		t.Errorf("heard %s", got)
+	}
+	w.after(4 * time.Hour)
+	if got := w.heard(); got != "escalated[unassigned]" {
+		t.Errorf("after four hours: %s", got)
 	}
 	w.ask(t, 1, alert.Resolve)
 	w.send(w.sheet("c", 1, 15))
@@ -424,6 +636,47 @@ func TestAPatientOfNobodyIsToldTheLeadOnce(t *testing.T) {
 	w.stands(t, "each open, nobody-assigned resolved, each open, each open, each open, nobody-assigned open")
 	if w.alerts[5].Follows != w.alerts[1].ID {
 		t.Errorf("it follows %q", w.alerts[5].Follows)
+	}
+	w.send(w.sheet("late", 20*24, 4)) // no correction takes it back
+	w.team(twoMembers...)
+	w.stands(t, "each open, nobody-assigned resolved, each open, each open, each open, nobody-assigned retracted")
+}
+
+func TestThatACriticalAlertReachedNobodyWaitsForNothing(t *testing.T) {
+	all := alert.Policy{Quiet: []alert.Quiet{{From: 0, To: 1439}}}
+	night := func(rules ...judge.Rule) *ward {
+		w := newWard(append(rules, unassigned())...)
+		w.policy = all
+		w.send(w.sheet("a", 3, 15))
+		return w
+	}
+	w := night(each(judge.Critical, "nurse"))
+	w.stands(t, "each open, nobody-assigned open")
+	if a := w.alerts[1]; a.Severity != judge.Critical {
+		t.Errorf("its severity is %s", a.Severity)
+	}
+	w.ask(t, 1, alert.Resolve)
+	w.send(w.sheet("b", 2, 15))
+	w.stands(t, "each open, nobody-assigned resolved, each open, nobody-assigned open")
+	safe := each(judge.High, "nurse")
+	safe.Safety = true
+	if w := night(safe); !w.alerts[1].Safety || w.alerts[1].Status != alert.Open {
+		t.Errorf("of a safety finding: %+v", w.alerts[1])
+	}
+	w = newWard(each(judge.High, "nurse"), unassigned())
+	w.send(w.sheet("a", 3, 15))
+	w.rules[0].Severity = judge.Critical
+	w.send(w.sheet("b", 2, 15))
+	w.stands(t, "each open, nobody-assigned suppressed for same-cause, each open, nobody-assigned open")
+}
+
+func TestThatNobodyIsAssignedSaysNothingOfARating(t *testing.T) {
+	rated := each(judge.High, "nurse")
+	rated.Rated = func(judge.View) (string, error) { return "Practitioner/n", nil }
+	w := newWard(rated, unassigned())
+	w.send(w.sheet("a", 3, 15))
+	if a := w.alerts[1]; len(a.Facts) != 0 || len(a.Sources) != 0 || strings.Contains(string(w.events[len(w.events)-1].Data), "QuestionnaireResponse") {
+		t.Errorf("%+v", a)
 	}
 }
 

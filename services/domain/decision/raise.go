@@ -13,9 +13,9 @@ import (
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
-// reconcile turns findings into alerts: those that are no longer found after a replay are retracted, those whose facts were
-// corrected are amended, and new ones are raised, held back or suppressed. What was hidden behind an alert that is taken
-// back comes forth.
+// reconcile turns findings into alerts: those that are no longer found after a replay follow what says the same now or are
+// retracted, those whose facts were corrected are amended, and new ones are raised, held back or suppressed. What was hidden
+// behind an alert that is taken back comes forth.
 func (b *board) reconcile(u unsettled) {
 	found := make(map[string]judge.Finding, len(u.findings))
 	for _, f := range u.findings {
@@ -23,6 +23,7 @@ func (b *board) reconcile(u unsettled) {
 	}
 	var gone []string
 	if u.replayed {
+		b.follow(u, found)
 		gone = b.retract(u, found)
 	}
 	for _, f := range graver(u.findings) {
@@ -38,13 +39,36 @@ func (b *board) reconcile(u unsettled) {
 		}
 	}
 	b.reroute()
+	b.redemand()
+}
+
+// reteamed is why alerts are amended of which other roles have to acknowledge, now that the care team is another one.
+const reteamed = "care-team-changed"
+
+// redemand asks of each alert the acknowledgement of those who are on the care team now, and tells them.
+func (b *board) redemand() {
+	for i, a := range b.alerts {
+		if a.Status != alert.Open && a.Status != alert.Waiting {
+			continue
+		}
+		before, told := a.EachRole, len(a.Recipients)
+		b.demand(&a)
+		if a.Status == alert.Open && len(a.Missing()) > 0 {
+			b.reach(&a)
+		}
+		if !slices.Equal(before, a.EachRole) || len(a.Recipients) > told {
+			b.step(i, a, alert.Command{Verb: alert.Amend, Reason: reteamed})
+		}
+	}
 }
 
 // teamed is why alerts are amended that reached nobody before their patient's care team was known.
 const teamed = "care-team-known"
 
-// reroute tells the care team, now that there is one, of the alerts that wanted somebody and reached nobody.
+// reroute tells the care team, now that there is one, of the alerts that wanted somebody and reached nobody. Once each has
+// reached somebody it is no longer true that nobody is assigned.
 func (b *board) reroute() {
+	nobody, reached := false, false
 	for i, a := range b.alerts {
 		if a.Routed != alert.ByNobody || !a.Live() || a.Rule == NobodyAssigned {
 			continue
@@ -53,6 +77,15 @@ func (b *board) reroute() {
 		b.reach(&a)
 		if a.Routed != alert.ByNobody || !slices.Equal(feeds, a.Feeds) {
 			b.step(i, a, alert.Command{Verb: alert.Amend, Reason: teamed})
+		}
+		nobody, reached = nobody || a.Routed == alert.ByNobody, reached || a.Routed != alert.ByNobody
+	}
+	if nobody || !reached {
+		return
+	}
+	for i, a := range b.alerts {
+		if a.Rule == NobodyAssigned && wanted(a) {
+			b.step(i, a, alert.Command{Verb: alert.Retract, Reason: teamed})
 		}
 	}
 }
@@ -83,13 +116,10 @@ func (b *board) standing(finding string) int {
 // raise begins the life of a finding.
 func (b *board) raise(f judge.Finding) {
 	a := alert.Alert{
-		ID: f.ID, Finding: f.ID, Severity: f.Rule.Severity, Rule: f.Rule.ID, RuleVersion: f.Rule.Version,
+		ID: b.fresh(f.ID), Finding: f.ID, Severity: f.Rule.Severity, Rule: f.Rule.ID, RuleVersion: f.Rule.Version,
 		Group: f.Group, Cause: f.Rule.Cause, Safety: f.Rule.Safety, Patient: b.state.Patient, Episode: b.state.Episode,
 		Evidence: f.Rule.Evidence, Roles: f.Rule.Roles, Effective: f.At, Ladder: f.Rule.Ladder, AckTimeout: f.Rule.AckTimeout,
 		Proposal: f.Rule.Proposal,
-	}
-	if n := times(b.alerts, f.ID); n > 0 {
-		a.ID = ref.Digest("again", f.ID, strconv.Itoa(n))
 	}
 	describe(&a, f)
 	if _, tag := a.Words(b.policy.Language); tag != "" {
@@ -103,8 +133,9 @@ func (b *board) raise(f judge.Finding) {
 	}
 	a.Follows = b.follows(f)
 	if f.Rule.EachRole {
-		b.askEach(&a)
+		a.EachRole = f.Rule.Roles
 	}
+	b.demand(&a)
 	b.route(&a)
 	if because, until := b.withheld(a, f); because != "" {
 		b.begin(alert.BeginWaiting(a, b.now, because, until))
@@ -113,23 +144,13 @@ func (b *board) raise(f judge.Finding) {
 	b.opened(b.begin(alert.Begin(a, b.now, "")))
 }
 
-func times(alerts []alert.Alert, finding string) int {
-	n := 0
-	for _, a := range alerts {
-		if a.Finding == finding {
-			n++
-		}
+// fresh is an id for an alert on a finding: the finding's own, unless an alert has had it already.
+func (b *board) fresh(finding string) string {
+	id := finding
+	for n := 1; slices.ContainsFunc(b.alerts, func(a alert.Alert) bool { return a.ID == id }); n++ {
+		id = ref.Digest("again", finding, strconv.Itoa(n))
 	}
-	return n
-}
-
-// askEach asks the acknowledgement of each role that somebody has. What nobody can give is not waited for.
-func (b *board) askEach(a *alert.Alert) {
-	a.EachRole = slices.Clone(a.Roles)
-	b.route(a)
-	a.EachRole = slices.DeleteFunc(a.EachRole, func(role string) bool {
-		return role == alert.CarePartner || !slices.ContainsFunc(a.Recipients, func(r alert.Recipient) bool { return r.Role == role })
-	})
+	return id
 }
 
 // follows is the resolved alert that a finding is a re-occurrence of; empty when of none.
@@ -182,6 +203,7 @@ func (b *board) hidden(f judge.Finding) hiding {
 				return hiding{alert.Lapsed, a.ID, "it had ceased before alert " + a.ID}
 			}
 			b.lapse(i)
+		case a.Severity < f.Rule.Severity: // what is graver hides behind nothing lesser
 		case a.Status == alert.Snoozed:
 			return hiding{alert.Asleep, a.ID, "alert " + a.ID + " of the same rule is put off"}
 		case a.Live() || a.Status == alert.Waiting:
@@ -213,7 +235,7 @@ func uncleared(alerts []alert.Alert, f judge.Finding) int {
 	last := -1
 	for i := range alerts {
 		a := &alerts[i]
-		if ofSame(a, f) && a.Status == alert.Resolved && !a.Effective.After(f.At) && (last < 0 || !a.Effective.Before(alerts[last].Effective)) {
+		if ofSame(a, f) && a.Severity >= f.Rule.Severity && a.Status == alert.Resolved && !a.Effective.After(f.At) && (last < 0 || !a.Effective.Before(alerts[last].Effective)) {
 			last = i
 		}
 	}
@@ -244,11 +266,10 @@ func (b *board) withheld(a alert.Alert, f judge.Finding) (because alert.Because,
 // amend follows a correction that left the finding true.
 func (b *board) amend(i int, f judge.Finding) {
 	a := b.alerts[i]
-	if !a.Live() && a.Status != alert.Waiting || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
+	if !wanted(a) || len(a.Sources) == 0 || a.Sources[len(a.Sources)-1] == f.Source {
 		return
 	}
-	describe(&a, f)
-	b.step(i, a, alert.Command{Verb: alert.Amend, Reason: b.reason})
+	b.correct(i, f)
 }
 
 // retract takes back what was found before and is not found any more, unless only the rule has changed since. It returns
@@ -262,7 +283,10 @@ func (b *board) retract(u unsettled, found map[string]judge.Finding) (gone []str
 		if _, still := found[a.Finding]; still || a.Status == alert.Retracted {
 			continue
 		}
-		if versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts) {
+		if a.Rule == NobodyAssigned && stands(u.facts, a.Facts) {
+			continue // no fact says it
+		}
+		if (versions[a.Rule] == a.RuleVersion || !stands(u.facts, a.Facts)) && !b.outlasts(a, u.findings) {
 			if b.step(i, a, alert.Command{Verb: alert.Retract, Reason: b.reason}) {
 				gone = append(gone, a.ID)
 			}
@@ -282,16 +306,20 @@ func (b *board) revive(i int, f judge.Finding) {
 	}
 	a.Follows = b.follows(f)
 	if f.Rule.EachRole {
-		b.askEach(&a)
+		a.EachRole = f.Rule.Roles
 	}
+	b.demand(&a)
 	b.route(&a)
 	because, until := b.withheld(a, f)
-	if because != "" && until.After(b.now) {
+	if because == alert.Hold && !until.After(b.now) {
+		if !b.held(a) {
+			return
+		}
+		because, until = b.closed(a)
+	}
+	if because != "" {
 		a.Feeds = nil
 		b.step(i, a, alert.Command{Verb: alert.Withhold, Reason: string(because), Until: until})
-		return
-	}
-	if because == alert.Hold && !b.held(a) {
 		return
 	}
 	if b.step(i, a, alert.Command{Verb: alert.Release}) {

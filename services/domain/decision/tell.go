@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
+	"github.com/rapport-health/rapport/services/domain/fact"
 	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/judge"
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -41,7 +42,8 @@ func (b *board) opened(i int) {
 	a := b.alerts[i]
 	b.count(a)
 	for at, lesser := range b.alerts {
-		if lesser.Severity < a.Severity && !lesser.Safety && sameCause(lesser, a.Cause, a.Rule, a.Group) && untaken(lesser) {
+		of := lesser.Rule == a.Rule && lesser.Group == a.Group || sameCause(lesser, a.Cause, a.Rule, a.Group)
+		if of && lesser.Severity < a.Severity && !lesser.Safety && untaken(lesser) {
 			b.step(at, lesser, alert.Command{Verb: alert.Absorb, Reason: string(alert.SameCause), By: a.ID})
 		}
 	}
@@ -76,41 +78,70 @@ func (b *board) count(a alert.Alert) {
 	}
 }
 
-// NobodyAssigned is the rule of the service's own alert that a patient's alerts reach nobody.
+// NobodyAssigned is the id of the rule that says how it is told that a patient's alerts reach nobody. Its condition is not
+// asked; without the rule, or roles in it, nobody is told.
 const NobodyAssigned = "nobody-assigned"
 
-// nobodyAgain is how long after an alert that nobody is assigned the same is not told again. The number is our own decision.
-const nobodyAgain = 7 * 24 * time.Hour
-
-// nobody tells the lead roles, where a clinic has named any, that a patient's alert reached nobody: once until it is
-// resolved, and then not for some days.
+// nobody tells the lead roles that a patient's alert reached nobody: as severe as that alert at least, once until it is
+// resolved, and then not for some days, unless what reached nobody may not wait and the earlier one could.
 func (b *board) nobody(cause alert.Alert) {
-	if len(b.policy.Lead) == 0 {
+	rule := b.rule(NobodyAssigned)
+	if rule == nil || len(rule.Roles) == 0 {
 		return
 	}
-	earlier, follows := 0, ""
-	for _, a := range b.alerts {
-		if a.Rule != NobodyAssigned {
-			continue
-		}
-		if a.Live() || a.Status == alert.Waiting || b.now.Sub(a.Opened) < nobodyAgain {
-			return
-		}
-		earlier++
-		follows = a.ID
-	}
-	id := ref.Digest(NobodyAssigned, string(b.state.Episode), strconv.Itoa(earlier))
 	a := alert.Alert{
-		ID: id, Finding: id, Severity: judge.High, Rule: NobodyAssigned, RuleVersion: "1", Patient: b.state.Patient,
-		Episode: b.state.Episode, Title: "Nobody is assigned", Evidence: "service design", Roles: b.policy.Lead, Follows: follows,
-		Seen:     "An alert about this patient reached nobody: no care team is known, or nobody on it has a role that was asked for.",
-		Question: "Who takes care of this patient, and is the care team recorded?",
-		Facts:    cause.Facts, Sources: cause.Sources, Effective: cause.Effective,
+		Severity: max(rule.Severity, cause.Severity), Safety: cause.Safety, Rule: rule.ID, RuleVersion: rule.Version,
+		Patient: b.state.Patient, Episode: b.state.Episode, Evidence: rule.Evidence, Roles: rule.Roles, Ladder: rule.Ladder,
+		AckTimeout: rule.AckTimeout, Proposal: rule.Proposal, Effective: cause.Effective,
 		Feeds: []feed.Name{feed.Unassigned}, Routed: alert.ByNobody,
+	}
+	earlier, said := b.saidNobody(a, rule.CoolDown)
+	if said {
+		return
+	}
+	if len(earlier) > 0 {
+		a.Follows = earlier[len(earlier)-1]
+	}
+	a.Finding = ref.Digest(NobodyAssigned, string(b.state.Episode), strconv.Itoa(len(earlier)))
+	a.ID = b.fresh(a.Finding)
+	b.speakOfNobody(&a, rule)
+	if cause.Rated == "" {
+		a.Facts, a.Sources = cause.Facts, cause.Sources
 	}
 	if because, until := b.closed(a); because != "" {
 		b.begin(alert.BeginWaiting(a, b.now, because, until))
 		return
 	}
 	b.opened(b.begin(alert.Begin(a, b.now, "")))
+}
+
+// saidNobody are the earlier alerts that nobody is assigned, and whether one of them is enough.
+func (b *board) saidNobody(a alert.Alert, mute time.Duration) (earlier []string, enough bool) {
+	for _, one := range b.alerts {
+		if one.Rule != NobodyAssigned {
+			continue
+		}
+		earlier = append(earlier, one.ID)
+		if graver := a.Unmuted() && !one.Unmuted(); !graver {
+			enough = enough || wanted(one) || !a.Unmuted() && b.now.Sub(one.Opened) < mute
+		}
+	}
+	return earlier, enough
+}
+
+// speakOfNobody lays the words of the rule into an alert. They say nothing about the patient, and rest on no fact.
+func (b *board) speakOfNobody(a *alert.Alert, rule *judge.Rule) {
+	f := judge.Finding{Rule: rule}
+	view := judge.View{Before: b.state, After: b.state, Fact: &fact.Fact{Kind: fact.KindClock, At: b.now, Clock: &fact.Clock{}}}
+	if rule.Describe != nil {
+		f.Wording, f.Numbers, _ = rule.Describe(view) // a wording that cannot be made leaves the title, which says enough
+	}
+	if rule.Translate != nil {
+		f.Translations, _ = rule.Translate(view)
+	}
+	describe(a, f)
+	a.Facts = nil
+	if _, tag := a.Words(b.policy.Language); tag != "" {
+		a.Language = tag
+	}
 }

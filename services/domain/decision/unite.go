@@ -149,7 +149,7 @@ func (d *Desk) unite(dec *Decision, u Union) {
 	delete(d.held, from)
 	delete(d.held, into)
 	dec.Episodes = append(dec.Episodes, known.State)
-	d.unsettled = append(d.unsettled, unsettled{dec, into, known.State, known.Facts, findings, true, united, from})
+	d.unsettled = append(d.unsettled, unsettled{dec, into, known.State, known.Facts, findings, true, united, from, nil})
 }
 
 // moveAlerts lays the alerts of an episode among those of the one that it became part of, under the names that the same

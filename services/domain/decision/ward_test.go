@@ -121,17 +121,34 @@ func (w *ward) after(d time.Duration) {
 // ask sends a command of a person about the n-th alert.
 func (w *ward) ask(t *testing.T, n int, verb alert.Verb) {
 	t.Helper()
+	w.as(t, n, verb, "Practitioner/1")
+}
+
+// as is ask by somebody in particular.
+func (w *ward) as(t *testing.T, n int, verb alert.Verb, actor string) {
+	t.Helper()
+	w.do(t, n, alert.Command{Verb: verb, Actor: actor, Reason: "contacted", Until: w.now.Add(2 * time.Hour), To: "Practitioner/2"})
+}
+
+// do sends a command about the n-th alert as it is now.
+func (w *ward) do(t *testing.T, n int, c alert.Command) {
+	t.Helper()
+	if err := w.try(n, c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *ward) try(n int, c alert.Command) error {
 	d := w.desk()
 	d.PutEpisode("p", w.state)
 	d.PutAlerts("p", w.alerts)
-	made, _, err := d.Command("p", alert.Command{
-		Alert: w.alerts[n].ID, Verb: verb, Version: w.alerts[n].Version, Actor: "Practitioner/1", Reason: "contacted",
-		Until: w.now.Add(2 * time.Hour), To: "Practitioner/2", At: w.now,
-	})
+	c.Alert, c.Version, c.At = w.alerts[n].ID, w.alerts[n].Version, w.now
+	made, _, err := d.Command("p", c)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	w.settle(d, made)
+	return nil
 }
 
 // stand tells of every alert the rule, the status, and the reason for it if there is one.

@@ -116,13 +116,16 @@ func FindingID(rule, group, fact string, e ref.Episode) string {
 	return ref.Digest("finding", rule, group, fact, string(e))
 }
 
+// NotEvaluated is the group of the finding that a rule could not be evaluated.
+const NotEvaluated = "not-evaluated"
+
 // broken is the finding that a rule could not be evaluated. A safety rule that is broken stays a safety finding.
 func (r *Rule) broken(v View, err error) Finding {
 	failed := Rule{
 		ID: r.ID, Version: r.Version, Title: "Rule " + r.ID + " could not be evaluated", Severity: max(r.Severity, High),
 		Roles: r.Roles, Safety: r.Safety, Each: true, CoolDown: brokenCoolDown, Evidence: "service design",
 	}
-	finding := failed.finding(v, "not-evaluated")
+	finding := failed.finding(v, NotEvaluated)
 	finding.Err = err
 	finding.Wording = Wording{
 		Seen:     "The rule " + r.ID + " could not be evaluated for this record. Nothing is said about the patient: what the rule watches for is unknown.",

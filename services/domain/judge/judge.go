@@ -137,7 +137,8 @@ type Rule struct {
 	Clears Condition
 	// Ladder says whom else to tell while nobody acknowledges, soonest first.
 	Ladder []Rung
-	// AckTimeout is how long an acknowledgement stands without a resolution before the alert is told again; 0 is for ever.
+	// AckTimeout is how long an acknowledgement stands without a resolution before the alert is told again; 0 is for ever. As
+	// long after its last telling one is told again that nobody has acknowledged, once its ladder is at an end.
 	AckTimeout time.Duration
 	// EachRole asks an acknowledgement of every role addressed, not of the first who takes it.
 	EachRole bool

@@ -97,10 +97,8 @@ const (
 
 func (p *Param) allows(modifier string) bool {
 	switch modifier {
-	case "":
+	case "", missing:
 		return true
-	case missing:
-		return p.Type != Composite
 	}
 	switch p.Type {
 	case Token:

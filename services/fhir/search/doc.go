@@ -76,6 +76,7 @@ var paramLines string
 
 // ownLines has those that R4 lacks.
 const ownLines = `
+CareTeam|role|token|own:careteam-role|participant.role|
 DetectedIssue|severity|token|own:detectedissue-severity|severity|
 DetectedIssue|status|token|own:detectedissue-status|status|
 Flag|category|token|own:flag-category|category|

@@ -34,10 +34,17 @@ func (c *Condition) composed(d *Document) bool {
 	found := false
 	for _, base := range c.Param.paths {
 		base.each(d.node(), func(n tree.Node, _ step) {
+			if c.Modifier == missing {
+				found = found || !slices.ContainsFunc(c.Param.parts, func(part Param) bool { return len(d.valuesAt(&part, n)) == 0 })
+				return
+			}
 			found = found || slices.ContainsFunc(c.Any, func(a Alternative) bool {
 				return !slices.ContainsFunc(a.parts, func(part Condition) bool { return !part.anyOf(d.valuesAt(part.Param, n)) })
 			})
 		})
+	}
+	if c.Modifier == missing {
+		return found != c.Any[0].Missing
 	}
 	return found
 }

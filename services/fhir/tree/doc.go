@@ -13,13 +13,13 @@ type Limits struct {
 	// Values is how many values a body may hold, counting objects, arrays and leaves; 4,000,000 by default.
 	// It bounds memory: one value costs about 32 bytes beside its text.
 	Values int
-	// Text is how many characters a string may have; 1,048,576 by default, as FHIR says. Base64 and narrative are not bounded
-	// but by Bytes.
-	Text int
+	// String is the longest string, in bytes as they were sent; 1 MiB by default, as FHIR says. What is no string in FHIR, such
+	// as a narrative or the data of an attachment, may be as long as the body.
+	String int
 }
 
 // Default limits: a Bundle of 10,000 questionnaire responses fits.
-func Default() Limits { return Limits{Bytes: 32 << 20, Depth: 64, Values: 4_000_000, Text: 1 << 20} }
+func Default() Limits { return Limits{Bytes: 32 << 20, Depth: 64, Values: 4_000_000, String: 1 << 20} }
 
 const mostBytes = 1 << 30
 
@@ -30,14 +30,14 @@ func (l Limits) filled() Limits {
 		l.Bytes = d.Bytes
 	}
 	l.Bytes = min(l.Bytes, mostBytes)
+	if l.String <= 0 {
+		l.String = d.String
+	}
 	if l.Depth <= 0 {
 		l.Depth = d.Depth
 	}
 	if l.Values <= 0 {
 		l.Values = d.Values
-	}
-	if l.Text <= 0 {
-		l.Text = d.Text
 	}
 	return l
 }

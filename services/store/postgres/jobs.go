@@ -46,7 +46,7 @@ func (s *Store) AddJob(ctx context.Context, j store.Job, most int) error {
 			return rows.ErrTooManyJobs(most)
 		}
 		_, err = tx.Exec(ctx, "INSERT INTO job ("+jobColumns+") VALUES ($1, $2, $3, $4, $5, $6, 1, $7)",
-			string(j.Tenant), j.ID, j.Kind, j.Done, j.Created.UnixMicro(), rows.Expiry(j), blob(j.Data))
+			string(j.Tenant), j.ID, j.Kind, j.Done, j.Created.UnixMicro(), rows.Expiry(j), blob(rows.SealJob(s.box, j)))
 		return err
 	})
 }
@@ -61,7 +61,7 @@ func (s *Store) PutJob(ctx context.Context, j store.Job) (store.Job, error) {
 	}
 	done, err := s.pool.Exec(ctx, `UPDATE job SET done = $3, expires_us = $4, version = version + 1, data = $5
 		WHERE tenant = $1 AND id = $2 AND version = $6`,
-		string(j.Tenant), j.ID, j.Done, rows.Expiry(j), blob(j.Data), j.Version)
+		string(j.Tenant), j.ID, j.Done, rows.Expiry(j), blob(rows.SealJob(s.box, j)), j.Version)
 	if err != nil {
 		return j, broken(err, "writing a job")
 	}
@@ -91,6 +91,9 @@ func (s *Store) KeptJob(ctx context.Context, t ref.Tenant, id string) (store.Job
 	if errors.Is(err, pgx.ErrNoRows) {
 		return store.Job{}, rows.ErrNoJob()
 	}
+	if err == nil {
+		err = rows.OpenJob(ctx, s.box, &kept)
+	}
 	return kept, broken(err, "reading a job")
 }
 
@@ -112,6 +115,11 @@ func (s *Store) JobsKept(ctx context.Context, done bool) ([]store.Job, error) {
 		return nil, broken(err, "listing jobs")
 	}
 	jobs, err := pgx.CollectRows(found, scanJob)
+	for i := range jobs {
+		if err == nil {
+			err = rows.OpenJob(ctx, s.box, &jobs[i])
+		}
+	}
 	return jobs, broken(err, "listing jobs")
 }
 

@@ -58,6 +58,18 @@ var SealedTables = []SealedTable{
 	{"subscription", "data", []string{"tenant", "id"}, func(k []any) sealed.About {
 		return sealed.Other("subscription", ref.Tenant(text(k[0])), text(k[1]))
 	}},
+	{"job", "data", []string{"tenant", "id"}, func(k []any) sealed.About { return aboutJob(ref.Tenant(text(k[0])), text(k[1])) }},
+}
+
+func aboutJob(t ref.Tenant, id string) sealed.About { return sealed.Other("job", t, id) }
+
+// SealJob is the data of a job as it is stored: it names patients, and holds the key of its files.
+func SealJob(b *sealed.Box, j store.Job) []byte { return b.Seal(j.Data, aboutJob(j.Tenant, j.ID)) }
+
+// OpenJob opens the data of a job that was read. Errors: those of Box.Open.
+func OpenJob(ctx context.Context, b *sealed.Box, j *store.Job) (err error) {
+	j.Data, err = b.Open(ctx, j.Data, aboutJob(j.Tenant, j.ID))
+	return err
 }
 
 func text(v any) string {

@@ -50,7 +50,7 @@ func (s *Store) AddJob(ctx context.Context, j store.Job, most int) error {
 			return rows.ErrTooManyJobs(most)
 		}
 		return c.exec(ctx, "INSERT INTO job ("+jobColumns+") VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7)",
-			string(j.Tenant), j.ID, j.Kind, j.Done, j.Created.UnixMicro(), rows.Expiry(j), blob(j.Data))
+			string(j.Tenant), j.ID, j.Kind, j.Done, j.Created.UnixMicro(), rows.Expiry(j), blob(rows.SealJob(c.box, j)))
 	})
 }
 
@@ -76,7 +76,7 @@ func (s *Store) PutJob(ctx context.Context, j store.Job) (store.Job, error) {
 		}
 		j.Version++
 		return c.exec(ctx, "UPDATE job SET done = ?3, expires_us = ?4, version = ?5, data = ?6 WHERE tenant = ?1 AND id = ?2",
-			string(j.Tenant), j.ID, j.Done, rows.Expiry(j), j.Version, blob(j.Data))
+			string(j.Tenant), j.ID, j.Done, rows.Expiry(j), j.Version, blob(rows.SealJob(c.box, j)))
 	})
 	return j, err
 }
@@ -100,6 +100,9 @@ func jobOf(ctx context.Context, c *conn, t ref.Tenant, id string) (kept store.Jo
 		there = true
 		return scanJob(row, &kept)
 	}, "SELECT "+jobColumns+" FROM job WHERE tenant = ?1 AND id = ?2", string(t), id)
+	if err == nil && there {
+		err = rows.OpenJob(ctx, c.box, &kept)
+	}
 	return kept, there, err
 }
 
@@ -117,6 +120,9 @@ func (s *Store) JobsKept(ctx context.Context, done bool) (found []store.Job, err
 		return c.query(ctx, func(row *sql.Rows) error {
 			var j store.Job
 			err := scanJob(row, &j)
+			if err == nil {
+				err = rows.OpenJob(ctx, c.box, &j)
+			}
 			found = append(found, j)
 			return err
 		}, "SELECT "+jobColumns+" FROM job WHERE done = ?1 ORDER BY created_us, tenant, id", done)
