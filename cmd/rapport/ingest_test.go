@@ -46,7 +46,7 @@ func TestIngestReadsWhatEHRsExport(t *testing.T) {
 	startClinic(t, nil)
 	three := phq2s(0, 3)
 	pretty := strings.ReplaceAll(phq2(0), ",", ",\n  ")
-	wide := `{"resourceType":"Patient","id":"wide","name":[{"text":"` + strings.Repeat("x", 2<<20) + `"}]}`
+	wide := `{"resourceType":"Patient","id":"wide","photo":[{"data":"` + strings.Repeat("x", 2<<20) + `"}]}`
 	for name, c := range map[string]struct {
 		file, text string
 		code       int
@@ -125,7 +125,7 @@ func TestIngestTakesSixtyMegabytes(t *testing.T) {
 		if n > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"resource":{"resourceType":"Patient","id":"large%d","name":[{"text":"%s"}]},"request":{"method":"PUT","url":"Patient/large%d"}}`, n, filler, n)
+		fmt.Fprintf(&b, `{"resource":{"resourceType":"Patient","id":"large%d","photo":[{"data":"%s"}]},"request":{"method":"PUT","url":"Patient/large%d"}}`, n, filler, n)
 	}
 	b.WriteString("]}")
 	rapport(t, "ingest", file(t, "large.json", b.String())).want(t, exitDone, "10 resources in 1 item")

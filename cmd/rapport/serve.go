@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type serveCmd struct {
 	HomeSource string   `name:"home-source" default:"ehr" placeholder:"NAME" help:"Source whose own resource ids are kept (${default})."`
 	Tenant     string   `default:"default" placeholder:"NAME" help:"Tenant of callers without tokens (${default})."`
 	Proxies    []string `name:"trusted-proxies" placeholder:"CIDR" help:"Networks of proxies whose Forwarded and X-Forwarded headers say where FHIR clients reach this server; they count while --base-url is not set."`
+	SourceBase []string `name:"source-base" placeholder:"SOURCE=URL" help:"FHIR server of a source, such as ehr=https://ehr.example.org/fhir: absolute references below it mean that source's resources, and others lead elsewhere."`
 	BaseURL    string   `name:"base-url" placeholder:"URL" help:"Where FHIR clients reach this server from outside, such as https://rapport.example.org/fhir."`
 	cardFlags
 	Rules       string `placeholder:"FILE" help:"YAML file that extends the default rules."`
@@ -65,7 +67,7 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s := server.Default()
 	s.Listen, s.HTTPListen, s.Store, s.Redis, s.Streams = c.Listen, c.HTTPListen, c.Store, c.Redis, c.streams()
 	s.Home, s.Tenant, s.BaseURL = ref.Source(c.HomeSource), ref.Tenant(c.Tenant), c.BaseURL
-	s.TrustedProxies = c.Proxies
+	s.TrustedProxies, s.Bases = c.Proxies, c.bases()
 	s.Rules, s.Instruments = c.Rules, c.Instruments
 	s.MasterKey, s.BoardURL, s.Origins = c.MasterKey, c.BoardURL, c.CDSOrigin
 	s.TLSCert, s.TLSKey, s.Tokens = c.TLSCert, c.TLSKey, c.Tokens
@@ -78,6 +80,16 @@ func (c serveCmd) config(log *slog.Logger) server.Config {
 	s.Log, s.Version = log, version
 	s.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
+}
+
+// bases are the FHIR servers of sources; what is no SOURCE=URL is left to Validate.
+func (c serveCmd) bases() map[ref.Source][]string {
+	bases := map[ref.Source][]string{}
+	for _, one := range c.SourceBase {
+		source, base, _ := strings.Cut(one, "=")
+		bases[ref.Source(source)] = append(bases[ref.Source(source)], base)
+	}
+	return bases
 }
 
 // The garbage collector's settings, unless GOGC and GOMEMLIMIT say otherwise: what a submission leaves behind is short-lived

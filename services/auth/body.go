@@ -39,8 +39,9 @@ func forbidden() error {
 }
 
 // mayWrite says whether a principal may send a resource, or every entry of a Bundle. A Bundle's entries without requests
-// are written by the verbs given.
-func mayWrite(p access.Principal, body []byte, verbs access.Verbs) error {
+// are written by the verbs given. Where ids are kept, what is sent may take the place of what is stored, a POST like all
+// else; where they are not, a POST creates and can do no more.
+func mayWrite(p access.Principal, body []byte, verbs access.Verbs, idsKept bool) error {
 	if p.AllowAll(access.AllVerbs) {
 		return nil
 	}
@@ -49,10 +50,10 @@ func mayWrite(p access.Principal, body []byte, verbs access.Verbs) error {
 		return forbidden()
 	}
 	if sent.ResourceType != "Bundle" {
-		return mayWriteOne(p, sent, body, verbs)
+		return mayWriteOne(p, sent, body, verbs, idsKept)
 	}
 	for _, e := range sent.Entry {
-		if err := mayDo(p, e.Resource, verbs, e.Request != nil, func() (string, string, string) {
+		if err := mayDo(p, e.Resource, verbs, idsKept, e.Request != nil, func() (string, string, string) {
 			return e.Request.Method, e.Request.URL, e.Request.IfNoneExist
 		}); err != nil {
 			return err
@@ -62,13 +63,15 @@ func mayWrite(p access.Principal, body []byte, verbs access.Verbs) error {
 }
 
 // mayDo decides one entry of a Bundle.
-func mayDo(p access.Principal, resource json.RawMessage, verbs access.Verbs, requested bool, request func() (method, address, ifNoneExist string)) error {
+func mayDo(
+	p access.Principal, resource json.RawMessage, verbs access.Verbs, idsKept, requested bool, request func() (method, address, ifNoneExist string),
+) error {
 	var inner sentResource
 	if len(bytes.TrimSpace(resource)) > 0 && json.Unmarshal(resource, &inner) != nil {
 		return forbidden()
 	}
 	if !requested {
-		return mayWriteOne(p, inner, resource, verbs)
+		return mayWriteOne(p, inner, resource, verbs, idsKept)
 	}
 	method, address, ifNoneExist := request()
 	u, err := url.Parse(strings.TrimPrefix(address, "/"))
@@ -86,13 +89,19 @@ func mayDo(p access.Principal, resource json.RawMessage, verbs access.Verbs, req
 		return nil
 	}
 	verb := access.Create
-	if method == http.MethodPut {
+	switch {
+	case method == http.MethodPut:
 		verb = access.Update
+	case idsKept:
+		verb = access.Create | access.Update
 	}
-	return mayWriteOne(p, inner, resource, verb)
+	return mayWriteOne(p, inner, resource, verb, idsKept || verb != access.Create)
 }
 
-func mayWriteOne(p access.Principal, sent sentResource, body []byte, verbs access.Verbs) error {
+func mayWriteOne(p access.Principal, sent sentResource, body []byte, verbs access.Verbs, idsKept bool) error {
+	if !idsKept && verbs == access.Create {
+		sent.ID = "" // a new resource is none of those that the caller may be bound to
+	}
 	thing := access.Thing{Type: sent.ResourceType, ID: sent.ID, Patient: sent.patient(), Raw: body}
 	for _, verb := range []access.Verbs{access.Create, access.Update} {
 		if verbs&verb != 0 && !p.Sees(thing, verb) {

@@ -186,7 +186,7 @@ func (g *Gate) inspect(ctx context.Context, a *asked, sent Sent) error {
 		return nil
 	}
 	for _, body := range sent.Bodies {
-		if err := mayWrite(a.who, body, access.Create|access.Update); err != nil {
+		if err := mayWrite(a.who, body, access.Create|access.Update, true); err != nil {
 			return err
 		}
 	}

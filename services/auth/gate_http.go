@@ -164,7 +164,7 @@ func (g *Gate) body(a *asked, r *http.Request) (*http.Request, error) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	r.ContentLength = int64(len(text))
-	return r, mayWrite(a.who, text, verb)
+	return r, mayWrite(a.who, text, verb, false)
 }
 
 // Problem answers with an OperationOutcome: with 405 for what is not supported where the header Allow says what is.

@@ -224,7 +224,7 @@ func TestTheRequestsOfABundleAreReadWithTheirPlaces(t *testing.T) {
 	}
 	want := []Request{
 		{Method: "PUT", URL: "Goal/1", Condition: "ifMatch", Type: "Goal", ID: "1", Path: "Bundle.entry[0]", IfMatch: `W/"1"`},
-		{Path: "Bundle.entry[1]", FullURL: "urn:uuid:1"},
+		{Place: 1, Path: "Bundle.entry[1]", FullURL: "urn:uuid:1"},
 	}
 	for i := range entries {
 		want[i].Raw = entries[i].Raw

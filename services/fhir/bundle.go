@@ -27,6 +27,8 @@ type Bundle struct {
 	Entries []Entry
 	// Issues are warnings about the Bundle itself.
 	Issues []fault.Issue
+
+	doc *tree.Doc
 }
 
 // Entry is one entry of a Bundle.
@@ -51,8 +53,9 @@ func (e Entry) Type() string {
 	return e.Resource.Root().Child("resourceType").Text()
 }
 
-// LogicalID is the id of the resource in its source: its own, else the one in a fullUrl that is a urn:uuid or ends in
-// `Type/id`; empty when there is none.
+// LogicalID is the id of the resource in its source: its own, else the one in a fullUrl that ends in `Type/id`; empty when
+// there is none. A urn as the fullUrl is none: it links within its Bundle alone, and the next Bundle may mean another
+// resource by it.
 func (e Entry) LogicalID() string {
 	if e.Resource == nil {
 		return ""
@@ -60,7 +63,7 @@ func (e Entry) LogicalID() string {
 	if id := e.Resource.Root().Child("id").Text(); id != "" {
 		return id
 	}
-	if p := loadStructure().parseReference(e.FullURL); p.typ == "" || p.typ == e.Type() {
+	if p := loadStructure().parseReference(e.FullURL); p.typ != "" && p.typ == e.Type() {
 		return p.id
 	}
 	return ""
@@ -83,7 +86,7 @@ func ReadBundle(doc *tree.Doc, wanted ...string) (Bundle, error) {
 	if c.errors > 0 {
 		return Bundle{}, fault.New(fault.Invalid, c.issues...)
 	}
-	b := Bundle{Type: root.Child("type").Text(), Issues: c.issues}
+	b := Bundle{Type: root.Child("type").Text(), Issues: c.issues, doc: doc}
 	if len(wanted) == 0 {
 		wanted = bundleTypes
 	}
@@ -148,17 +151,4 @@ func (b *Bundle) unique() {
 		}
 		first[key] = i
 	}
-}
-
-// Targets give the `Type/id` that each fullUrl stands for, in the source's own ids, for ReadIn and tree.Rewrite.
-// Entries without an id in their source are left out.
-func (b *Bundle) Targets() map[string]string {
-	targets := make(map[string]string, len(b.Entries))
-	for i := range b.Entries {
-		e := &b.Entries[i]
-		if typ, id := e.Type(), e.LogicalID(); e.FullURL != "" && typ != "" && id != "" {
-			targets[e.FullURL] = typ + "/" + id
-		}
-	}
-	return targets
 }

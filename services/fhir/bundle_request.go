@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir/tree"
 )
 
@@ -13,8 +14,9 @@ type Request struct {
 	Condition string
 	// Type and ID of the resource; empty when missing.
 	Type, ID string
-	// Path of the entry, such as `Bundle.entry[3]`.
-	Path string
+	// Place of the entry, from 0, and its Path, such as `Bundle.entry[3]`.
+	Place int
+	Path  string
 	// Raw is the entry as written.
 	Raw []byte
 	// FullURL of the entry; empty when missing.
@@ -44,6 +46,7 @@ func ReadRequests(body []byte, limit int) (typ string, entries []Request, err er
 	}
 	for entry := range root.Child("entry").Children() {
 		entries = append(entries, readRequest(entry))
+		entries[len(entries)-1].Place = len(entries) - 1
 	}
 	return root.Child("type").Text(), entries, nil
 }
@@ -69,6 +72,30 @@ func readRequest(entry tree.Node) Request {
 		}
 	}
 	return r
+}
+
+// GivenTo are the ids that are given to those entries of one Bundle that create a resource, or would if nothing met their
+// condition; the others are empty.
+func GivenTo(entries []Request, source ref.Source) []string {
+	ids := make([]string, len(entries))
+	at := make(map[int]int, len(entries)) // by where the entry stands in the Bundle
+	var bundle *tree.Doc
+	for i, e := range entries {
+		creates := e.Method == "POST" || e.Method == "PUT" && e.ID == ""
+		if e.Resource.Exists() && creates {
+			at[e.Place] = i
+			bundle = e.Resource.Doc()
+		}
+	}
+	if bundle == nil {
+		return ids
+	}
+	for place, id := range GivenIDs(bundle, source, func(place int) bool { _, wanted := at[place]; return wanted }) {
+		if i, wanted := at[place]; wanted {
+			ids[i] = id
+		}
+	}
+	return ids
 }
 
 // Batch is a Bundle of type batch with these entries as they were written.

@@ -125,26 +125,26 @@ func ResourceType(typ string) bool { return loadStructure().types[typ] }
 
 // Read reads one resource of a source. It fails with fault.Invalid and all issues when the resource breaks R4, with
 // fault.Unprocessable when it names no patient although its type needs one, and with fault.NotSupported, naming the
-// type, when it is a resource of a type that is not read. The Draft of a QuestionnaireResponse that names no patient is
-// read none the less, for whoever tells what else is wrong with it.
-func (r *Reader) Read(doc *tree.Doc, source ref.Source) (Reading, error) {
-	return r.ReadIn(doc, source, nil)
-}
-
-// ReadIn reads a resource that stands in a Bundle: targets give the `Type/id` meant by a fullUrl.
-func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]string) (Reading, error) {
+// type, when it is a resource of a type that is not read; then its id and subject are told all the same. The Draft of a
+// QuestionnaireResponse that names no patient is read none the less, for whoever tells what else is wrong with it.
+//
+// An absolute reference means a resource of the source if it lies below one of the bases, and else one of another server, of
+// which nothing is known here. Without any bases, every base is the source's own.
+func (r *Reader) Read(doc *tree.Doc, source ref.Source, bases ...string) (Reading, error) {
 	root := doc.Root()
 	c := checker{structure: loadStructure()}
 	typ := root.Child("resourceType").Text()
+	w := work{Reader: r, checker: &c, root: root, source: source, bases: bases, zone: r.Zone}
 	if c.types[typ] && readers[typ] == nil {
-		return Reading{Type: typ}, fault.New(fault.NotSupported,
+		w.out = Reading{Type: typ, LogicalID: root.Child("id").Text()}
+		w.about()
+		return w.out, fault.New(fault.NotSupported,
 			fault.Errorf("not-supported", root.Path(), "%s resources are not used by Rapport", typ))
 	}
 	c.resource(root)
 	if c.errors > 0 && readers[typ] == nil {
 		return Reading{}, fault.New(fault.Invalid, c.issues...)
 	}
-	w := work{Reader: r, checker: &c, root: root, source: source, targets: targets, zone: r.Zone}
 	if w.zone == nil {
 		w.zone = r.zoneOf(root)
 	}
@@ -168,11 +168,11 @@ func (r *Reader) ReadIn(doc *tree.Doc, source ref.Source, targets map[string]str
 type work struct {
 	*Reader
 	*checker
-	root    tree.Node
-	source  ref.Source
-	targets map[string]string
-	zone    *time.Location
-	out     Reading
+	root   tree.Node
+	source ref.Source
+	bases  []string
+	zone   *time.Location
+	out    Reading
 	// day is the patient's own calendar day of an Observation or a visit, where it is not the UTC day of when its facts
 	// stand, and wholeDay says that no time of day was written.
 	day      string
@@ -223,10 +223,24 @@ func (w *work) subject(n tree.Node) {
 	switch {
 	case to.typ != "Patient":
 		w.inform(n, "it is about a %s, not about a patient: stored and not used", to.typ)
+	case to.id == "" && to.identifier == "" && w.foreign(n.Child("reference").Text()):
+		w.unused(n, "the reference leads to another server, whose patients are not known here: refer to this server or to a base of the "+
+			"source's that is known, or give an identifier with system and value")
 	case to.id == "" && to.identifier == "":
 		w.unused(n, "the patient cannot be told from this reference: give an id, or an identifier with system and value")
 	default:
 		w.out.Subject.Logical, w.out.Subject.Identifier = to.id, to.identifier
+	}
+}
+
+// about enters the patient whom a resource of a type that is not read is about, where it says so in one of the usual ways.
+func (w *work) about() {
+	for _, name := range [2]string{"subject", "patient"} {
+		n := w.root.Child(name)
+		if to := w.reference(n, "Patient"); n.Kind() == tree.Object && to.typ == "Patient" && to.String() != "" {
+			w.out.Subject = Subject{Logical: to.id, Identifier: to.identifier, Path: n.Path()}
+			return
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package fhir
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/rapport-health/rapport/services/domain/ref"
@@ -29,14 +30,14 @@ func (p pointer) String() string {
 // reference reads a Reference. fallback is the type where it names none.
 func (w *work) reference(n tree.Node, fallback string) pointer {
 	text := n.Child("reference").Text()
-	if target, ok := w.targets[text]; ok && text != "" {
-		text = target
-	}
 	p := pointer{}
 	if contained, ok := strings.CutPrefix(text, "#"); ok {
 		p = w.contained(contained)
 	} else {
 		p = w.parseReference(text)
+	}
+	if w.foreign(text) {
+		p.id = "" // somebody else's numbers are not the source's
 	}
 	if id := identifier(n.Child("identifier")); id != "" {
 		p.identifier = id
@@ -48,6 +49,16 @@ func (w *work) reference(n tree.Node, fallback string) pointer {
 		p.typ = fallback
 	}
 	return p
+}
+
+// foreign says whether a reference leads to a server that is none of the source's.
+func (w *work) foreign(text string) bool {
+	if len(w.bases) == 0 || !strings.HasPrefix(text, "http://") && !strings.HasPrefix(text, "https://") {
+		return false
+	}
+	return !slices.ContainsFunc(w.bases, func(base string) bool {
+		return strings.HasPrefix(text, strings.TrimSuffix(base, "/")+"/")
+	})
 }
 
 // parseReference reads `Type/id`, with or without a base before it and `/_history/n` behind it, `urn:uuid:id`, and the

@@ -34,7 +34,7 @@ func TestADayIsThatOfThePatientsOwnCalendar(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := (&fhir.Reader{Namer: ref.Namer{Home: "ehr"}, Zones: zones}).ReadIn(doc, "ehr", nil)
+		got, err := (&fhir.Reader{Namer: ref.Namer{Home: "ehr"}, Zones: zones}).Read(doc, "ehr")
 		if err != nil || len(got.Facts) != 1 {
 			t.Fatalf("%s: %v %v", name, err, got.Issues)
 		}

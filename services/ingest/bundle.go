@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"strings"
 
 	"github.com/rapport-health/rapport/services/catalogue"
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -70,7 +71,12 @@ type readEntry struct {
 
 // readEntries reads first the Questionnaires, then the others. Errors: Unavailable when the store is away.
 func (i *Ingest) readEntries(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, bundle *fhir.Bundle) ([]readEntry, error) {
-	targets := bundle.Targets()
+	given := make([]string, len(s.Places))
+	for n := range s.Places {
+		given[n] = s.Places[n].Given
+	}
+	taken := bundle.Take(s.Source, s.Creates, given)
+	targets := bundle.Targets(taken)
 	read := make([]readEntry, len(bundle.Entries))
 	for _, questionnaires := range []bool{true, false} {
 		for n := range bundle.Entries {
@@ -82,7 +88,7 @@ func (i *Ingest) readEntries(ctx context.Context, shelf *catalogue.Shelf, s deci
 			if n < len(s.Places) && s.Places[n].ID != "" {
 				placed.Place, placed.Source = s.Places[n], s.Places[n].Source
 			}
-			read[n].in, read[n].err = i.entry(ctx, shelf, placed, e, targets)
+			read[n].in, read[n].err = i.entry(ctx, shelf, placed, e, taken[n], targets)
 			if err := read[n].err; err != nil && fault.Of(err) == fault.Unavailable {
 				return nil, err
 			}
@@ -94,7 +100,7 @@ func (i *Ingest) readEntries(ctx context.Context, shelf *catalogue.Shelf, s deci
 // once refuses a resource that an earlier entry of the same transaction names: FHIR leaves open which would win. Bodies
 // without an id of their own that happen to be the same are one resource, and no contradiction.
 func once(seen map[ref.Resource]string, in *decision.Input, path string) error {
-	if in.Record.SourceID == "" {
+	if in.New {
 		return nil
 	}
 	resource := in.Record.Unversioned()
@@ -108,7 +114,7 @@ func once(seen map[ref.Resource]string, in *decision.Input, path string) error {
 
 // entry reads one entry. Its references to other entries become those entries' ids in the source.
 func (i *Ingest) entry(
-	ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, e *fhir.Entry, targets map[string]string,
+	ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, e *fhir.Entry, taken fhir.Taken, targets map[string]string,
 ) (decision.Input, error) {
 	if fault.Any(e.Issues) {
 		return decision.Input{}, fault.New(fault.Invalid, e.Issues...)
@@ -124,11 +130,44 @@ func (i *Ingest) entry(
 		return decision.Input{}, fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource",
 			"a Bundle within a Bundle is not taken: send it by itself"))
 	}
+	if e.Method == "PUT" && !strings.Contains(e.URL, "?") && !strings.HasSuffix("/"+e.URL, "/"+e.Type()+"/"+e.Resource.Root().Child("id").Text()) {
+		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("value", e.Path+".request.url",
+			"the url of a PUT must name the type and the id that the resource has"))
+	}
 	s.Key = ""
-	in, err := i.read(ctx, shelf, s, e.Resource, e.LogicalID(), targets)
+	doc, err := e.Settled(taken, targets)
+	if err != nil {
+		return decision.Input{}, err
+	}
+	in, err := i.read(ctx, shelf, s, doc)
 	if notSupported(err) {
-		in, err = i.unused(s, e.Resource, e.LogicalID(), targets)
+		in, err = i.unused(s, doc)
+	}
+	switch {
+	case taken.Given:
+		i.given(&in, e.Resource)
+	case s.Place.ID == "" && e.Method != "PUT" && doc == e.Resource: // linked with others it was not sent alone
+		i.keptElsewhere(&in, in.Record.Hash)
 	}
 	in.Record.Issues = append(in.Record.Issues, e.Issues...)
 	return in, err
+}
+
+// given notes of a resource that its id was given to it here: what was sent, whose own id may be another one, is stored
+// already if it is there under either.
+func (i *Ingest) given(in *decision.Input, sent *tree.Doc) {
+	in.New, in.Record.SourceVersion = true, ""
+	if own := sent.Root().Child("id").Text(); ref.ValidID(own) {
+		in.Twin = ref.Resource{Type: in.Record.Type, ID: i.Namer.ID(in.Record.Source, own)}
+		in.TwinHash = sent.Content()
+	}
+}
+
+// keptElsewhere notes where what was sent under its own id may have been stored before under one that was given to it. That
+// matters for what is counted; what others refer to is stored under the id by which they do.
+func (i *Ingest) keptElsewhere(in *decision.Input, hash [32]byte) {
+	if t := in.Record.Type; t == "QuestionnaireResponse" || t == "Observation" {
+		id := fhir.ContentID(in.Record.Source, t, "", hash)
+		in.Twin = ref.Resource{Type: t, ID: i.Namer.ID(in.Record.Source, id)}
+	}
 }

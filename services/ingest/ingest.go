@@ -44,6 +44,9 @@ type Config struct {
 	Reader *fhir.Reader
 	// Library scores.
 	Library *catalogue.Library
+	// Bases are the absolute URLs of the FHIR servers of each source; of a source without any, every base is its own, unless the
+	// submission says otherwise.
+	Bases map[ref.Source][]string
 	// Namer gives ids.
 	Namer ref.Namer
 	// Now is the clock.

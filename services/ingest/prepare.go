@@ -1,9 +1,7 @@
 package ingest
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"runtime/debug"
 	"strings"
@@ -60,11 +58,29 @@ func (i *Ingest) part(ctx context.Context, shelf *catalogue.Shelf, s decision.Su
 	if len(s.Body) > MaxBody {
 		return nil, fault.New(fault.TooLarge, fault.Errorf("too-long", typ, "a resource may have %d MiB at most", MaxBody>>20))
 	}
-	in, err := i.read(ctx, shelf, s, doc, "", nil)
+	in, err := i.single(ctx, shelf, s, doc)
 	if err != nil {
 		return nil, err
 	}
 	return &part{inputs: []decision.Input{in}, entries: []*decision.Receipt{nil}}, nil
+}
+
+// single reads a resource that came alone.
+func (i *Ingest) single(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, sent *tree.Doc) (decision.Input, error) {
+	if !s.Creates && sent.Root().Child("id").Exists() || s.Place.ID != "" {
+		in, err := i.read(ctx, shelf, s, sent)
+		if s.Place.ID == "" {
+			i.keptElsewhere(&in, in.Record.Hash)
+		}
+		return in, err
+	}
+	doc, err := fhir.Named(sent, fhir.ContentID(s.Source, sent.Root().Child("resourceType").Text(), s.Key, sent.Content()))
+	if err != nil {
+		return decision.Input{}, err
+	}
+	in, err := i.read(ctx, shelf, s, doc)
+	i.given(&in, sent)
+	return in, err
 }
 
 // deletions are the inputs that delete what a submission names.
@@ -94,16 +110,13 @@ func check(s decision.Submission) error {
 	return nil
 }
 
-// read turns one resource into an input. LogicalID is the id to use when the resource has none of its own, targets are
-// what the fullUrls of its Bundle stand for.
-func (i *Ingest) read(
-	ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string,
-) (decision.Input, error) {
-	reading, err := i.Reader.ReadIn(doc, s.Source, targets)
+// read turns one resource, which has an id, into an input.
+func (i *Ingest) read(ctx context.Context, shelf *catalogue.Shelf, s decision.Submission, doc *tree.Doc) (decision.Input, error) {
+	reading, err := i.reads(s, doc)
 	if err != nil {
 		return decision.Input{}, shelf.Refuse(ctx, catalogue.Case{Source: s.Source, Doc: doc, Reading: &reading}, err)
 	}
-	in := i.input(s, doc, reading, logicalID, targets)
+	in := i.input(s, doc, reading)
 	if at := s.Place; at.ID != "" {
 		in.Record.ID, in.Record.SourceID, in.Record.SourceVersion = at.ID, at.SourceID, ""
 	}
@@ -115,6 +128,15 @@ func (i *Ingest) read(
 		err = i.Library.Keep(ctx, s.Tenant, by.definition)
 	}
 	return in, err
+}
+
+// reads is what a resource says. Errors: as fhir.Reader.Read.
+func (i *Ingest) reads(s decision.Submission, doc *tree.Doc) (fhir.Reading, error) {
+	bases := s.Bases
+	if bases == nil {
+		bases = i.Bases[s.Source]
+	}
+	return i.Reader.Read(doc, s.Source, bases...)
 }
 
 // entered says by what a reading was taken over.
@@ -156,24 +178,12 @@ func (i *Ingest) mark(in *decision.Input, doc *tree.Doc) {
 	}
 }
 
-func (i *Ingest) input(
-	s decision.Submission, doc *tree.Doc, reading fhir.Reading, logicalID string, targets map[string]string,
-) decision.Input {
-	hash := doc.Content()
-	sourceID := cmp.Or(reading.LogicalID, logicalID)
-	id := i.Namer.ID(s.Source, sourceID)
-	if sourceID == "" {
-		id = ref.Digest("content", string(s.Source), reading.Type, s.Key, hex.EncodeToString(hash[:]))
-	}
-	raw := doc.Raw()
-	if len(targets) > 0 {
-		raw = tree.Rewrite(doc, targets)
-	}
+func (i *Ingest) input(s decision.Submission, doc *tree.Doc, reading fhir.Reading) decision.Input {
 	in := decision.Input{
 		Record: record.Record{
-			Resource: ref.Resource{Type: reading.Type, ID: id}, Source: s.Source, SourceID: sourceID,
-			SourceVersion: sourceVersion(reading), Hash: hash, Codes: reading.Codes, From: reading.From, To: reading.To,
-			Raw: raw, Received: i.Now(), Issues: reading.Issues,
+			Resource: ref.Resource{Type: reading.Type, ID: i.Namer.ID(s.Source, reading.LogicalID)}, Source: s.Source, SourceID: reading.LogicalID,
+			SourceVersion: sourceVersion(reading), Hash: doc.Content(), Codes: reading.Codes, From: reading.From, To: reading.To,
+			Raw: doc.Raw(), Received: i.Now(), Issues: reading.Issues,
 		},
 		Identifiers: reading.Identifiers, Facts: reading.Facts, Key: s.Key, Changed: reading.Changed, BackFill: s.BackFill,
 	}
@@ -272,15 +282,16 @@ func announced(c *fact.Course) bool {
 }
 
 // unused is the input of a resource that Rapport does not work with: kept in a Bundle, and said so.
-func (i *Ingest) unused(s decision.Submission, doc *tree.Doc, logicalID string, targets map[string]string) (decision.Input, error) {
-	typ := doc.Root().Child("resourceType").Text()
-	id := cmp.Or(doc.Root().Child("id").Text(), logicalID)
-	if !fhir.ResourceType(typ) || (id != "" && !ref.ValidID(id)) {
+func (i *Ingest) unused(s decision.Submission, doc *tree.Doc) (decision.Input, error) {
+	typ, id := doc.Root().Child("resourceType").Text(), doc.Root().Child("id").Text()
+	if !fhir.ResourceType(typ) || !ref.ValidID(id) {
 		return decision.Input{}, fault.New(fault.Invalid, fault.Errorf("structure", doc.Root().Path(), "not a FHIR resource type and id"))
 	}
-	return i.input(s, doc, fhir.Reading{Type: typ, LogicalID: id, Issues: []fault.Issue{
+	reading, _ := i.reads(s, doc) // it is not supported, which is known already; whom it is about is told none the less
+	reading.Issues = []fault.Issue{
 		fault.Infof("not-supported", doc.Root().Path(), "Rapport does not work with this resource type: kept, not used"),
-	}}, "", targets), nil
+	}
+	return i.input(s, doc, reading), nil
 }
 
 func notSupported(err error) bool {

@@ -34,12 +34,12 @@ func (i *Ingest) reread(
 	if err != nil {
 		return in, by, err
 	}
-	reading, err := i.Reader.ReadIn(doc, r.Source, nil)
+	reading, err := i.reads(decision.Submission{Source: r.Source}, doc)
 	if err != nil {
 		return in, by, err
 	}
 	// The hash stays that of what was sent: in a Bundle references may have been written anew since.
-	in = i.input(decision.Submission{Source: r.Source}, doc, reading, "", nil)
+	in = i.input(decision.Submission{Source: r.Source}, doc, reading)
 	in.Again = true
 	in.Record.Resource, in.Record.SourceID, in.Record.SourceVersion = r.Resource, r.SourceID, r.SourceVersion
 	in.Record.Hash, in.Record.Raw, in.Record.Patient = r.Hash, r.Raw, r.Patient

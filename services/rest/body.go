@@ -61,5 +61,10 @@ func (c *call) submission(typ string, limit int64) (decision.Submission, error) 
 	if err != nil {
 		return none, err
 	}
-	return decision.Submission{Tenant: c.tenant, Source: source, Key: key, Body: body, Type: typ}, nil
+	return decision.Submission{Tenant: c.tenant, Source: source, Key: key, Body: body, Type: typ, Bases: c.bases(source)}, nil
+}
+
+// bases are those below which a reference leads to what is here, or to what the source has.
+func (c *call) bases(source ref.Source) []string {
+	return append([]string{c.base}, c.config.Bases[source]...)
 }

@@ -2,12 +2,14 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,6 +28,7 @@ func (c *call) bundle() error {
 	if err != nil {
 		return err
 	}
+	s.Creates = true
 	typ, entries, err := c.requests(s.Body)
 	if err != nil {
 		return err
@@ -63,7 +66,11 @@ func (c *call) batch(s decision.Submission, entries []fhir.Request) error {
 	var sent []fhir.Request
 	var at []int
 	for i, e := range entries {
-		switch err := entryAllowed(e); {
+		var err error
+		if e.Type != "Subscription" {
+			err = entryAllowed(e)
+		}
+		switch {
 		case err != nil:
 			answers[i] = refusedEntry(err)
 		case plainly(e):
@@ -76,7 +83,10 @@ func (c *call) batch(s decision.Submission, entries []fhir.Request) error {
 	}
 	if len(sent) > 0 {
 		if len(sent) < len(entries) {
-			s.Body = fhir.Batch(sent)
+			s.Body, s.Places = fhir.Batch(sent), make([]decision.Place, len(sent))
+			for i, id := range fhir.GivenTo(sent, s.Source) {
+				s.Places[i].Given = id
+			}
 		}
 		receipt, err := c.config.Accept.Accept(c.r.Context(), s)
 		if err != nil {
@@ -105,7 +115,13 @@ func (c *call) batch(s decision.Submission, entries []fhir.Request) error {
 
 // plainly says whether an entry simply sends a resource.
 func plainly(e fhir.Request) bool {
-	return e.Condition == "" && (e.Method == http.MethodPost && !strings.Contains(e.URL, "$") || e.Method == http.MethodPut && !strings.Contains(e.URL, "?"))
+	return e.Condition == "" && e.Type != "Subscription" && (e.Method == http.MethodPost && !isOperation(e) || e.Method == http.MethodPut && !strings.Contains(e.URL, "?"))
+}
+
+// isOperation says whether an entry calls an operation.
+func isOperation(e fhir.Request) bool {
+	path, _, _ := strings.Cut(e.URL, "?")
+	return e.Method == http.MethodPost && strings.HasPrefix(path[strings.LastIndexByte(path, '/')+1:], "$")
 }
 
 func refusedEntry(err error) fhir.Answer {
@@ -118,14 +134,24 @@ func refusedEntry(err error) fhir.Answer {
 
 // alone answers an entry as if it had come by itself.
 func (c *call) alone(e fhir.Request) (fhir.Answer, error) {
+	heard, err := c.heard(e)
+	if err != nil {
+		return refusedEntry(err), c.r.Context().Err()
+	}
+	return heard.answer(c.base, e.Method), c.r.Context().Err()
+}
+
+// heard is the answer to an entry as if it had come by itself. Errors: why it cannot be asked.
+func (c *call) heard(e fhir.Request) (*heardWriter, error) {
 	body, contentType, err := entryBody(e)
 	if err != nil {
-		return refusedEntry(err), nil
+		return nil, err
 	}
 	r := c.r.Clone(c.r.Context())
 	r.Method, r.RequestURI = e.Method, ""
-	if r.URL, err = url.Parse(Prefix + "/" + strings.TrimPrefix(e.URL, "/")); err != nil {
-		return refusedEntry(fault.New(fault.Invalid, fault.Errorf("value", e.Path+".request.url", "is no URL"))), nil
+	r.URL, err = url.Parse(Prefix + "/" + strings.TrimPrefix(e.URL, "/"))
+	if err != nil || r.URL.Path != path.Clean(r.URL.Path) || r.URL.Path == Prefix {
+		return nil, fault.New(fault.Invalid, fault.Errorf("value", e.Path+".request.url", "is no URL below the base"))
 	}
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	for header, value := range map[string]string{
@@ -136,12 +162,20 @@ func (c *call) alone(e fhir.Request) (fhir.Answer, error) {
 			r.Header.Set(header, value)
 		}
 	}
-	if e.Method != http.MethodGet && c.prefer.returns == "" {
+	if e.Method != http.MethodGet && !isOperation(e) && c.prefer.returns == "" {
 		r.Header.Set("Prefer", "return=minimal") // as for entries that go through the door together
 	}
-	heard := &heardWriter{header: http.Header{}}
-	c.ServeHTTP(heard, r)
-	return heard.answer(c.base, e.Method), c.r.Context().Err()
+	heard := &heardWriter{header: http.Header{}, status: http.StatusOK}
+	c.whole().ServeHTTP(heard, r)
+	return heard, nil
+}
+
+// whole answers all that is served below the base.
+func (s *Server) whole() http.Handler {
+	if s.config.Whole == nil {
+		return s
+	}
+	return s.Front(s.config.Whole())
 }
 
 // entryBody is what an entry sends: its resource, or the patch that it holds as a Binary.
@@ -177,7 +211,7 @@ func (h *heardWriter) Write(b []byte) (int, error) { return h.body.Write(b) }
 
 // answer is what was heard, as that of an entry.
 func (h *heardWriter) answer(base, method string) fhir.Answer {
-	a := fhir.Answer{Status: statusLine(h.status), Location: h.header.Get("Location"), ETag: h.header.Get("ETag")}
+	a := fhir.Answer{Status: statusLine(h.status), Location: cmp.Or(h.header.Get("Location"), h.header.Get("Content-Location")), ETag: h.header.Get("ETag")}
 	a.LastModified, _ = http.ParseTime(h.header.Get("Last-Modified"))
 	if h.body.Len() == 0 {
 		return a
@@ -241,7 +275,7 @@ func entryAllowed(e fhir.Request) error {
 	default:
 		return fault.New(fault.NotSupported, fault.Errorf("not-supported", request+".method", "the method is none of GET, HEAD, POST, PUT, PATCH and DELETE"))
 	}
-	if e.Method == http.MethodDelete {
+	if e.Method == http.MethodDelete || e.Method == http.MethodPatch || isOperation(e) {
 		return nil
 	}
 	k, ok := kindOf(e.Type)
@@ -249,15 +283,17 @@ func entryAllowed(e fhir.Request) error {
 	case e.Type == "":
 		return wrong("required", e.Path+".resource", "a resource with a resourceType is needed")
 	case e.Type == "Subscription":
-		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a Subscription cannot stand in a Bundle: send it to [base]/Subscription"))
-	case ok && !k.sent:
+		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a Subscription cannot stand in a transaction: send it in a batch, or to [base]/Subscription"))
+	case !ok:
+		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "%s", unknownKind(e.Type).Issues[0].Text))
+	case !k.sent:
 		return fault.New(fault.NotSupported, fault.Errorf("not-supported", e.Path+".resource", "a %s is made by the server and cannot be sent", e.Type))
-	case e.Method == http.MethodPost && url != e.Type && (!ok || !strings.HasPrefix(url, e.Type+"/$")):
+	case e.Method == http.MethodPost && url != e.Type:
 		return wrong("value", request+".url", "the url of a POST must be the type of the resource")
 	case e.Method == http.MethodPut && !named:
 		return wrong("value", request+".url", "the url of a PUT must be Type/id or Type?search")
-	case e.Method == http.MethodPut && namedForm.MatchString(url) && url != e.Type+"/"+e.ID && (e.ID != "" || !strings.HasPrefix(url, e.Type+"/")):
-		return wrong("value", request+".url", "the url of a PUT must name the type and the id of the resource")
+	case e.Method == http.MethodPut && namedForm.MatchString(url) && url != e.Type+"/"+e.ID:
+		return wrong("value", request+".url", "the url of a PUT must name the type and the id that the resource has")
 	case e.Method == http.MethodPut && whereForm.MatchString(url) && !strings.HasPrefix(url, e.Type+"?"):
 		return wrong("value", request+".url", "the url of a PUT must name the type of the resource")
 	}

@@ -138,7 +138,7 @@ func TestABadEntryOfABatchDoesNotHurtItsNeighbours(t *testing.T) {
 		"422 Unprocessable Entity required Bundle.entry[2].resource.subject",
 		"415 Unsupported Media Type not-supported ",
 		"201 Created",
-		"201 Created",
+		"400 Bad Request value Bundle.entry[5].request.url",
 		"204 No Content",
 	}
 	if diff := cmp.Diff(want, got); diff != "" || b.Type != "batch-response" {

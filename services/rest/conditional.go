@@ -15,7 +15,7 @@ import (
 )
 
 // attempts is how often an interaction decides anew when what it has decided by was changed by another in the meantime.
-const attempts = 10
+const attempts = 30
 
 // errMoved says that what a decision rests on is no longer so: decide again.
 var errMoved = fault.Newf(fault.Conflict, "conflict", "another writer was first; send the request again")
@@ -95,6 +95,19 @@ func (c *call) still(q *inquiry, want ref.Resource) func(store.Reader) error {
 	}
 }
 
+// free is the condition that there is no resource under an id: an update by a search that finds nothing creates, and changes
+// nothing that does not meet the condition.
+func free(of ref.Resource) func(store.Reader) error {
+	return func(r store.Reader) error {
+		head, there, err := headOf(r, of)
+		if err == nil && there && !head.Gone() && !head.Stub {
+			err = fault.New(fault.Conflict, fault.Errorf("duplicate", "id",
+				"the id of the body is that of a resource that does not meet the condition"))
+		}
+		return err
+	}
+}
+
 // createUnless creates a resource unless one meets the condition of If-None-Exist.
 func (c *call) createUnless(k *kind, condition string, s decision.Submission) error {
 	return decided(func() (bool, error) {
@@ -109,12 +122,17 @@ func (c *call) createUnless(k *kind, condition string, s decision.Submission) er
 		if of.ID != "" {
 			return false, c.foundInstead(of)
 		}
-		receipt, err := c.config.Accept.AcceptIf(c.r.Context(), s, c.still(q, of))
-		if err != nil || moved(receipt) {
-			return moved(receipt), err
-		}
-		return false, c.created(receipt, writtenStatus(http.MethodPost, receipt))
+		return c.createIf(s, c.still(q, of))
 	})
+}
+
+// createIf creates a resource if holds is true of the state that it is committed to; if not, again says to decide anew.
+func (c *call) createIf(s decision.Submission, holds func(store.Reader) error) (again bool, err error) {
+	receipt, err := c.config.Accept.AcceptIf(c.r.Context(), s, holds)
+	if err != nil || moved(receipt) {
+		return moved(receipt), err
+	}
+	return false, c.created(receipt, writtenStatus(http.MethodPost, receipt))
 }
 
 // foundInstead answers with what is there already.
@@ -146,33 +164,30 @@ func (c *call) updateWhere() error {
 		return err
 	}
 	id := doc.Root().Child("id").Text()
-	for range attempts {
+	return decided(func() (bool, error) {
 		q, err := c.conditional(k, c.r.URL.RawQuery)
 		if err != nil {
-			return err
+			return false, err
 		}
 		of, err := c.find(q)
 		if err != nil {
-			return err
+			return false, err
 		}
 		switch {
 		case of.ID == "" && id == "":
-			var receipt decision.Receipt
-			if receipt, err = c.config.Accept.AcceptIf(c.r.Context(), s, c.still(q, of)); err == nil && !moved(receipt) {
-				return c.created(receipt, writtenStatus(http.MethodPost, receipt))
-			}
+			return c.createIf(s, c.still(q, of))
 		case of.ID == "":
-			err = c.put(ref.Resource{Type: typ, ID: id}, s, c.still(q, of))
+			err = c.put(ref.Resource{Type: typ, ID: id}, s, c.still(q, of), free(ref.Resource{Type: typ, ID: id}))
 		case id != "" && id != of.ID:
-			return fault.New(fault.Invalid, fault.Errorf("value", doc.Root().Path()+".id", "the id of the body is not that of the resource that meets the condition"))
+			return false, fault.New(fault.Invalid, fault.Errorf("value", doc.Root().Path()+".id", "the id of the body is not that of the resource that meets the condition"))
 		default:
 			named := s
 			named.Body = tree.Named(s.Body, of.ID)
 			err = c.put(of, named, c.still(q, of))
 		}
-		if !errors.Is(err, errMoved) {
-			return err
+		if errors.Is(err, errMoved) {
+			return true, nil
 		}
-	}
-	return errMoved
+		return false, err
+	})
 }

@@ -26,6 +26,7 @@ func (c *call) create() error {
 	if err != nil {
 		return err
 	}
+	s.Creates = true
 	if condition := c.r.Header.Get("If-None-Exist"); condition != "" {
 		return c.createUnless(k, condition, s)
 	}

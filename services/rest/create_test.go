@@ -55,8 +55,8 @@ func TestAReplayIsAnswered200WithTheSameLocation(t *testing.T) {
 
 func TestACorrectionIsANewVersionAndTheOldOneStays(t *testing.T) {
 	h := newHouse(t)
-	h.must(201, "POST", "/Observation", observation("o1", "p1", "44261-6", "2026-03-01"))
-	a := h.must(201, "POST", "/Observation", observation("o1", "p1", "44261-6", "2026-03-02"))
+	h.must(201, "PUT", "/Observation/o1", observation("o1", "p1", "44261-6", "2026-03-01"))
+	a := h.must(200, "PUT", "/Observation/o1", observation("o1", "p1", "44261-6", "2026-03-02"))
 	if a.header.Get("ETag") != `W/"2"` || !strings.HasSuffix(a.header.Get("Location"), "/Observation/o1/_history/2") {
 		t.Errorf("%v", a.header)
 	}

@@ -13,7 +13,7 @@ import (
 
 // delete deletes a resource.
 func (c *call) delete() error {
-	of, _, err := c.target()
+	of, err := c.removable()
 	if err != nil {
 		return err
 	}
@@ -25,6 +25,32 @@ func (c *call) delete() error {
 		return err
 	}
 	return c.deleted(of, g.guarded(of))
+}
+
+// removable is the resource that the path names, which may also be one of a type that is not taken here and was kept because it
+// came in a Bundle through the other door.
+func (c *call) removable() (ref.Resource, error) {
+	of, _, err := c.target()
+	if _, known := kindOf(of.Type); err == nil || known || !ref.ValidID(of.ID) {
+		return of, err
+	}
+	kept, failed := c.kept(of)
+	if failed != nil {
+		return of, failed
+	}
+	if kept {
+		err = nil
+	}
+	return of, err
+}
+
+// kept says whether there is, or was, such a resource.
+func (c *call) kept(of ref.Resource) (there bool, err error) {
+	err = c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) (err error) {
+		_, there, err = headOf(r, of)
+		return err
+	})
+	return there, err
 }
 
 // deleteWhere deletes the one resource that meets the condition of the query.

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/rapport-health/rapport/services/domain/fault"
@@ -58,6 +59,9 @@ func (c *call) everything() error {
 			return gone(err)
 		}
 		again := *a
+		if again.kinds, err = a.andKept(v); err != nil {
+			return err
+		}
 		bundle, err = again.page(v)
 		return err
 	})
@@ -74,6 +78,8 @@ type all struct {
 	*call
 	patient string
 	kinds   []*kind
+	// wanted are the types that were asked for; nil for all.
+	wanted map[string]bool
 	// narrowing conditions, by parameter: `_lastUpdated` of _since, and the dates of start and end.
 	since, start, end string
 	count             int
@@ -106,7 +112,7 @@ func (c *call) readAll(values url.Values, id string) (*all, error) {
 					kept = append(kept, k)
 				}
 			}
-			a.kinds = kept
+			a.kinds, a.wanted = kept, wanted
 		case "_count":
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 1 {
@@ -181,6 +187,24 @@ func (a *all) page(v *sight) ([]byte, error) {
 	return out.Bundle(), nil
 }
 
+// andKept adds the types that are not taken here of which something was kept that came in a Bundle through the other door.
+func (a *all) andKept(v *sight) ([]*kind, error) {
+	types, err := v.Types()
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clip(a.kinds)
+	for _, typ := range types {
+		if _, known := kindOf(typ); !known && (a.wanted == nil || a.wanted[typ]) {
+			out = append(out, &kind{name: typ, find: []finder{findKept}})
+		}
+	}
+	return out, nil
+}
+
+// findKept looks among what is stored of a patient as it is now: what has changed since the first page is left out.
+func findKept(v *sight, q *inquiry) ([]lookup, error) { return q.ways(v) }
+
 // careDates are the parameters by which start and end bound what was done; what stands beside care, such as a CareTeam, a
 // Consent or a Goal, is there whenever it began.
 var careDates = map[string]string{
@@ -203,9 +227,16 @@ func (a *all) inquiry(k *kind, at cursor, count int) (*inquiry, error) {
 			values.Add(date, "le"+a.end)
 		}
 	}
+	_, known := kindOf(k.name)
+	if !known {
+		delete(values, name) // it has no parameters: the store alone knows whom it is about
+	}
 	q, err := readInquiry(k, values, a.base, a.config.Now().In(a.config.Zone))
 	if err != nil {
 		return nil, err
+	}
+	if !known {
+		q.patients, q.narrowed = []ref.Patient{ref.Patient(a.patient)}, true
 	}
 	q.count, q.uncounted = count, true
 	q.cursor.after, q.cursor.upto, q.cursor.now = at.after, at.upto, at.now

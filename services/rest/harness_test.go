@@ -220,7 +220,7 @@ func (b bundle) link(relation string) string {
 }
 
 // door is an Accepter that stores for real and judges little: a resource needs a subject, and what names the code
-// `unusable` is stored with a warning.
+// `unusable` is stored with a warning. It keeps the ids also of what is to be created, so that tests know them.
 type door struct {
 	store store.Store
 	mu    sync.Mutex

@@ -111,7 +111,7 @@ func names(match func(*kind) bool) string {
 }
 
 // unknownKind refuses a type that the server does not work with.
-func unknownKind(name string) error {
+func unknownKind(name string) *fault.Fault {
 	return fault.Newf(fault.NotSupported, "not-supported", "%s is not a type that is taken here; those are %s",
 		shown(name), names(func(k *kind) bool { return k.sent }))
 }

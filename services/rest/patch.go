@@ -62,6 +62,12 @@ func (c *call) patched(which func() (ref.Resource, error)) error {
 		if err != nil {
 			return false, err
 		}
+		// Who patches what others patch too would lose to them again and again; only another server can still be first.
+		leave, err := c.patching.take(c.r.Context(), string(c.tenant)+" "+of.String())
+		if err != nil {
+			return false, err
+		}
+		defer leave()
 		rec, err := c.current(of)
 		if err == nil {
 			err = g.holds(rec.Head(), true)
@@ -126,6 +132,7 @@ func (c *call) patchOf(rec record.Record, patch []byte) (decision.Submission, er
 		s.Source = ref.Source(source)
 	}
 	c.placed(&s, rec.Unversioned(), rec.Head(), true)
+	s.Bases = append(c.bases(s.Source), takenBases(doc, rec)...)
 	return s, nil
 }
 
@@ -138,4 +145,19 @@ func unmoved(of ref.Resource) func(store.Reader) error {
 		}
 		return err
 	}
+}
+
+// takenBases is the base by which a stored resource names whom it is about: as it was taken for the source's own before, it stays
+// so when something else is patched.
+func takenBases(doc *tree.Doc, rec record.Record) []string {
+	if rec.Patient == "" {
+		return nil
+	}
+	for _, name := range [2]string{"subject", "patient"} {
+		text := doc.Root().Child(name).Child("reference").Text()
+		if at := strings.LastIndex(text, "/Patient/"); at > 0 && strings.Contains(text, "://") {
+			return []string{text[:at]}
+		}
+	}
+	return nil
 }

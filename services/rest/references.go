@@ -16,8 +16,8 @@ import (
 func (p *plan) references(s decision.Submission) error {
 	for i := range p.steps {
 		st, e := &p.steps[i], p.entries[i]
-		if st.of.ID != "" && e.FullURL != "" && (st.found || st.place.ID != "") {
-			p.targets[e.FullURL] = st.of.String()
+		if err := p.standsFor(st, e, s.Source); err != nil {
+			return err
 		}
 		if !bytes.Contains(st.body, []byte("?")) || st.found {
 			continue
@@ -29,7 +29,35 @@ func (p *plan) references(s decision.Submission) error {
 	return nil
 }
 
-// conditionalReferences looks up those of one entry whose types are searched here.
+// standsFor notes what references to an entry become that leads to what is there already, or goes to a place of ours.
+func (p *plan) standsFor(st *step, e fhir.Request, source ref.Source) error {
+	name := ""
+	switch {
+	case st.found && st.of.ID != "":
+		called, _, err := p.nameFor(st.of, source)
+		if err != nil {
+			return err
+		}
+		name = called
+	case st.place.ID != "" && st.place.Source == source && st.place.SourceID != "":
+		name = st.of.Type + "/" + st.place.SourceID
+	case st.place.ID != "":
+		name = st.of.String()
+	}
+	if name == "" {
+		return nil
+	}
+	if e.FullURL != "" {
+		p.targets[e.FullURL] = name
+	}
+	if own := e.Type + "/" + e.ID; st.found && e.ID != "" && own != name {
+		p.targets[own] = name
+	}
+	return nil
+}
+
+// conditionalReferences looks up those of one entry. Errors: Invalid for what is no type, Precondition unless there is exactly
+// one resource.
 func (p *plan) conditionalReferences(e fhir.Request, s decision.Submission) error {
 	for _, text := range conditionsIn(e.Resource) {
 		if _, known := p.targets[text]; known {
@@ -37,8 +65,12 @@ func (p *plan) conditionalReferences(e fhir.Request, s decision.Submission) erro
 		}
 		typ, query, _ := strings.Cut(text, "?")
 		k, ok := kindOf(typ)
-		if !ok || !k.sent {
-			continue // kept as it was sent, as is what it leads to
+		switch {
+		case !fhir.ResourceType(typ):
+			return fault.New(fault.Invalid, fault.Errorf("value", e.Path+".resource", "a conditional reference names no type of FHIR R4"))
+		case !ok || !k.sent:
+			return fault.New(fault.Precondition, fault.Errorf("not-found", e.Path+".resource",
+				"a conditional reference leads to no %s: none can be sent here", typ))
 		}
 		q, err := p.conditional(k, query)
 		if err != nil {

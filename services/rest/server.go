@@ -74,6 +74,9 @@ type Config struct {
 	// ByHost says that BaseURL is only what the server knows of itself: who names it by a loopback address, of this port or
 	// of one that leads here, is answered with that.
 	ByHost bool
+	// Bases are the absolute URLs of the FHIR servers of each source, below which its ids are its own, beside the base of this
+	// server itself.
+	Bases map[ref.Source][]string
 	// Proxies are the networks of proxies whose Forwarded and X-Forwarded-* headers are believed while no BaseURL is set.
 	Proxies []netip.Prefix
 	// TokenPath is where tokens are given out, beside Prefix; empty where they are not.
@@ -107,6 +110,9 @@ type Config struct {
 	Version string
 	// Rules gives the version of the rules in force, for the metadata; nil names none.
 	Rules func() string
+	// Whole answers what this room and others serve below the same base and what has passed Front, for entries of batches; they
+	// were let in with their Bundle. nil means this room alone. It is called once a request has come.
+	Whole func() http.Handler
 	// Subscriptions says that another room answers for Subscription and its topics under the same base.
 	Subscriptions bool
 	// MaxResource and MaxBundle bound a body, in bytes; 0 means the constants of those names.
@@ -147,6 +153,7 @@ type Server struct {
 	fixed     []byte            // part of the CapabilityStatement
 	since     time.Time
 	turn      chan struct{} // is taken by the large Bundle that is being read
+	patching  turns         // of those who patch one resource
 }
 
 // Prefix of every path.

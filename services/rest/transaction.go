@@ -68,8 +68,8 @@ type step struct {
 	body  []byte
 	place decision.Place
 	gone  bool
-	// existed says that the resource was there.
-	existed bool
+	// existed says that the resource was there, and new that it must not be.
+	existed, new bool
 	// at is which of the receipts is its own; -1 for none.
 	at int
 }
@@ -104,7 +104,10 @@ func (p *plan) make(s decision.Submission) error {
 			taken[st.of] = e.Path
 		}
 	}
-	return p.references(s)
+	if err := p.references(s); err != nil {
+		return err
+	}
+	return p.reads()
 }
 
 // at locates what is wrong with an entry.
@@ -129,7 +132,7 @@ func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 		p.plain = false
 		return nil
 	case http.MethodPost:
-		if strings.Contains(e.URL, "$") {
+		if isOperation(e) {
 			return fault.New(fault.Unprocessable, fault.Errorf("not-supported", "request.url", "an operation cannot stand in a transaction; send a batch"))
 		}
 		st.body = e.Resource.Raw()
@@ -157,7 +160,16 @@ func (p *plan) step(st *step, e fhir.Request, s decision.Submission) error {
 			return err
 		}
 		if _, err := p.changeable(of.Type); err != nil {
-			return err
+			kept := false
+			if _, known := kindOf(of.Type); !known && e.Method == http.MethodDelete {
+				var failed error
+				if kept, failed = p.kept(of); failed != nil {
+					return failed
+				}
+			}
+			if !kept {
+				return err
+			}
 		}
 		st.of = of
 	}
@@ -192,7 +204,7 @@ func (p *plan) change(st *step, e fhir.Request, s decision.Submission) error {
 			return fault.New(fault.NotFound, fault.Errorf("not-found", "request.url", "no resource meets the condition"))
 		case http.MethodPut:
 			if e.ID != "" {
-				st.of = ref.Resource{Type: e.Type, ID: e.ID}
+				st.of, st.new = ref.Resource{Type: e.Type, ID: e.ID}, true
 			}
 		}
 		if st.of.ID == "" {
@@ -211,7 +223,9 @@ func (p *plan) change(st *step, e fhir.Request, s decision.Submission) error {
 	var head record.Head
 	var there bool
 	err = p.config.Store.View(p.r.Context(), p.tenant, func(r store.Reader) (err error) {
-		head, there, err = headOf(r, st.of)
+		if head, there, err = headOf(r, st.of); err == nil && st.new {
+			err = free(st.of)(r)
+		}
 		return err
 	})
 	if err == nil {
@@ -222,6 +236,9 @@ func (p *plan) change(st *step, e fhir.Request, s decision.Submission) error {
 	}
 	st.existed = there && !head.Gone()
 	p.holds = append(p.holds, g.guarded(st.of))
+	if st.new {
+		p.holds = append(p.holds, free(st.of))
+	}
 	switch e.Method {
 	case http.MethodDelete:
 		st.gone = true
@@ -281,12 +298,14 @@ func (p *plan) commit(s decision.Submission) (decision.Receipt, error) {
 	var bundle []byte
 	sent := 0
 	s.Places = nil
+	given := fhir.GivenTo(p.entries, s.Source)
 	for i := range p.steps {
 		st := &p.steps[i]
 		if st.found || st.gone || st.body == nil {
 			continue
 		}
 		bundle = p.append(bundle, sent, p.entries[i], st)
+		st.place.Given = given[i]
 		s.Places = append(s.Places, st.place)
 		st.at, sent = sent, sent+1
 	}

@@ -83,7 +83,7 @@ func TestTheEvidenceOfAnAlertNamesTheScoresDerivedFromItsForms(t *testing.T) {
 	h.must(200, "GET", "/"+panel, "")
 }
 
-func TestASubscriptionIsOfferedWhereARoomAnswersForItAndNotTakenInABundle(t *testing.T) {
+func TestASubscriptionIsOfferedWhereARoomAnswersForItAndNotTakenInATransaction(t *testing.T) {
 	without := newHouse(t)
 	if body := string(without.must(200, "GET", "/metadata", "").body); strings.Contains(body, `"type":"Subscription"`) {
 		t.Error("subscriptions are offered, and nobody answers for them")
@@ -100,8 +100,8 @@ func TestASubscriptionIsOfferedWhereARoomAnswersForItAndNotTakenInABundle(t *tes
 		}
 	}
 	testbed.Valid(t, map[string][]byte{"statement": body})
-	bundle := `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Subscription"},"request":{"method":"POST","url":"Subscription"}}]}`
-	if got := string(h.must(http.StatusOK, "POST", "", bundle).body); !strings.Contains(got, "[base]/Subscription") {
+	bundle := `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Subscription"},"request":{"method":"POST","url":"Subscription"}}]}`
+	if got := string(h.must(http.StatusUnprocessableEntity, "POST", "", bundle).body); !strings.Contains(got, "[base]/Subscription") {
 		t.Errorf("the answer is %s", got)
 	}
 }

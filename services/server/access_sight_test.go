@@ -47,11 +47,11 @@ func (g *gated) full(tenant ref.Tenant) (*backend, string) {
 func (g *gated) put(token string, bodies ...string) {
 	g.t.Helper()
 	for _, b := range bodies {
-		var of struct{ ResourceType string }
+		var of struct{ ResourceType, ID string }
 		if err := json.Unmarshal([]byte(b), &of); err != nil {
 			g.t.Fatal(err)
 		}
-		g.want(http.StatusCreated, "POST", "/fhir/"+of.ResourceType, token, b)
+		g.want(http.StatusCreated, "PUT", "/fhir/"+of.ResourceType+"/"+of.ID, token, b)
 	}
 }
 
@@ -329,7 +329,7 @@ func TestEveryAccessAndEveryRefusalIsAuditedAndReadAsAuditEvents(t *testing.T) {
 		return e.Door == "grpc" && e.Status == "PermissionDenied" && strings.HasSuffix(e.Method, "GetEpisode")
 	})
 	find(func(e audit.Entry) bool {
-		return e.Client == "full-default" && e.Action == "C" && slices.Contains(e.Patients, "p1")
+		return e.Client == "full-default" && e.Action == "U" && slices.Contains(e.Patients, "p1")
 	})
 	find(func(e audit.Entry) bool {
 		return e.Method == "POST /auth/token" && e.Client == "reader" && e.Status == "200"

@@ -37,6 +37,10 @@ type Config struct {
 	Streams Streams
 	// Home is the source whose logical ids are kept.
 	Home ref.Source
+	// Bases are the absolute URLs of the FHIR servers of sources: an absolute reference below one of them means the source's own
+	// resource of that id. Through FHIR REST all others but our own lead elsewhere; through gRPC they do so for a source that is
+	// named here, and for any other source every base is its own.
+	Bases map[ref.Source][]string
 	// Tenant of callers without tokens, on loopback.
 	Tenant ref.Tenant
 	// BaseURL is where clients reach FHIR REST from outside, without a slash at the end; empty takes it from HTTPListen.
@@ -147,6 +151,13 @@ func (c Config) Validate() error {
 	}
 	if !ref.ValidID(string(c.Tenant)) {
 		wrong = append(wrong, fmt.Errorf("--tenant %q: want 1 to 64 letters, digits, dots or hyphens", c.Tenant))
+	}
+	for source, bases := range c.Bases {
+		for _, base := range bases {
+			if u, err := url.Parse(base); err != nil || !ref.ValidSource(string(source)) || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				wrong = append(wrong, fmt.Errorf("--source-base %s=%s: want the name of a source and an absolute URL, such as ehr=https://ehr.example.org/fhir", source, base))
+			}
+		}
 	}
 	if _, err := proxies(c.TrustedProxies); err != nil {
 		wrong = append(wrong, err)

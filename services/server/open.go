@@ -196,6 +196,7 @@ func (s *Server) openRooms(context.Context) (err error) {
 	}
 	s.reader = &fhir.Reader{Instruments: s.catalogue, Namer: namer, Zones: zones}
 	s.ingest, err = ingest.New(ingest.Config{
+		Bases: s.config.Bases,
 		Group: s.group, Store: s.store, Reader: s.reader, Library: s.library, Namer: namer, Now: s.config.Now, Log: s.config.Log,
 	})
 	return err
@@ -262,10 +263,12 @@ func (s *Server) openHTTP(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	mux := &s.routes
 	face, err := rest.New(rest.Config{
+		Whole: func() http.Handler { return mux },
 		Store: s.entrance.guard, Accept: audited{s.ingest}, Elsewhere: []fhir.ResourceCapability{auth.AuditCapability()}, Score: s.scoring(), Definitions: s,
 		Tenant: auth.TenantOf, Source: s.config.Home, Namer: ref.Namer{Home: s.config.Home}, BaseURL: s.baseURL(),
-		ByHost: s.config.BaseURL == "", TokenPath: access.TokenPath,
+		ByHost: s.config.BaseURL == "", Bases: s.config.Bases, TokenPath: access.TokenPath,
 		Now: s.config.Now, Log: s.config.Log, Version: s.config.Version, Rules: s.rules.Version,
 		Zone: s.reader.Zones.At(s.config.Now()), Subscriptions: true,
 		Proxies: s.proxies, OwnFormat: ownFormat, Guarded: s.config.knowsCallers(), Filled: s.filled, Operations: bulk.Operations(), Instantiates: []string{bulk.Instantiates},
@@ -274,7 +277,6 @@ func (s *Server) openHTTP(context.Context) (err error) {
 		return err
 	}
 	s.face = face
-	mux := &s.routes
 	if err := s.openSubscriptions(mux, face); err != nil {
 		return err
 	}

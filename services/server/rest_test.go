@@ -132,7 +132,7 @@ const heartRate = `{"resourceType":"Observation","id":"hr","status":"final","cod
 
 func TestEveryVerbIsAnsweredAsTheTablesSay(t *testing.T) {
 	c := start(t, nil)
-	c.must(201, "POST", "/Patient", patientP1)
+	c.must(201, "PUT", "/Patient/p1", patientP1)
 	patch := []string{"Content-Type", "application/json-patch+json"}
 	for _, step := range []struct {
 		says, method, path, body string
@@ -165,7 +165,7 @@ func TestEveryVerbIsAnsweredAsTheTablesSay(t *testing.T) {
 		{"a read of what is known", "GET", "/Observation/hr", "", []string{"If-None-Match", `W/"6"`}, 304, `W/"6"`, ""},
 		{"an old version", "GET", "/Observation/hr/_history/1", "", nil, 200, `W/"1"`, `"value":72.0,`},
 		{"a conditional create finds one", "POST", "/Observation", heartRate, []string{"If-None-Exist", "identifier=urn:o|1"}, 200, `W/"6"`, "urn:o"},
-		{"a conditional create finds none", "POST", "/Observation", strings.Replace(heartRate, `"hr"`, `"hr2"`, 1), []string{"If-None-Exist", "identifier=urn%3Ao%7C2"}, 201, `W/"1"`, "hr2"},
+		{"a conditional create finds none", "POST", "/Observation", strings.Replace(heartRate, `"hr"`, `"hr2"`, 1), []string{"If-None-Exist", "identifier=urn%3Ao%7C2"}, 201, `W/"1"`, `"Observation"`},
 		{"a conditional create finds several", "POST", "/Observation", heartRate, []string{"If-None-Exist", "code=8867-4"}, 412, "", "more than one"},
 		{"a conditional update of one", "PUT", "/Observation?identifier=urn%3Ao%7C1", strings.Replace(heartRate, `"id":"hr",`, `"identifier":[{"system":"urn:o","value":"1"}],`, 1), nil, 200, `W/"7"`, `"id":"hr"`},
 		{"a conditional update of none", "PUT", "/Observation?identifier=urn%3Ao%7C9", strings.Replace(heartRate, `"id":"hr",`, `"id":"hr9","identifier":[{"system":"urn:o","value":"9"}],`, 1), nil, 201, `W/"1"`, "hr9"},
@@ -275,6 +275,40 @@ func TestOfManyWhoCreateTheSameOneDoes(t *testing.T) {
 	}
 }
 
+func TestOfManyWhoUpdateBySearchEveryOneIsHeard(t *testing.T) {
+	c := start(t, nil)
+	const many = 30
+	statuses, bodies := make([]int, many), make([]string, many)
+	var callers sync.WaitGroup
+	for n := range many {
+		callers.Go(func() {
+			body := strings.NewReplacer(`"id":"hr",`, `"identifier":[{"system":"urn:o","value":"par"}],`, "72.0", fmt.Sprint(100+n)).Replace(heartRate)
+			got := c.ask("PUT", "/Observation?identifier=urn:o|par", body)
+			statuses[n], bodies[n] = got.status, string(got.body)
+		})
+	}
+	callers.Wait()
+	found := c.list(c.must(200, "GET", "/Observation?identifier=urn:o|par", "").body)
+	if len(found.Entry) != 1 {
+		t.Fatalf("%d resources", len(found.Entry))
+	}
+	history := string(c.must(200, "GET", "/Observation/"+found.Entry[0].Resource.ID+"/_history?_count=100", "").body)
+	created := 0
+	for n := range many {
+		if statuses[n] == 201 {
+			created++
+		} else if statuses[n] != 200 {
+			t.Errorf("%d: %d %s", n, statuses[n], bodies[n])
+		}
+		if value := fmt.Sprintf(`"value":%d,`, 100+n); !strings.Contains(bodies[n], value) || !strings.Contains(history, value) {
+			t.Errorf("%d was answered %d and is not in the history", n, statuses[n])
+		}
+	}
+	if created != 1 {
+		t.Errorf("%d were created", created)
+	}
+}
+
 func TestOfManyWhoChangeTheSameVersionOneDoes(t *testing.T) {
 	c := start(t, nil)
 	c.must(201, "PUT", "/Observation/hr", heartRate)
@@ -350,8 +384,8 @@ func TestATransactionDoesAllVerbsOrNone(t *testing.T) {
 		t.Fatalf("%v %+v", statuses, got.Entry)
 	}
 	c.must(410, "GET", "/Observation/old", "")
-	for _, of := range []string{"0f6f1d62-0d1b-4d5c-9f10-000000000002", "by-condition"} {
-		if body := c.must(200, "GET", "/Observation/"+of, "").body; !strings.Contains(string(body), `"Patient/p1"`) {
+	for _, of := range []string{placeOf(t, got.Entry[2].Response.Location), "Observation/by-condition"} {
+		if body := c.must(200, "GET", "/"+of, "").body; !strings.Contains(string(body), `"Patient/p1"`) {
 			t.Errorf("%s", body)
 		}
 	}

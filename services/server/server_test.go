@@ -274,16 +274,16 @@ func TestBothDoorsHaveOneEffect(t *testing.T) {
 		return resp.StatusCode, resp.Header.Get("Location")
 	}
 	code, location := post()
-	if code != http.StatusCreated || !strings.HasSuffix(location, "/QuestionnaireResponse/r1/_history/1") {
+	if code != http.StatusCreated || !strings.HasSuffix(location, "/_history/1") {
 		t.Fatalf("%d %s", code, location)
 	}
 	if code, again := post(); code != http.StatusOK || again != location {
 		t.Errorf("posted again: %d %s", code, again)
 	}
-	if r := c.send(body)[0]; r.GetOutcome() != rapportv1.Outcome_OUTCOME_UNCHANGED {
+	if r := c.send(body)[0]; r.GetOutcome() != rapportv1.Outcome_OUTCOME_UNCHANGED || !strings.HasSuffix(location, r.GetReference()) {
 		t.Errorf("through the other door: %v", r)
 	}
-	for _, url := range []string{"/fhir/QuestionnaireResponse/r1", "/fhir/Patient/p1", "/fhir/metadata", "/fhir/DetectedIssue?patient=Patient/p1", "/fhir/QuestionnaireResponse?patient=p1"} {
+	for _, url := range []string{"/fhir/" + placeOf(t, location), "/fhir/Patient/p1", "/fhir/metadata", "/fhir/DetectedIssue?patient=Patient/p1", "/fhir/QuestionnaireResponse?patient=p1"} {
 		resp, err := http.Get("http://" + c.HTTPAddr() + url)
 		if err != nil {
 			t.Fatal(err)

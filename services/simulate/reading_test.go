@@ -39,25 +39,30 @@ func (d door) read(t *testing.T, e simulate.Event) []fhir.Reading {
 		t.Fatalf("%s: %v\n%s", e.Note, err, e.Body)
 	}
 	if !doc.Root().Child("resourceType").Is("Bundle") {
-		return []fhir.Reading{d.one(t, e, doc, nil)}
+		return []fhir.Reading{d.one(t, e, doc)}
 	}
 	bundle, err := fhir.ReadBundle(doc)
 	if err != nil || len(bundle.Issues) > 0 {
 		t.Fatalf("%s: %v %v\n%s", e.Note, err, bundle.Issues, e.Body)
 	}
 	var all []fhir.Reading
-	for _, entry := range bundle.Entries {
+	taken := bundle.Take(e.Source, false, nil)
+	for n, entry := range bundle.Entries {
 		if len(entry.Issues) > 0 {
 			t.Fatalf("%s: %v\n%s", e.Note, entry.Issues, e.Body)
 		}
-		all = append(all, d.one(t, e, entry.Resource, bundle.Targets()))
+		settled, err := entry.Settled(taken[n], bundle.Targets(taken))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", e.Note, err, e.Body)
+		}
+		all = append(all, d.one(t, e, settled))
 	}
 	return all
 }
 
-func (d door) one(t *testing.T, e simulate.Event, doc *tree.Doc, targets map[string]string) fhir.Reading {
+func (d door) one(t *testing.T, e simulate.Event, doc *tree.Doc) fhir.Reading {
 	t.Helper()
-	r, err := d.reader.ReadIn(doc, e.Source, targets)
+	r, err := d.reader.Read(doc, e.Source)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", e.Note, err, e.Body)
 	}

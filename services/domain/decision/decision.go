@@ -74,6 +74,12 @@ type Submission struct {
 	Body []byte
 	// Type, when not empty, is the resourceType that the door demands.
 	Type string
+	// Bases are the absolute URLs below which an id is the source's own; a reference below any other leads to another server. None
+	// leaves that to what is known of the source.
+	Bases []string
+	// Creates says that the resource is to be created, and so are those entries of a Bundle whose request is a POST: whatever id
+	// it has is not its own here, and nothing that is stored can be changed by it.
+	Creates bool
 	// Place is where a single resource is to be kept; the zero one leaves that to what it says itself.
 	Place Place
 	// Places are those of the entries of a Bundle, by entry; nil leaves all to what they say themselves.
@@ -93,6 +99,9 @@ type Place struct {
 	// Source that it is of, and its logical id there.
 	Source   ref.Source
 	SourceID string
+	// Given is the id in its source for an entry of a Bundle that gets one here; for a Bundle that was made from another one, so
+	// that a replay of that is known. It counts without an ID.
+	Given string
 }
 
 // Receipt is the answer to one submission.

@@ -22,6 +22,9 @@ func NeedsOf(inputs []Input) Needs {
 	for i := range inputs {
 		in := &inputs[i]
 		n.Resources = append(n.Resources, in.Record.Unversioned())
+		if in.Twin.ID != "" {
+			n.Resources = append(n.Resources, in.Twin)
+		}
 		if in.Key != "" {
 			n.Keys[in.Record.Source] = append(n.Keys[in.Record.Source], in.Key)
 		}

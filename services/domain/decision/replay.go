@@ -25,11 +25,11 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 		return overtaken(head, in)
 	}
 	if !ok || head.Stub {
-		return Receipt{}, false
+		return d.twin(in)
 	}
 	unchanged := Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient}
 	switch {
-	case head.Hash == in.Record.Hash:
+	case head.Hash == in.Record.Hash, in.New && !head.Gone():
 		unchanged.Issues = head.Issues // a replay is told what the first one was told
 		return unchanged, true
 	case outlived(head, in) && head.Gone():
@@ -42,6 +42,18 @@ func (d *Desk) replay(in *Input) (Receipt, bool) {
 		return unchanged, true
 	}
 	return Receipt{}, false
+}
+
+// twin recognises what is stored under another id: by the id that its source gave it, or by the one that it was given here.
+func (d *Desk) twin(in *Input) (Receipt, bool) {
+	head, ok := d.head(in.Twin)
+	if !ok || in.Twin.ID == "" || head.Stub || head.Gone() || head.Source != in.Record.Source {
+		return Receipt{}, false
+	}
+	if in.TwinHash != ([32]byte{}) && in.TwinHash != head.Hash {
+		return Receipt{}, false
+	}
+	return Receipt{Outcome: record.Unchanged, Resource: head.Resource, Patient: head.Patient, Issues: head.Issues}, true
 }
 
 // overtaken recognises what is not to be judged again: a version after which another one came.

@@ -30,6 +30,11 @@ type Input struct {
 	Gone bool
 	// BackFill as in Submission.
 	BackFill bool
+	// New says that its id was given to it here: it was not there before, and if it is, then this is a replay.
+	New bool
+	// Twin is where the same may be stored already under another id; TwinHash is its content then, zero for any.
+	Twin     ref.Resource
+	TwinHash [32]byte
 	// Again judges a resource although its content is known, because its facts were taken from it anew. Record.Version is
 	// the version they were taken from: unless it is still the current one, nothing is done. Record.Patient, when not
 	// empty, is whom it stays about.
@@ -57,7 +62,7 @@ func known(head record.Head, in *Input) bool {
 	if in.Again {
 		return head.Version != in.Record.Version
 	}
-	return !head.Stub && (head.Hash == in.Record.Hash || outlived(head, in))
+	return !head.Stub && (head.Hash == in.Record.Hash || outlived(head, in) || in.New && !head.Gone())
 }
 
 // Decide judges one input. A rejected input leaves the desk as it was.

@@ -215,7 +215,7 @@ func (d *Document) reference(n tree.Node) Value {
 		id = text[slash+1:]
 		typ = text[strings.LastIndexByte(text[:slash], '/')+1 : slash]
 	}
-	if !ref.ValidID(id) {
+	if !ref.ValidID(id) || typ == "Patient" && d.astray(text) {
 		return v
 	}
 	if d.Source != "" {
@@ -223,6 +223,11 @@ func (d *Document) reference(n tree.Node) Value {
 	}
 	v.Ref = ref.Resource{Type: typ, ID: id}
 	return v
+}
+
+// astray says whether an absolute reference leads to a patient of another server: then the resource is about none of ours.
+func (d *Document) astray(text string) bool {
+	return d.Source != "" && d.Patient == "" && d.Type != "Group" && strings.Contains(text, "://")
 }
 
 // addStrings reads a string, or the parts of a HumanName or Address.

@@ -2,6 +2,8 @@
 // FHIRPath, and what FHIR forbids in JSON is refused with the place of each fault.
 package tree
 
+import "iter"
+
 // Limits bound what Parse takes. A zero field means the default.
 type Limits struct {
 	// Bytes is the largest body; 32 MiB by default, never more than 1 GiB.
@@ -67,8 +69,33 @@ type node struct {
 // Root is the top-level object.
 func (d *Doc) Root() Node { return Node{d, 0} }
 
+// Doc is the document that the value stands in; nil for an absent one.
+func (n Node) Doc() *Doc { return n.doc }
+
+// References are the texts of all members called `reference`, in the order of the document.
+func (d *Doc) References() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 1; i < len(d.nodes); i++ {
+			n := &d.nodes[i]
+			if n.kind == String && string(d.raw[n.keyStart:n.keyEnd]) == "reference" && !yield((Node{d, i}).Text()) {
+				return
+			}
+		}
+	}
+}
+
 // Raw are the bytes of the document as they came, without white space round it. They must not be changed.
 func (d *Doc) Raw() []byte { return d.raw[d.nodes[0].start:d.nodes[0].end:d.nodes[0].end] }
+
+// Again is what raw holds in the place of d: what was made of d by Named or Rewrite, with paths that lead from where those
+// of d do. Errors: as Parse, without a limit on the bytes.
+func Again(d *Doc, raw []byte) (*Doc, error) {
+	again, err := Parse(raw, Limits{Bytes: mostBytes})
+	if err == nil {
+		again.prefix = d.prefix
+	}
+	return again, err
+}
 
 // Sub is the document that starts at n, such as the resource of a Bundle entry. It shares the bytes and the nodes
 // of d, so it costs next to nothing; its paths keep leading from the root of d. The zero Node gives nil.

@@ -15,6 +15,9 @@ func (p *parser) members(at, count int) {
 	} else {
 		p.manyDuplicates(at)
 	}
+	if p.loose {
+		return
+	}
 	nodes := p.doc.nodes
 	for i := at + 1; i < len(nodes); i += int(nodes[i].size) {
 		if nodes[i].nulls {

@@ -17,7 +17,10 @@ import (
 // nesting or a number of values over the limit, a member name given twice, empty objects, arrays and strings,
 // characters that FHIR forbids in strings, and null outside an array of primitives that is paired with its `_` twin.
 // The document keeps raw, which must not be changed afterwards.
-func Parse(raw []byte, limits Limits) (*Doc, error) {
+func Parse(raw []byte, limits Limits) (*Doc, error) { return parse(raw, limits, false) }
+
+// parse is Parse. Loosely it takes all JSON that names no member twice: what is empty, null, and arrays of arrays.
+func parse(raw []byte, limits Limits, loosely bool) (*Doc, error) {
 	limits = limits.filled()
 	if len(raw) > limits.Bytes {
 		return nil, fault.Newf(fault.TooLarge, "too-long", "the body has %d bytes, more than the limit of %d", len(raw), limits.Bytes)
@@ -26,6 +29,7 @@ func Parse(raw []byte, limits Limits) (*Doc, error) {
 		doc:    Doc{raw: raw, nodes: make([]node, 0, len(raw)/20+8)},
 		dec:    jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true)),
 		limits: limits,
+		loose:  loosely,
 		top:    -1,
 	}
 	p.run()
@@ -41,6 +45,8 @@ type parser struct {
 	doc    Doc
 	dec    *jsontext.Decoder
 	limits Limits
+	// loose says to take what is JSON and not FHIR.
+	loose bool
 	// prev is the end of the last token.
 	prev int
 	// top is the innermost open container, -1 for none; depth is how many are open.
@@ -125,7 +131,7 @@ func (p *parser) value(kind jsontext.Kind, start, end int) bool {
 func (p *parser) name(start, end int) {
 	p.keyStart, p.keyEnd, p.named = start+1, end-1, true
 	p.keyEscaped = bytes.IndexByte(p.doc.raw[start:end], '\\') >= 0
-	if start+2 == end {
+	if start+2 == end && !p.loose {
 		p.report(start, p.top, "structure", "a member name must not be empty")
 	}
 }
@@ -151,7 +157,7 @@ func (p *parser) add(n node) bool {
 		}
 	}
 	p.doc.nodes = append(p.doc.nodes, n)
-	if n.kind == Array && p.doc.nodes[p.top].kind == Array {
+	if n.kind == Array && p.doc.nodes[p.top].kind == Array && !p.loose {
 		p.report(int(n.start), at, "structure", "FHIR has no arrays of arrays")
 	}
 	switch n.kind {
@@ -184,6 +190,7 @@ func (p *parser) close(end int) {
 	n.size = uint32(len(p.doc.nodes) - p.top)
 	count := int(p.ords[p.depth-1])
 	switch {
+	case count == 0 && p.loose:
 	case count == 0:
 		p.report(int(n.start), p.top, "structure", "an "+n.kind.String()+" must not be empty: leave it out instead")
 	case n.kind == Object:
@@ -201,7 +208,7 @@ func (p *parser) close(end int) {
 // text judges one string.
 func (p *parser) text(at int) {
 	n := &p.doc.nodes[at]
-	if n.start+2 == n.end {
+	if n.start+2 == n.end && !p.loose {
 		p.report(int(n.start), at, "value", "a string must not be empty: leave it out instead")
 		return
 	}
@@ -209,7 +216,7 @@ func (p *parser) text(at int) {
 		p.reportf(int(n.start), at, "too-long", "a string must not be longer than %d bytes", p.limits.String)
 		return
 	}
-	if !n.escaped {
+	if !n.escaped || p.loose {
 		return // raw control characters are broken JSON already
 	}
 	for _, r := range (Node{&p.doc, at}).Text() {
@@ -227,6 +234,9 @@ func longName(name []byte) bool {
 
 // null judges one null: only elements may be null, and members judges those.
 func (p *parser) null(at int) {
+	if p.loose {
+		return
+	}
 	if parent := &p.doc.nodes[p.top]; parent.kind == Array {
 		parent.nulls = true
 		return

@@ -60,18 +60,16 @@ func Patch(d *Doc, patch []byte) ([]byte, error) {
 	return root.bytes(), nil
 }
 
-// readPatch parses the operations; Parse wants an object, so the array is put into one.
+// readPatch parses the operations; parse wants an object, so the array is put into one. A value may be any JSON: it is what
+// the patch makes in the end that has to be FHIR.
 func readPatch(patch []byte) ([]operation, error) {
-	if string(bytes.Join(bytes.Fields(patch), nil)) == "[]" {
-		return nil, nil // FHIR knows no empty arrays, but a patch may have no operations
-	}
 	wrapped := slices.Concat([]byte(`{"patch":`), patch, []byte(`}`))
-	d, err := Parse(wrapped, Limits{})
+	d, err := parse(wrapped, Limits{}, true)
 	if fault.Of(err) == fault.TooLarge && err != nil {
 		return nil, err
 	}
 	if err != nil {
-		return nil, malformed("the patch is no JSON that can stand in a FHIR resource: no null, no empty object, array or text, no member twice")
+		return nil, malformed("the patch is no JSON, or an object in it names a member twice")
 	}
 	list := d.Root().Child("patch")
 	if list.Kind() != Array || d.Root().Len() != 1 {
@@ -121,8 +119,11 @@ func readOperation(n Node, at string) (operation, error) {
 // pointer reads a JSON Pointer (RFC 6901).
 func pointer(n Node) ([]string, bool) {
 	text := n.Text()
-	if n.Kind() != String || !strings.HasPrefix(text, "/") {
+	if n.Kind() != String || text != "" && text[0] != '/' {
 		return nil, false
+	}
+	if text == "" {
+		return nil, true // the whole document
 	}
 	parts := strings.Split(text[1:], "/")
 	for i, part := range parts {
@@ -187,7 +188,7 @@ func (v *value) open() {
 		return
 	}
 	wrapped := slices.Concat([]byte(`{"v":`), raw, []byte(`}`))
-	d, err := Parse(wrapped, Limits{Bytes: len(wrapped) + 1})
+	d, err := parse(wrapped, Limits{Bytes: len(wrapped) + 1}, true)
 	if err != nil {
 		return // cannot be: it stood in what was parsed before
 	}
@@ -246,6 +247,10 @@ func (v *value) parent(path []string) *value {
 }
 
 func (v *value) add(path []string, what *value) string {
+	if len(path) == 0 {
+		*v = *what
+		return ""
+	}
 	p, name := v.parent(path), path[len(path)-1]
 	if p == nil {
 		return nowhere
@@ -265,6 +270,10 @@ func (v *value) add(path []string, what *value) string {
 }
 
 func (v *value) set(path []string, what *value) string {
+	if len(path) == 0 {
+		*v = *what
+		return ""
+	}
 	p := v.parent(path)
 	if p == nil {
 		return nowhere
@@ -274,6 +283,9 @@ func (v *value) set(path []string, what *value) string {
 }
 
 func (v *value) remove(path []string) string {
+	if len(path) == 0 {
+		return "the whole resource cannot be removed"
+	}
 	p := v.parent(path)
 	if p == nil {
 		return nowhere
@@ -346,7 +358,7 @@ func sameLeaf(a, b []byte) bool {
 		return true
 	}
 	leaf := func(raw []byte) (text string, number float64, isNumber bool) {
-		d, err := Parse(slices.Concat([]byte(`{"v":`), raw, []byte(`}`)), Limits{Bytes: len(raw) + 8})
+		d, err := parse(slices.Concat([]byte(`{"v":`), raw, []byte(`}`)), Limits{Bytes: len(raw) + 8}, true)
 		if err != nil {
 			return string(raw), 0, false
 		}

@@ -24,8 +24,15 @@ func TestAPatchDoesWhatRFC6902Says(t *testing.T) {
 		{`{"a/b":1,"m~n":2}`, `[{"op":"test","path":"/a~1b","value":1.0},{"op":"remove","path":"/m~0n"}]`, `{"a/b":1}`},
 		{`{"a":{"b":1,"c":[1,"é"]}}`, `[{"op":"test","path":"/a","value":{"c":[1.00,"\u00e9"],"b":1}}]`, `{"a":{"b":1,"c":[1,"é"]}}`},
 		{`{"a":1}`, `[]`, `{"a":1}`},
+		{`{"a":1}`, `[{"op":"add","path":"/note","value":[]},{"op":"add","path":"/note/-","value":{"text":"hi"}}]`, `{"a":1,"note":[{"text":"hi"}]}`},
+		{`{"a":1}`, `[{"op":"add","path":"/b","value":{}},{"op":"add","path":"/b/c","value":""}]`, `{"a":1,"b":{"c":""}}`},
+		{`{"a":1}`, `[{"op":"replace","path":"/a","value":null}]`, `{"a":null}`},
+		{`{"a":1}`, `[{"op":"add","path":"/a","value":[[null,[]],{"":1}]}]`, `{"a":[[null,[]],{"":1}]}`},
+		{`{"a":1}`, `[{"op":"test","path":"","value":{"a":1.0}},{"op":"replace","path":"","value":{"b":[2]}},{"op":"add","path":"/b/0","value":1}]`, `{"b":[1,2]}`},
+		{`{"a":1}`, `[{"op":"copy","from":"","path":"/b"}]`, `{"a":1,"b":{"a":1}}`},
+		{`{"a":null}`, `[{"op":"test","path":"/a","value":null},{"op":"replace","path":"/a","value":1}]`, `{"a":1}`},
 	} {
-		d, err := Parse([]byte(test.before), Limits{})
+		d, err := parse([]byte(test.before), Limits{}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,26 +45,30 @@ func TestAPatchDoesWhatRFC6902Says(t *testing.T) {
 
 func TestAPatchThatDoesNotFitIsRefused(t *testing.T) {
 	for patch, kind := range map[string]fault.Kind{
-		`[{"op":"test","path":"/a/b","value":2}]`:       fault.Unprocessable,
-		`[{"op":"test","path":"/none","value":2}]`:      fault.Unprocessable,
-		`[{"op":"remove","path":"/none"}]`:              fault.Unprocessable,
-		`[{"op":"replace","path":"/a/none","value":2}]`: fault.Unprocessable,
-		`[{"op":"add","path":"/a/none/c","value":2}]`:   fault.Unprocessable,
-		`[{"op":"add","path":"/l/5","value":2}]`:        fault.Unprocessable,
-		`[{"op":"add","path":"/l/01","value":2}]`:       fault.Unprocessable,
-		`[{"op":"move","from":"/a","path":"/a/b"}]`:     fault.Unprocessable,
-		`[{"op":"copy","from":"/none","path":"/c"}]`:    fault.Unprocessable,
-		`{"op":"remove","path":"/a"}`:                   fault.Invalid,
-		`[{"op":"destroy","path":"/a"}]`:                fault.Invalid,
-		`[{"op":"remove"}]`:                             fault.Invalid,
-		`[{"op":"remove","path":"a"}]`:                  fault.Invalid,
-		`[{"op":"remove","path":"/a~2"}]`:               fault.Invalid,
-		`[{"op":"remove","path":"/a~"}]`:                fault.Invalid,
-		`[{"op":"add","path":"/a"}]`:                    fault.Invalid,
-		`[{"op":"move","path":"/a"}]`:                   fault.Invalid,
-		`[1]`:                                           fault.Invalid,
-		`[],"x":[]`:                                     fault.Invalid,
-		``:                                              fault.Invalid,
+		`[{"op":"test","path":"/a/b","value":2}]`:          fault.Unprocessable,
+		`[{"op":"test","path":"/none","value":2}]`:         fault.Unprocessable,
+		`[{"op":"remove","path":"/none"}]`:                 fault.Unprocessable,
+		`[{"op":"replace","path":"/a/none","value":2}]`:    fault.Unprocessable,
+		`[{"op":"add","path":"/a/none/c","value":2}]`:      fault.Unprocessable,
+		`[{"op":"add","path":"/l/5","value":2}]`:           fault.Unprocessable,
+		`[{"op":"add","path":"/l/01","value":2}]`:          fault.Unprocessable,
+		`[{"op":"move","from":"/a","path":"/a/b"}]`:        fault.Unprocessable,
+		`[{"op":"copy","from":"/none","path":"/c"}]`:       fault.Unprocessable,
+		`[{"op":"remove","path":""}]`:                      fault.Unprocessable,
+		`[{"op":"move","from":"","path":"/c"}]`:            fault.Unprocessable,
+		`[{"op":"test","path":"","value":null}]`:           fault.Unprocessable,
+		`[{"op":"add","path":"/c","value":{"d":1,"d":2}}]`: fault.Invalid,
+		`{"op":"remove","path":"/a"}`:                      fault.Invalid,
+		`[{"op":"destroy","path":"/a"}]`:                   fault.Invalid,
+		`[{"op":"remove"}]`:                                fault.Invalid,
+		`[{"op":"remove","path":"a"}]`:                     fault.Invalid,
+		`[{"op":"remove","path":"/a~2"}]`:                  fault.Invalid,
+		`[{"op":"remove","path":"/a~"}]`:                   fault.Invalid,
+		`[{"op":"add","path":"/a"}]`:                       fault.Invalid,
+		`[{"op":"move","path":"/a"}]`:                      fault.Invalid,
+		`[1]`:                                              fault.Invalid,
+		`[],"x":[]`:                                        fault.Invalid,
+		``:                                                 fault.Invalid,
 		`[` + strings.Repeat(`{"op":"remove","path":"/a"},`, 1001) + `{"op":"remove","path":"/a"}]`: fault.TooLarge,
 	} {
 		d, err := Parse([]byte(`{"a":{"b":1},"l":[1]}`), Limits{})

@@ -95,24 +95,6 @@ func Named(raw []byte, id string) []byte {
 	return apply(raw, []edit{insert(top, behind, `"id":`+quoted(id))})
 }
 
-// Rewrite is a copy of the document in which every `reference` that is a key of targets has become its value; all
-// other bytes stay as they are.
-func Rewrite(d *Doc, targets map[string]string) []byte {
-	raw := d.Raw()
-	base := int(d.nodes[0].start)
-	var edits []edit
-	for i := 1; i < len(d.nodes); i++ {
-		n := &d.nodes[i]
-		if n.kind != String || string(d.raw[n.keyStart:n.keyEnd]) != "reference" {
-			continue
-		}
-		if target, ok := targets[(Node{d, i}).Text()]; ok {
-			edits = append(edits, edit{int(n.start) - base, int(n.end) - base, quoted(target)})
-		}
-	}
-	return apply(raw, edits)
-}
-
 // Without is a copy of the document that lacks the elements of arrays that drop names, and the members that are arrays of
 // which nothing is left; all other bytes stay as they are.
 func Without(d *Doc, drop func(Node) bool) []byte {
