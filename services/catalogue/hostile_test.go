@@ -75,10 +75,20 @@ type crowd struct {
 	copies, bytes int
 }
 
+// long is a list of so many bytes, of strings that are not too long.
+func long(bytes int) string {
+	const most = 1 << 19
+	parts := []string{`{"name":"u"}`}
+	for ; bytes > 0; bytes -= most {
+		parts = append(parts, `{"name":"`+strings.Repeat("x", min(bytes, most))+`"}`)
+	}
+	return strings.Join(parts, ",")
+}
+
 func (c crowd) Search(q record.Query) (out []record.Record, err error) {
 	for i := range min(c.copies, q.Max) {
-		raw := fmt.Sprintf(`{"resourceType":"Questionnaire","id":"c%d","url":"urn:crowd","version":"%d","status":"active","description":%q,
-			"item":[{"linkId":"1","type":"choice","answerOption":[{"valueInteger":0},{"valueInteger":1}]}]}`, i, i, strings.Repeat("x", c.bytes+1))
+		raw := fmt.Sprintf(`{"resourceType":"Questionnaire","id":"c%d","url":"urn:crowd","version":"%d","status":"active","contact":[%s],
+			"item":[{"linkId":"1","type":"choice","answerOption":[{"valueInteger":0},{"valueInteger":1}]}]}`, i, i, long(c.bytes))
 		out = append(out, record.Record{
 			Resource: ref.Resource{Type: "Questionnaire", ID: fmt.Sprintf("c%d", i)}, Source: "ehr", Raw: []byte(raw), Hash: [32]byte{byte(i), byte(c.bytes)},
 		})

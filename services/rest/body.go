@@ -64,7 +64,12 @@ func (c *call) submission(typ string, limit int64) (decision.Submission, error) 
 	return decision.Submission{Tenant: c.tenant, Source: source, Key: key, Body: body, Type: typ, Bases: c.bases(source)}, nil
 }
 
-// bases are those below which a reference leads to what is here, or to what the source has.
+// bases are those below which a reference leads to what is here, or to what the source has. Where none is known of the
+// source there are none, and every base is its own, as at every other door: a form that is scored for nobody is an alert lost.
 func (c *call) bases(source ref.Source) []string {
-	return append([]string{c.base}, c.config.Bases[source]...)
+	known := c.config.Bases[source]
+	if len(known) == 0 {
+		return nil
+	}
+	return append([]string{c.base}, known...)
 }

@@ -132,7 +132,9 @@ func (c *call) patchOf(rec record.Record, patch []byte) (decision.Submission, er
 		s.Source = ref.Source(source)
 	}
 	c.placed(&s, rec.Unversioned(), rec.Head(), true)
-	s.Bases = append(c.bases(s.Source), takenBases(doc, rec)...)
+	if s.Bases = c.bases(s.Source); s.Bases != nil {
+		s.Bases = append(s.Bases, takenBases(doc, rec)...)
+	}
 	return s, nil
 }
 

@@ -295,7 +295,8 @@ func TestAReferenceToAnotherServerIsNobodyHere(t *testing.T) {
 	// Where nothing is known of the source, every base is its own.
 	open := start(t, nil)
 	open.send(form("r1", "https://any.example/fhir/Patient/p1"))
-	if found := open.leaf("/QuestionnaireResponse?patient=p1"); len(found) != 1 {
+	open.must(201, "PUT", "/QuestionnaireResponse/r2", form("r2", "https://other.example/fhir/Patient/p1"))
+	if found := open.leaf("/QuestionnaireResponse?patient=p1"); len(found) != 2 {
 		t.Errorf("%v", found)
 	}
 	patched := open.must(200, "PATCH", "/QuestionnaireResponse/r1", `[{"op":"add","path":"/language","value":"en"}]`, "Content-Type", "application/json-patch+json")
