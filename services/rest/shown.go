@@ -33,13 +33,13 @@ func (v *sight) ListAlerts(q alert.Query) ([]alert.Alert, error) {
 	return found, err
 }
 
-// shown is an alert as the caller may read it; false when it is not for them. A caller of whom nothing is known is the
-// service itself, on its own machine.
+// shown is an alert as the caller may read it, in the language in which it is told, as in feeds and notifications; false when
+// it is not for them. A caller of whom nothing is known is the service itself, on its own machine.
 func (v *sight) shown(a alert.Alert) (alert.Alert, bool) {
 	who, err := auth.From(v.r.Context())
 	if err != nil {
-		return a, true
+		return alert.Sight{Alert: a}.In(a.Language).Alert, true
 	}
 	as, ok := a.As(who)
-	return as.Alert, ok
+	return as.In(a.Language).Alert, ok
 }

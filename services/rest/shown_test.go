@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"net/http/httptest"
 	"testing"
 
@@ -28,6 +29,17 @@ func TestTheRatedClinicianReadsAnAlertWithoutTheRating(t *testing.T) {
 		shown, ok := v.shown(rated)
 		if ok != want.ok || shown.Seen != want.seen || (person == "Practitioner/d1") != (ok && len(shown.Numbers) == 0) {
 			t.Errorf("%q reads %q (%v), %v", person, shown.Seen, shown.Numbers, ok)
+		}
+	}
+}
+
+func TestAnAlertIsServedInTheLanguageInWhichItIsTold(t *testing.T) {
+	told := issueOf("i1", "p1", judge.High, alert.Open, "alliance-drop", noon)
+	told.Language, told.Translations = "de", map[string]judge.Wording{"de": {Title: "Ein Gespräch wert", Seen: "Das Bündnis fiel."}}
+	for _, who := range []context.Context{t.Context(), auth.With(t.Context(), access.Everything("ehr", "default"))} {
+		v := &sight{call: &call{r: httptest.NewRequest("GET", "/fhir/DetectedIssue/i1", nil).WithContext(who)}}
+		if shown, ok := v.shown(told); !ok || shown.Title != "Ein Gespräch wert" || shown.Seen != "Das Bündnis fiel." {
+			t.Errorf("it is %q: %q", shown.Title, shown.Seen)
 		}
 	}
 }
