@@ -73,9 +73,8 @@ type follower struct {
 	log   *Log
 	lines []line
 	wake  chan struct{}
-	// ahead is the page that is read while the one before it is delivered; nil when none is. One is enough for a
-	// follower: it bounds what a slow one holds in memory.
-	ahead   *page
+	// ahead are the pages of one line that are read while those before them are delivered, in order, at most pagesAhead.
+	ahead   []*page
 	reading sync.WaitGroup
 
 	mu     sync.Mutex
@@ -213,9 +212,13 @@ func (f *follower) deliver(ctx context.Context, at int, yield func(Message, erro
 	return true, nil
 }
 
-// page is what is read of one line.
+// pagesAhead bounds what a slow follower holds in memory; two keep two processors busy.
+const pagesAhead = 2
+
+// page is what is read of one line behind an event.
 type page struct {
 	line    int
+	after   int64
 	done    chan struct{}
 	entries []*Entry
 	err     error
@@ -224,38 +227,50 @@ type page struct {
 // page is the next one of a line: that which was read ahead, or read now.
 func (f *follower) page(ctx context.Context, at int) ([]*Entry, error) {
 	line := &f.lines[at]
-	if f.ahead == nil || f.ahead.line != at {
-		return f.log.read(ctx, line.tail, line.After, f.log.config.Page)
+	for len(f.ahead) > 0 && f.ahead[0].line == at {
+		p := f.ahead[0]
+		f.ahead = f.ahead[1:]
+		if p.after != line.After {
+			continue // the page before it was shorter than a page
+		}
+		select {
+		case <-p.done:
+			return p.entries, p.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	p := f.ahead
-	f.ahead = nil
-	select {
-	case <-p.done:
-		return p.entries, p.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	return f.log.read(ctx, line.tail, line.After, f.log.config.Page)
+}
+
+// readAhead reads the pages behind a full one while that is delivered, as far as there is more. Feeds have no holes, so it is
+// known where the page behind one begins that is still being read.
+func (f *follower) readAhead(ctx context.Context, at int, entries []*Entry) {
+	line, n := &f.lines[at], len(entries)
+	if n < f.log.config.Page || len(f.ahead) > 0 && f.ahead[0].line != at {
+		return
+	}
+	after := entries[n-1].Seq
+	if last := len(f.ahead) - 1; last >= 0 {
+		after = f.ahead[last].after + int64(f.log.config.Page)
+	}
+	for ; len(f.ahead) < pagesAhead && after < line.tail.end(); after += int64(f.log.config.Page) {
+		p := &page{line: at, after: after, done: make(chan struct{})}
+		f.ahead = append(f.ahead, p)
+		f.reading.Go(func() { f.log.prepare(ctx, line.tail, p) })
 	}
 }
 
-// readAhead reads the page behind a full one while that is delivered, when there is more.
-func (f *follower) readAhead(ctx context.Context, at int, entries []*Entry) {
-	line := &f.lines[at]
-	n := len(entries)
-	if f.ahead != nil || n < f.log.config.Page || entries[n-1].Seq >= line.tail.end() {
+// prepare reads a page, and gives its entries what they need to be sent.
+func (l *Log) prepare(ctx context.Context, t *tail, p *page) {
+	defer close(p.done)
+	p.entries, p.err = l.read(ctx, t, p.after, l.config.Page)
+	if l.config.Ahead == nil {
 		return
 	}
-	p := &page{line: at, done: make(chan struct{})}
-	f.ahead = p
-	f.reading.Go(func() {
-		defer close(p.done)
-		p.entries, p.err = f.log.read(ctx, line.tail, entries[n-1].Seq, f.log.config.Page)
-		if f.log.config.Ahead == nil {
-			return
-		}
-		for _, e := range p.entries {
-			f.log.config.Ahead(e)
-		}
-	})
+	for _, e := range p.entries {
+		l.config.Ahead(e)
+	}
 }
 
 // look asks the store how far the feeds are: it finds the moves that nobody told of and the cursors that cannot be.
