@@ -56,7 +56,7 @@ func (f *postgresFloor) create(ctx context.Context, db *database, schema, includ
 	}
 	for _, name := range names {
 		into := schema + "." + name
-		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (LIKE public.%s INCLUDING %s)", into, name, including))
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (LIKE public.%s INCLUDING DEFAULTS INCLUDING %s)", into, name, including))
 		settings, err := ddl(ctx, db, "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = 'public."+name+"'::regclass")
 		if err != nil {
 			return err
