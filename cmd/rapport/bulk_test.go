@@ -86,6 +86,7 @@ type report struct {
 	Extension map[string]int
 }
 
+// done asks again and again, as Bulk Data has clients do: there is nothing else by which a job tells that it has ended.
 func (h *house) done(job string) (m report) {
 	h.Helper()
 	for until := time.Now().Add(3 * time.Minute); time.Now().Before(until); time.Sleep(200 * time.Millisecond) {

@@ -30,15 +30,7 @@ type AlertsConfig struct {
 
 // Validate names everything that is wrong.
 func (c AlertsConfig) Validate() error {
-	var wrong []error
-	for _, store := range c.Stores {
-		if store != Postgres && store != SQLite {
-			wrong = append(wrong, fmt.Errorf("no store is called %q: want postgres or sqlite", store))
-		}
-	}
-	if len(c.Stores) == 0 || c.Binary == nil || c.Progress == nil {
-		wrong = append(wrong, errors.New("bench: Stores, Binary and Progress are required"))
-	}
+	wrong := missing(c.Stores, c.Binary, c.Progress)
 	if c.Watchers < 1 || c.Teams < 1 || c.Teams > c.Watchers {
 		wrong = append(wrong, errors.New("there must be a watcher for each team, and a team at least"))
 	}

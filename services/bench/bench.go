@@ -32,17 +32,22 @@ type Config struct {
 	Progress io.Writer
 }
 
-// Validate names everything that is wrong.
-func (c Config) Validate() error {
-	var wrong []error
-	for _, store := range c.Stores {
+// missing names what every kind of run needs and does not have.
+func missing(stores []string, binary Command, progress io.Writer) (wrong []error) {
+	for _, store := range stores {
 		if store != Postgres && store != SQLite {
 			wrong = append(wrong, fmt.Errorf("no store is called %q: want postgres or sqlite", store))
 		}
 	}
-	if len(c.Stores) == 0 || c.Binary == nil || c.Progress == nil {
+	if len(stores) == 0 || binary == nil || progress == nil {
 		wrong = append(wrong, errors.New("bench: Stores, Binary and Progress are required"))
 	}
+	return wrong
+}
+
+// Validate names everything that is wrong.
+func (c Config) Validate() error {
+	wrong := missing(c.Stores, c.Binary, c.Progress)
 	if c.Slice < 200*time.Millisecond {
 		wrong = append(wrong, errors.New("a load must last at least 0.2 s"))
 	}

@@ -39,15 +39,7 @@ type ChaosConfig struct {
 
 // Validate names everything that is wrong.
 func (c ChaosConfig) Validate() error {
-	var wrong []error
-	for _, store := range c.Stores {
-		if store != Postgres && store != SQLite {
-			wrong = append(wrong, fmt.Errorf("no store is called %q: want postgres or sqlite", store))
-		}
-	}
-	if len(c.Stores) == 0 || c.Binary == nil || c.Progress == nil {
-		wrong = append(wrong, errors.New("bench: Stores, Binary and Progress are required"))
-	}
+	wrong := missing(c.Stores, c.Binary, c.Progress)
 	if c.Kills < 1 {
 		wrong = append(wrong, errors.New("the server must be killed at least once"))
 	}

@@ -38,15 +38,7 @@ type MixedConfig struct {
 
 // Validate names everything that is wrong.
 func (c MixedConfig) Validate() error {
-	var wrong []error
-	for _, store := range c.Stores {
-		if store != Postgres && store != SQLite {
-			wrong = append(wrong, fmt.Errorf("no store is called %q: want postgres or sqlite", store))
-		}
-	}
-	if len(c.Stores) == 0 || c.Binary == nil || c.Progress == nil {
-		wrong = append(wrong, errors.New("bench: Stores, Binary and Progress are required"))
-	}
+	wrong := missing(c.Stores, c.Binary, c.Progress)
 	if c.Probe < 200*time.Millisecond || c.Lasting < time.Second || c.Every < 100*time.Millisecond {
 		wrong = append(wrong, errors.New("capacity must be measured for 0.2 s at least, the load last 1 s, and 0.1 s lie between two lines"))
 	}

@@ -12,16 +12,8 @@ import (
 )
 
 // unlock opens the data keys with the master key, and makes the first one where there is a master key for the first time.
-func (s *Store) unlock(ctx context.Context, m sealed.Master) error {
-	if m == nil {
-		keys, err := s.DataKeys(ctx)
-		if err == nil && len(keys) > 0 {
-			err = sealed.ErrNoMaster()
-		}
-		return err
-	}
-	var err error
-	s.box, err = sealed.New(ctx, m, s)
+func (s *Store) unlock(ctx context.Context, m sealed.Master) (err error) {
+	s.box, err = sealed.Unlock(ctx, m, s)
 	return err
 }
 

@@ -47,6 +47,19 @@ type ring struct {
 	current uint32
 }
 
+// Unlock is New with a master key. Without one there is no Box, and there may be no data keys: else nothing could be read.
+// Errors: those of New; Precondition where a master key is needed.
+func Unlock(ctx context.Context, m Master, keys Keys) (*Box, error) {
+	if m != nil {
+		return New(ctx, m, keys)
+	}
+	found, err := keys.DataKeys(ctx)
+	if err == nil && len(found) > 0 {
+		err = ErrNoMaster()
+	}
+	return nil, err
+}
+
 // New is a Box over the data keys of a database, of which it makes the first when there is none. Errors: Precondition when the
 // master key is not the one, or not to be had; Unavailable.
 func New(ctx context.Context, m Master, keys Keys) (*Box, error) {
