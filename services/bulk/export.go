@@ -237,7 +237,7 @@ func (c *call) freeze(id string, x *exported, a *asked, people []ref.Patient) er
 	defer shelf.close()
 	of := make([]Taken, len(x.Takes))
 	for n := range x.Takes {
-		of[n] = x.taken(n, whom(x.Compartment, people))
+		of[n] = x.taken(n, whom{x.Compartment, people})
 	}
 	x.Upto, err = c.Face.Freeze(c.ctx, c.who.Tenant, of, func(n int, resource []byte) error {
 		x.Lines++
@@ -296,24 +296,42 @@ func readWhole(folder string, key []byte, name string, into any) error {
 	return err
 }
 
-// whom says about whom an export is; nil for everything.
-func whom(compartment bool, people []ref.Patient) func(ref.Patient) bool {
+// whom is about whom an export is.
+type whom struct {
+	compartment bool
+	// people in order; nil for everybody.
+	people []ref.Patient
+}
+
+// of says about whom; nil for everything.
+func (w whom) of() func(ref.Patient) bool {
 	switch {
-	case people != nil:
-		return func(p ref.Patient) bool { _, ok := slices.BinarySearch(people, p); return ok }
-	case compartment:
+	case w.people != nil:
+		return func(p ref.Patient) bool { _, ok := slices.BinarySearch(w.people, p); return ok }
+	case w.compartment:
 		return func(ref.Patient) bool { return true }
 	default:
 		return nil
 	}
 }
 
+// maxNamed is of how many the store is asked by name; of more everything is read.
+const maxNamed = 100
+
+// named are the people, where they are few.
+func (w whom) named() []ref.Patient {
+	if len(w.people) > maxNamed {
+		return nil
+	}
+	return w.people
+}
+
 // taken is what is taken of the n-th type.
-func (x *exported) taken(n int, of func(ref.Patient) bool) Taken {
+func (x *exported) taken(n int, w whom) Taken {
 	t := x.Takes[n]
-	out := Taken{Type: t.Type, Queries: t.Queries, Elements: t.Elements, Upto: x.Upto, Above: x.Above, Since: x.Since, Until: x.Until, Of: of}
-	if t.Whole {
-		out.Of = nil
+	out := Taken{Type: t.Type, Queries: t.Queries, Elements: t.Elements, Upto: x.Upto, Above: x.Above, Since: x.Since, Until: x.Until}
+	if !t.Whole {
+		out.Of, out.Patients = w.of(), w.named()
 	}
 	return out
 }
@@ -345,7 +363,7 @@ func (r *Room) takeOut(ctx context.Context, job *store.Job) error {
 	}
 	defer shelf.close()
 	ctx = r.As(ctx, x.Who)
-	of := whom(x.Compartment, people)
+	of := whom{x.Compartment, people}
 	for x.Take < len(x.Takes) {
 		if err := r.step(ctx, job, x, shelf, of); err != nil {
 			return err
@@ -356,7 +374,7 @@ func (r *Room) takeOut(ctx context.Context, job *store.Job) error {
 }
 
 // step reads portions until there is enough for a step, or nothing more of a type, and notes how far it is.
-func (r *Room) step(ctx context.Context, job *store.Job, x *exported, s *shelf, of func(ref.Patient) bool) error {
+func (r *Room) step(ctx context.Context, job *store.Job, x *exported, s *shelf, of whom) error {
 	for typ := x.Take; x.Take == typ && s.pending < stepBytes; {
 		var p Portion
 		err := r.gently(ctx, "", func() (err error) {

@@ -33,6 +33,8 @@ type Taken struct {
 	Since, Until time.Time
 	// Of says about whom; nil for everything, also what is about no patient.
 	Of func(ref.Patient) bool
+	// Patients are those, where there are few; none says nothing.
+	Patients []ref.Patient
 }
 
 // Spot is where a portion ended. The zero Spot is the beginning.

@@ -35,6 +35,8 @@ type Taken struct {
 	Since, Until time.Time
 	// Of says about whom; nil for everything, also what is about no patient.
 	Of func(ref.Patient) bool
+	// Patients are those, where there are few; none says nothing.
+	Patients []ref.Patient
 }
 
 // Spot is where a portion ended: the next one begins behind it. The zero Spot is the beginning.
@@ -178,7 +180,7 @@ func (t *taking) read(from Spot, max int) error {
 	if derived {
 		typ = "QuestionnaireResponse"
 	}
-	past := record.Past{Type: typ, Above: t.Above, Upto: &t.Upto, Max: max}
+	past := record.Past{Type: typ, Patients: t.Patients, Above: t.Above, Upto: &t.Upto, Max: max, Unshown: true}
 	if t.Above == nil {
 		past.Since = t.Since
 	}
@@ -235,7 +237,7 @@ func (t *taking) stoodThen(one record.Kept) (bool, error) {
 	if one.Current {
 		return true, nil
 	}
-	newest, err := t.Versions(record.Past{Type: one.Type, ID: one.ID, Upto: &t.Upto, Max: 1})
+	newest, err := t.Versions(record.Past{Type: one.Type, ID: one.ID, Upto: &t.Upto, Max: 1, Unshown: true})
 	return len(newest) == 1 && newest[0].Version == one.Version, err
 }
 
@@ -356,7 +358,22 @@ func (v *sight) takeAlerts(readings []*taking, each func(n int, resource []byte)
 	if !slices.ContainsFunc(readings, func(t *taking) bool { return t != nil }) {
 		return nil
 	}
-	q := alert.Query{Statuses: raised, Max: alertsAtOnce}
+	of := []ref.Patient{""} // all
+	for _, t := range readings {
+		if t != nil && t.Patients != nil {
+			of = t.Patients // as for each of them
+		}
+	}
+	for _, patient := range of {
+		if err := v.takeAlertsOf(patient, readings, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *sight) takeAlertsOf(patient ref.Patient, readings []*taking, each func(n int, resource []byte) error) error {
+	q := alert.Query{Patient: patient, Statuses: raised, Max: alertsAtOnce}
 	for {
 		alerts, err := v.ListAlerts(q)
 		if err != nil {

@@ -269,7 +269,7 @@ func (v *sight) changedSince(typ string, upto int64) (map[string]int64, error) {
 	if known, ok := v.changed[typ]; ok {
 		return known, nil
 	}
-	newer, err := v.Versions(record.Past{Type: typ, Above: &upto, Max: maxChanged})
+	newer, err := v.Versions(record.Past{Type: typ, Above: &upto, Max: maxChanged, Unshown: true})
 	if err != nil {
 		return nil, err
 	}

@@ -204,6 +204,10 @@ type Past struct {
 	ID string
 	// Since leaves out what was received before; zero leaves nothing out.
 	Since time.Time
+	// Patients leaves out what is about somebody else; what is about nobody stays. None leaves nothing out.
+	Patients []ref.Patient
+	// Unshown says that what is found is not shown: each version is read by itself, and by the right to it, before it is.
+	Unshown bool
 	// Above and Upto bound Seq: above the first, and not above the second; nil does not bound.
 	Above, Upto *int64
 	// After is the last version of the previous page; zero for the first page.

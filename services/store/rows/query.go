@@ -145,6 +145,13 @@ func Versions(m Mark, t ref.Tenant, p record.Past) (string, []any) {
 	if p.ID != "" {
 		q.add(" AND r.id = ", q.arg(p.ID))
 	}
+	if len(p.Patients) > 0 {
+		alternatives := []string{"r.patient = ''"}
+		for _, patient := range p.Patients {
+			alternatives = append(alternatives, "r.patient = "+q.arg(string(patient)))
+		}
+		q.any(alternatives)
+	}
 	if p.Above != nil {
 		q.add(" AND r.seq > ", q.arg(*p.Above))
 	}

@@ -50,6 +50,11 @@ var markPromises = []promise{
 		same(t, "of one", versions(t, s, record.Past{Type: a.Type, ID: "a", Max: 9}), []string{"a/2@3", "a/1@1"})
 		same(t, "since an event", versions(t, s, record.Past{Type: a.Type, Above: new(int64(2)), Max: 9}), all[:2])
 		same(t, "up to an event", versions(t, s, record.Past{Type: a.Type, Upto: new(int64(3)), Max: 9}), all[1:])
+		someone := response("c", 1, "p2", monday)
+		commit(t, s, clinic, stored(someone))
+		same(t, "of one patient", versions(t, s, record.Past{Type: a.Type, Patients: []ref.Patient{"p2", "p3"}, Max: 9}), []string{"c/1@6"})
+		same(t, "of two patients", versions(t, s, record.Past{Type: a.Type, Patients: []ref.Patient{"p2", "p1"}, Upto: new(int64(6)), Max: 2}), []string{"c/1@6", "b/2@5"})
+		all = append([]string{"c/1@6"}, all...)
 		same(t, "types", ask(t, s, clinic, func(r store.Reader) ([]string, error) { return r.Types() }), []string{"Goal", a.Type})
 		var paged []string
 		p := record.Past{Type: a.Type, Max: 1}
