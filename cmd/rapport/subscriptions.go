@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (c subscriptionsListCmd) Run(ctx context.Context, s streams) error {
 	table := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(table, "ID\tSTATUS\tTOLD\tWHAT\tENDPOINT")
 	for _, one := range resp.GetSubscriptions() {
-		fmt.Fprintf(table, "%s\t%s\t%d of %d\t%s\t%s\n", one.GetId(), one.GetStatus(), one.GetDelivered(), one.GetEvents(), wished(one), one.GetEndpoint())
+		fmt.Fprintf(table, "%s\t%s\t%d of %d\t%s\t%s\n", one.GetId(), one.GetStatus(), one.GetDelivered(), one.GetEvents(), wished(one), cmp.Or(one.GetEndpoint(), one.GetChannel()))
 	}
 	return table.Flush()
 }
@@ -117,6 +118,7 @@ func showSubscription(s streams, o outputFlag, one *rapportv1.Subscription) erro
 	for _, line := range []struct{ label, text string }{
 		{"What", wished(one)},
 		{"Content", one.GetContent()},
+		{"Channel", one.GetChannel()},
 		{"Endpoint", one.GetEndpoint()},
 		{"Error", one.GetError()},
 		{"Last failure", one.GetFailure()},

@@ -23,11 +23,15 @@ import (
 func (g *Gate) HTTP(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := askedOver(r)
+		if a.rule.Socket {
+			g.socket(w, r, a, next)
+			return
+		}
 		if g.config.CDSClient != nil {
 			a.signed = func() (access.Principal, bool, error) { return g.config.CDSClient(r, a.authorization) }
 		}
 		if err := g.enter(r.Context(), a); err != nil {
-			g.refused(r.Context(), a, strconv.Itoa(fhir.Status(fault.Of(err))))
+			g.refused(r.Context(), a, statusOf(err))
 			Problem(w, err)
 			return
 		}
@@ -36,7 +40,7 @@ func (g *Gate) HTTP(next http.Handler) http.Handler {
 			r, err = g.body(a, r)
 		}
 		if err != nil {
-			g.refused(r.Context(), a, strconv.Itoa(fhir.Status(fault.Of(err))))
+			g.refused(r.Context(), a, statusOf(err))
 			Problem(w, err)
 			return
 		}
@@ -48,6 +52,9 @@ func (g *Gate) HTTP(next http.Handler) http.Handler {
 	})
 }
 
+// statusOf is the HTTP status of an error, for the audit.
+func statusOf(err error) string { return strconv.Itoa(fhir.Status(fault.Of(err))) }
+
 func (g *Gate) serve(w http.ResponseWriter, r *http.Request, a *asked, next http.Handler) {
 	ctx, err := g.admitted(r.Context(), a)
 	if err != nil {
@@ -56,7 +63,7 @@ func (g *Gate) serve(w http.ResponseWriter, r *http.Request, a *asked, next http
 	}
 	leave, err := g.place(ctx, a, 0)
 	if err != nil {
-		g.refused(ctx, a, strconv.Itoa(fhir.Status(fault.Of(err))))
+		g.refused(ctx, a, statusOf(err))
 		Problem(w, err)
 		return
 	}
@@ -81,7 +88,7 @@ func askedOver(r *http.Request) *asked {
 }
 
 // outside are the first parts of paths beside those of FHIR REST.
-var outside = []string{"", "metrics", "healthz", "auth", "cds-services", "board"}
+var outside = []string{"", "metrics", "healthz", "auth", "cds-services", "board", "websocket"}
 
 // shape is a request without what its caller chose freely: the audit names the route, the type and the resource.
 func shape(r *http.Request) (method, typ string, things []string) {

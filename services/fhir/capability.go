@@ -19,6 +19,8 @@ type Capability struct {
 	Date time.Time
 	// Token is the URL of the SMART token endpoint; empty names none.
 	Token string
+	// Websocket is where subscriptions are told over websockets; empty names none.
+	Websocket string
 	// Guarded says that nobody is served without a token.
 	Guarded bool
 	// Instantiates are the canonical URLs of the CapabilityStatements that it keeps.
@@ -134,6 +136,7 @@ type implementation struct {
 }
 
 type rest struct {
+	Extensions    []uriExtension          `json:"extension,omitempty"`
 	Mode          string                  `json:"mode"`
 	Documentation string                  `json:"documentation,omitempty"`
 	Security      *security               `json:"security,omitempty"`
@@ -160,11 +163,12 @@ type service struct {
 // oauthURIs is where clients that do not ask for .well-known/smart-configuration, or ask for both and take what comes
 // first, look for the token endpoint.
 type oauthURIs struct {
-	URL        string     `json:"url"`
-	Extensions []oauthURI `json:"extension"`
+	URL        string         `json:"url"`
+	Extensions []uriExtension `json:"extension"`
 }
 
-type oauthURI struct {
+// uriExtension is an extension whose value is a URI.
+type uriExtension struct {
 	URL      string `json:"url"`
 	ValueURI string `json:"valueUri"`
 }
@@ -196,8 +200,11 @@ func (c Capability) Statement(fixed []byte) ([]byte, error) {
 	}
 	if c.Token != "" && s.Rest[0].Security != nil {
 		s.Rest[0].Security.Extensions = []oauthURIs{{
-			URL: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", Extensions: []oauthURI{{"token", c.Token}},
+			URL: "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", Extensions: []uriExtension{{"token", c.Token}},
 		}}
+	}
+	if c.Websocket != "" {
+		s.Rest[0].Extensions = []uriExtension{{"http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket", c.Websocket}}
 	}
 	s.Rest[0].Resources = c.Resources
 	s.Rest[0].Operations = append(s.Rest[0].Operations, c.Operations...)

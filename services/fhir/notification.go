@@ -66,6 +66,7 @@ type parameter struct {
 	ValueString    string           `json:"valueString,omitempty"`
 	ValueInstant   string           `json:"valueInstant,omitempty"`
 	ValueDateTime  string           `json:"valueDateTime,omitempty"`
+	ValueURL       string           `json:"valueUrl,omitempty"`
 	ValueCodeable  *json.RawMessage `json:"valueCodeableConcept,omitempty"`
 	Part           []parameter      `json:"part,omitempty"`
 }
@@ -197,6 +198,19 @@ func SecretParameters(secret string, until time.Time) []byte {
 	if !until.IsZero() {
 		out.Parameter = append(out.Parameter, parameter{Name: "previous-until", ValueInstant: Instant(until)})
 	}
+	return encode(out)
+}
+
+// BindingParameters answer $get-ws-binding-token: a token, until when it binds, the ids of the subscriptions that it binds,
+// and where to open the websocket.
+func BindingParameters(token string, until time.Time, ids []string, url string) []byte {
+	out := parametersJSON{ResourceType: "Parameters", Parameter: []parameter{
+		{Name: "token", ValueString: token}, {Name: "expiration", ValueDateTime: Instant(until)},
+	}}
+	for _, id := range ids {
+		out.Parameter = append(out.Parameter, parameter{Name: "subscription", ValueString: id})
+	}
+	out.Parameter = append(out.Parameter, parameter{Name: "websocket-url", ValueURL: url})
 	return encode(out)
 }
 

@@ -103,6 +103,11 @@ func (r *wishReader) read(root tree.Node) {
 	switch status := root.Child("status"); status.Text() {
 	case "requested":
 		r.s.Status = subscription.Requested
+	case "active":
+		if !root.Child("channel").Child("type").Is(subscription.Websocket.String()) {
+			r.refuse("value", status, "", "the status is the server's to set: ask with requested, or end it with off")
+		}
+		r.s.Status = subscription.Active // as clients of websockets ask, where nobody is shaken hands with
 	case "off":
 		r.s.Status = subscription.Off
 	case "":
@@ -148,6 +153,9 @@ func (r *wishReader) end(n tree.Node) {
 	r.s.End = at.UTC().Truncate(time.Microsecond)
 }
 
+// onlyChannels refuses another channel.
+const onlyChannels = "only the channels rest-hook and websocket are supported"
+
 // backport gives the extensions of the backport on an element by their urls, and refuses those that do not belong there.
 func (r *wishReader) backport(n tree.Node, known ...string) map[string][]tree.Node {
 	found := map[string][]tree.Node{}
@@ -156,7 +164,7 @@ func (r *wishReader) backport(n tree.Node, known ...string) map[string][]tree.No
 		switch {
 		case !strings.HasPrefix(name, Backport):
 		case name == extChannel:
-			r.refuse("not-supported", e, "", "only the channel rest-hook is supported")
+			r.refuse("not-supported", e, "", onlyChannels)
 		case !slices.Contains(known, name):
 			r.refuse("not-supported", e, "", "this extension of the backport is not supported here")
 		default:
@@ -274,13 +282,16 @@ func (r *wishReader) channel(n tree.Node) {
 	r.backport(n.Child("_type"))
 	switch typ := n.Child("type"); {
 	case typ.Text() == "":
-		r.refuse("required", typ, n.Path()+".type", "type is missing: rest-hook")
-	case !typ.Is("rest-hook"):
-		r.refuse("not-supported", typ, "", "only the channel rest-hook is supported")
-	}
-	r.endpoint(n)
-	for header := range n.Child("header").Children() {
-		r.header(header)
+		r.refuse("required", typ, n.Path()+".type", "type is missing: rest-hook or websocket")
+	case typ.Is(subscription.RestHook.String()):
+		r.endpoint(n)
+		for header := range n.Child("header").Children() {
+			r.header(header)
+		}
+	case typ.Is(subscription.Websocket.String()):
+		r.websocket(n)
+	default:
+		r.refuse("not-supported", typ, "", onlyChannels)
 	}
 	r.s.Heartbeat = time.Duration(r.whole(ext[extHeartbeat], "valueUnsignedInt", int(r.terms.MinHeartbeat/time.Second), 30*24*3600, 0)) * time.Second
 	r.s.Timeout = time.Duration(r.whole(ext[extTimeout], "valueUnsignedInt", 1, int(r.terms.MaxTimeout/time.Second), 0)) * time.Second
@@ -304,6 +315,19 @@ func (r *wishReader) endpoint(n tree.Node) {
 		}
 	}
 	r.s.Endpoint = endpoint.Text()
+}
+
+// websocket reads a channel that its subscriber opens: nothing is called, and plain R4 is told without a payload.
+func (r *wishReader) websocket(n tree.Node) {
+	r.s.Channel = subscription.Websocket
+	for _, name := range []string{"endpoint", "header"} {
+		if one := n.Child(name); one.Exists() {
+			r.refuse("not-supported", one, "", "a websocket is opened by the client, so there is no %s: leave it out", name)
+		}
+	}
+	if payload := n.Child("payload"); r.s.Topic == subscription.Criteria && payload.Exists() {
+		r.refuse("not-supported", payload, "", "with a search as criteria a websocket is told that something happened, without a payload: leave it out")
+	}
 }
 
 func (r *wishReader) header(n tree.Node) {

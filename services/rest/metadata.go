@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/fhir"
 	"github.com/rapport-health/rapport/services/fhir/search"
 )
@@ -31,6 +32,7 @@ func (s *Server) statement(base string) ([]byte, error) {
 		c.Resources = append(c.Resources, r)
 	}
 	if s.config.Subscriptions {
+		c.Websocket = access.SocketURL(base)
 		c.Instantiates = append(slices.Clip(c.Instantiates), "http://hl7.org/fhir/uv/subscriptions-backport/CapabilityStatement/backport-subscription-server-r4")
 		c.Resources = append(c.Resources, subscriptionCapabilities()...)
 	}

@@ -105,7 +105,7 @@ func subscriptionCapabilities() []fhir.ResourceCapability {
 	return []fhir.ResourceCapability{
 		{
 			Type: "Subscription", Profiles: []string{fhir.Backport + "backport-subscription"}, Versioning: "versioned-update", UpdateCreate: true,
-			Documentation: "rest-hook alone. With a topic of the subscriptions backport 1.1.0 (content empty, id-only or full-resource), or " +
+			Documentation: "By rest-hook or websocket. With a topic of the subscriptions backport 1.1.0 (content empty, id-only or full-resource), or " +
 				"with a search as criteria as in plain R4. The answer that makes one holds, once, the secret that signs its notifications. " +
 				"What is not supported is refused.",
 			Extensions:   topicExtensions(),
@@ -122,6 +122,7 @@ func subscriptionCapabilities() []fhir.ResourceCapability {
 			Operations: []fhir.OperationCapability{
 				operation("status", defined+"status", "How subscriptions stand."),
 				operation("events", defined+"events", "The events that a subscriber missed, by number."),
+				operation("get-ws-binding-token", defined+"get-ws-binding-token", "A token by which a websocket is bound to subscriptions; it counts for an hour."),
 				operation("resend", defined+"resend", "Tells events of an active subscription once more: eventsSinceNumber, eventsUntilNumber, eventsSinceInstant, eventsUntilInstant."),
 				operation("rotate-key", fhir.Canonical+"/OperationDefinition/rotate-key", "A new secret; the one before goes on signing for a while."),
 			},

@@ -98,6 +98,7 @@ type entrance struct {
 	registry     *auth.Registry
 	audit        *auth.Auditor
 	tokens       *auth.TokenEndpoint
+	bindings     *auth.Bindings
 	callers      *auth.Callers
 	certificates *auth.Certificates
 	files        []*auth.Files
@@ -121,7 +122,9 @@ func (s *Server) openAccess(ctx context.Context) (err error) {
 		return err
 	}
 	s.later("the audit", e.audit.Close)
-	issuer := auth.NewIssuer(auth.NewRing(s.store, c.Now), e.registry, c.Now)
+	ring := auth.NewRing(s.store, c.Now)
+	issuer := auth.NewIssuer(ring, e.registry, c.Now)
+	e.bindings = auth.NewBindings(ring, e.registry, c.Now)
 	e.tokens = &auth.TokenEndpoint{
 		Clients: e.registry, Keys: auth.NewKeySets(c.Access.PrivateKeys, c.Now), Issuer: issuer, Store: s.store, Base: s.origin, Now: c.Now,
 		Heard: s.heardOfToken,

@@ -448,6 +448,8 @@ func (n names) requests(door, typ, path string) []knock {
 	switch {
 	case (method == "GET" || method == "HEAD") && (strings.Contains(pattern, "{id}") && !strings.Contains(pattern, "{tail}") || strings.Contains(pattern, "{job}")):
 		return []knock{ask(path, "", "", false), ask(path+"?tenant=north&_tenant=north", "", "", false)}
+	case last == "$get-ws-binding-token":
+		return []knock{ask(path, "", "", false), ask(path+"?id="+n.of["Subscription"], "", "", false)}
 	case method == "GET" && last == "$export":
 		return []knock{ask(path, "", "", true), ask(path+"?_type=Patient&tenant=north", "", "", true), ask(path+"?patient="+n.of["Patient"], "", "", true)}
 	case method == "GET":
@@ -684,6 +686,8 @@ var namesNothing = map[string]string{
 	"POST /fhir/$import":                                  "it is accepted whatever it brings",
 	"POST /fhir/Basic/_search":                            "the topics are everybody's",
 	"POST /fhir/Subscription":                             "its id is the server's",
+	"GET /websocket":                                      "what is bound is named within; access_socket_test.go",
+	"HEAD /websocket":                                     "as GET",
 	"DELETE /fhir/Subscription/{id}":                      "to delete what is not there is no error",
 	"POST /cds-services/{id}/feedback":                    "a card that is not known is left out",
 	"GET /fhir/bulk-file/{tenant}/{job}/{secret}/{file}":  capable,

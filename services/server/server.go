@@ -168,6 +168,9 @@ func (s *Server) serve() {
 		closing.Go(func() { s.stopGRPC(ctx) })
 		closing.Wait()
 		doors.Wait()
+		if within(ctx, s.subscriptions.Hangup) != nil {
+			s.config.Log.Warn("websockets were cut off")
+		}
 		return nil
 	})
 }

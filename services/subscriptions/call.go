@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
 // The headers of ours on every call.
@@ -65,6 +67,8 @@ type message struct {
 	again                    bool
 	timeout                  time.Duration
 	at                       time.Time
+	// patients of whom it tells.
+	patients []ref.Patient
 }
 
 // verdict is how a call ended.
@@ -90,8 +94,8 @@ type answer struct {
 	wait time.Duration
 }
 
-// call makes one call.
-func (c *caller) call(ctx context.Context, m message) answer {
+// bring makes one call.
+func (c *caller) bring(ctx context.Context, m message) answer {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, m.method, m.url, bytes.NewReader(m.body))

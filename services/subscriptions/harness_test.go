@@ -2,6 +2,7 @@ package subscriptions_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/alert"
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -47,12 +49,13 @@ const clinic = ref.Tenant("clinic")
 // engine is what the room and its tests ask of a store.
 type engine interface {
 	subscriptions.Store
+	store.Registrations
 	watch.Source
 	Close() error
 }
 
 // quick is a configuration that waits for nothing long.
-func quick(s subscriptions.Store, log *watch.Log) subscriptions.Config {
+func quick(s engine, log *watch.Log) subscriptions.Config {
 	c := subscriptions.Default()
 	c.Store, c.Log, c.Resources = s, log, shelf{}
 	c.Principal = func(*http.Request) (access.Principal, error) {
@@ -60,6 +63,7 @@ func quick(s subscriptions.Store, log *watch.Log) subscriptions.Config {
 	}
 	c.BaseURL, c.AllowPrivate = "https://rapport.example.org/fhir", true
 	c.Poll, c.Timeout, c.Patience, c.MaxPatience = 20*time.Millisecond, 5*time.Second, 5*time.Millisecond, 20*time.Millisecond
+	c.Bindings = auth.NewBindings(auth.NewRing(s, time.Now), auth.NewRegistry(s, slog.New(slog.DiscardHandler)), time.Now)
 	c.MinHeartbeat, c.Attempts, c.Refusals, c.DeadInRow = time.Second, 5, 2, 3
 	return c
 }
@@ -83,6 +87,8 @@ type house struct {
 	door  *httptest.Server
 	lines *bytes.Buffer
 	stop  func()
+	// metrics of the room.
+	metrics *prometheus.Registry
 }
 
 func newHouse(t *testing.T, changes ...func(*subscriptions.Config)) *house {
@@ -112,7 +118,8 @@ func houseOver(t *testing.T, s engine, changes ...func(*subscriptions.Config)) *
 	h := &house{T: t, store: s, log: watch.New(s, watch.Default()), lines: &bytes.Buffer{}}
 	config := quick(s, h.log)
 	config.Logger = slog.New(slog.NewTextHandler(&locked{to: h.lines}, nil))
-	config.Metrics = prometheus.NewRegistry()
+	h.metrics = prometheus.NewRegistry()
+	config.Metrics = h.metrics
 	config.Resolver = liar(t, [4]byte{127, 0, 0, 1}) // no test looks for a name outside
 	for _, change := range changes {
 		change(&config)
@@ -179,13 +186,18 @@ type wish struct {
 	maxCount, heartbeat      int
 	headers                  []string
 	payload                  string
+	// channel is rest-hook when it is empty.
+	channel string
 }
 
 const backport = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/"
 
 func (w wish) body() string {
 	type object = map[string]any
-	channel := object{"type": "rest-hook", "endpoint": w.endpoint}
+	channel := object{"type": cmp.Or(w.channel, "rest-hook")}
+	if w.endpoint != "" {
+		channel["endpoint"] = w.endpoint
+	}
 	var ext []object
 	if w.maxCount > 0 {
 		ext = append(ext, object{"url": backport + "backport-max-count", "valuePositiveInt": w.maxCount})

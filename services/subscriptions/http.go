@@ -1,7 +1,6 @@
 package subscriptions
 
 import (
-	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -34,7 +33,7 @@ const prefix = "/fhir"
 
 // Patterns are the paths that the Room answers, for a mux.
 func Patterns() []string {
-	return []string{prefix + "/Subscription", prefix + "/Subscription/", prefix + "/Basic", prefix + "/Basic/"}
+	return []string{prefix + "/Subscription", prefix + "/Subscription/", prefix + "/Basic", prefix + "/Basic/", access.SocketPath}
 }
 
 // request is one request on its way through a handler.
@@ -50,6 +49,7 @@ type request struct {
 func (r *Room) routes() {
 	r.mux = http.NewServeMux()
 	base := prefix + "/Subscription"
+	r.answer("GET "+access.SocketPath, func(c *request) error { return c.connect() })
 	for pattern, handle := range map[string]func(*request) error{
 		"POST " + base:                       (*request).create,
 		"GET " + base:                        (*request).search,
@@ -65,23 +65,33 @@ func (r *Room) routes() {
 		"GET " + base + "/{id}/$events":      (*request).events,
 		"POST " + base + "/{id}/$events":     (*request).events,
 		"POST " + base + "/{id}/$resend":     (*request).resend,
+		"GET " + base + tokenFor:             (*request).bindingToken,
+		"POST " + base + tokenFor:            (*request).bindingToken,
+		"GET " + base + "/{id}" + tokenFor:   (*request).bindingToken,
+		"POST " + base + "/{id}" + tokenFor:  (*request).bindingToken,
 		"POST " + base + "/{id}/$rotate-key": (*request).rotateKey,
 		"GET " + prefix + "/Basic":           (*request).searchTopics,
 		"POST " + prefix + "/Basic/_search":  (*request).searchTopics,
 		"GET " + prefix + "/Basic/{id}":      (*request).readTopic,
 	} {
-		r.patterns = append(r.patterns, pattern)
-		r.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
-			c := &request{Room: r, w: w, r: req, base: r.config.Base(req)}
-			var err error
-			if c.principal, err = r.config.Principal(req); err == nil {
-				err = handle(c)
+		r.answer(pattern, func(c *request) (err error) {
+			if c.principal, err = c.config.Principal(c.r); err != nil {
+				return err
 			}
-			if err != nil {
-				c.problem(err)
-			}
+			return handle(c)
 		})
 	}
+}
+
+// answer answers one pattern.
+func (r *Room) answer(pattern string, handle func(*request) error) {
+	r.patterns = append(r.patterns, pattern)
+	r.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
+		c := &request{Room: r, w: w, r: req, base: r.config.Base(req)}
+		if err := handle(c); err != nil {
+			c.problem(err)
+		}
+	})
 }
 
 // Routes are the patterns of what is answered, in order.
@@ -95,27 +105,39 @@ func (r *Room) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	c := &request{Room: r, w: w, r: req}
 	switch {
 	case operation && !known:
-		c.problem(noOperation(name))
+		c.problem(fault.Newf(fault.NotFound, "not-supported", "there is no such operation here; see [base]/metadata for those there are"))
 	case pattern != "" && operation == strings.Contains(pattern, "$"):
 		r.mux.ServeHTTP(w, req)
 	default:
 		said := heard{http.Header{}} // the mux knows what is allowed instead
 		handler.ServeHTTP(said, req)
-		if allow := said.Header().Get("Allow"); allow != "" || operation {
-			w.Header().Set("Allow", cmp.Or(allow, http.MethodPost))
-			c.reply(http.StatusMethodNotAllowed, fhir.Outcome(fault.Errorf("not-supported", "", "the method is not supported here; allowed are %s", cmp.Or(allow, http.MethodPost))))
+		allow := said.Header().Get("Allow")
+		if operation {
+			allow = r.methodsOf(req.URL.Path, name)
+		}
+		if allow != "" {
+			w.Header().Set("Allow", allow)
+			c.reply(http.StatusMethodNotAllowed, fhir.Outcome(fault.Errorf("not-supported", "", "the method is not supported here; allowed are %s", allow)))
 			return
 		}
 		c.problem(fault.Newf(fault.NotFound, "not-found", "there is no such endpoint; see [base]/metadata for those there are"))
 	}
 }
 
-// noOperation refuses an operation by its name.
-func noOperation(name string) error {
-	if name == "get-ws-binding-token" {
-		return fault.Newf(fault.NotFound, "not-supported", "$get-ws-binding-token is not supported: there are no websockets here, and a subscription is told by rest-hook alone")
+// methodsOf are those by which an operation is called on a type, or on one resource.
+func (r *Room) methodsOf(at, operation string) string {
+	var out []string
+	for _, pattern := range r.patterns {
+		method, known, _ := strings.Cut(pattern, " ")
+		if !strings.HasSuffix(known, "/$"+operation) || strings.Count(known, "/") != strings.Count(at, "/") {
+			continue
+		}
+		if out = append(out, method); method == http.MethodGet {
+			out = append(out, http.MethodHead)
+		}
 	}
-	return fault.Newf(fault.NotFound, "not-supported", "there is no such operation here; see [base]/metadata for those there are")
+	slices.Sort(out)
+	return strings.Join(out, ", ")
 }
 
 // heard keeps the headers of an answer, and nothing else of it.
@@ -226,6 +248,8 @@ func (c *request) put(wanted subscription.Subscription, version int64) error {
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
+	}
+	if created && s.Channel == subscription.RestHook {
 		c.w.Header().Set(HeaderSecret, secret)
 	}
 	c.w.Header().Set("Location", c.base+"/Subscription/"+s.ID+"/_history/"+strconv.FormatInt(s.Version, 10))
@@ -291,7 +315,7 @@ func (c *request) rotateKey() error {
 var found = map[string]func(*subscription.Subscription) string{
 	"_id":    func(s *subscription.Subscription) string { return s.ID },
 	"status": func(s *subscription.Subscription) string { return string(s.Status) },
-	"type":   func(*subscription.Subscription) string { return "rest-hook" },
+	"type":   func(s *subscription.Subscription) string { return s.Channel.String() },
 	"url":    func(s *subscription.Subscription) string { return s.Endpoint },
 	"topic": func(s *subscription.Subscription) string {
 		if s.Topic == subscription.Criteria {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,12 +16,23 @@ import (
 	"github.com/rapport-health/rapport/services/fhir"
 )
 
-// line is one subscription on its way to its endpoint. Its worker alone calls the endpoint and moves the delivery.
+// channel is the way by which a subscriber is told.
+type channel interface {
+	// bring brings one message, and says what became of it. When the channel is closed for good, it has ended the context of
+	// the worker before it returns.
+	bring(ctx context.Context, m message) answer
+}
+
+// line is one subscription on its way to a subscriber. Its worker alone uses the channel and moves the delivery.
 type line struct {
 	room   *Room
 	tenant ref.Tenant
-	end    context.CancelFunc
-	wake   chan struct{}
+	// channel is nil where this line only keeps the status, since others tell.
+	channel channel
+	// base is where the subscriber reaches FHIR REST.
+	base string
+	end  context.CancelFunc
+	wake chan struct{}
 
 	mu sync.Mutex
 	s  subscription.Subscription
@@ -42,8 +55,9 @@ type line struct {
 	begun  time.Time
 }
 
-func newLine(r *Room, t ref.Tenant, s subscription.Subscription, d subscription.Delivery) *line {
-	return &line{room: r, tenant: t, s: s, d: d, letters: true, wake: make(chan struct{}, 1), begun: r.now()}
+func newLine(r *Room, t ref.Tenant, s subscription.Subscription, d subscription.Delivery, c channel, base string) *line {
+	d.ID = s.ID
+	return &line{room: r, tenant: t, channel: c, base: base, s: s, d: d, letters: true, wake: make(chan struct{}, 1), begun: r.now()}
 }
 
 // reached says how far the feed is.
@@ -118,6 +132,8 @@ func (l *line) step(ctx context.Context) (time.Duration, error) {
 		return never, l.date(ctx)
 	case !s.End.IsZero() && !now.Before(s.End):
 		return 0, l.settle(ctx, s, subscription.Off, "")
+	case l.channel == nil:
+		return l.until(s, now, time.Time{}), nil
 	case s.Status == subscription.Requested:
 		return 0, l.shake(ctx, s)
 	case now.Before(l.d.Next):
@@ -173,8 +189,7 @@ func (l *line) settle(ctx context.Context, seen subscription.Subscription, to su
 // shake begins to speak with an endpoint: by a handshake, or, where plain R4 knows none, without.
 func (l *line) shake(ctx context.Context, s subscription.Subscription) error {
 	if s.Topic != subscription.Criteria {
-		n := l.notification(s, fhir.ToldHandshake)
-		a := l.call(ctx, l.message(s, http.MethodPost, s.Endpoint, n.Bundle(), 0), fhir.ToldHandshake)
+		a := l.call(ctx, l.handshake(s), fhir.ToldHandshake)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -189,13 +204,18 @@ func (l *line) shake(ctx context.Context, s subscription.Subscription) error {
 	return l.settle(ctx, s, subscription.Active, "")
 }
 
+// handshake is the first word to a subscriber of a topic.
+func (l *line) handshake(s subscription.Subscription) message {
+	return l.message(s, http.MethodPost, s.Endpoint, l.notification(s, fhir.ToldHandshake).Bundle(), 0)
+}
+
 func (l *line) keep(ctx context.Context, givenUp ...subscription.Letter) error {
 	return l.room.config.Store.KeepDelivery(ctx, l.tenant, l.d, givenUp...)
 }
 
 func (l *line) notification(s subscription.Subscription, told fhir.Told) fhir.Notification {
 	_, last := l.now()
-	return fhir.Notification{Base: l.room.config.BaseURL, Subscription: s, Told: told, Content: s.Content, Since: last, At: l.room.now()}
+	return fhir.Notification{Base: l.base, Subscription: s, Told: told, Content: s.Content, Since: last, At: l.room.now()}
 }
 
 func (l *line) message(s subscription.Subscription, method, url string, body []byte, number int64) message {
@@ -213,7 +233,7 @@ func (l *line) message(s subscription.Subscription, method, url string, body []b
 }
 
 func (l *line) call(ctx context.Context, m message, told fhir.Told) answer {
-	a := l.room.caller.call(ctx, m)
+	a := l.channel.bring(ctx, m)
 	if ctx.Err() == nil {
 		l.room.counts.call(told, a)
 	}
@@ -323,7 +343,21 @@ func (l *line) compose(ctx context.Context, s subscription.Subscription, events 
 	}
 	n := l.notification(s, fhir.ToldEvents)
 	n.Events, n.Since = noted, max(n.Since, end)
-	return l.message(s, http.MethodPost, s.Endpoint, n.Bundle(), end), nil
+	m := l.message(s, http.MethodPost, s.Endpoint, n.Bundle(), end)
+	if s.Content != subscription.Empty {
+		m.patients = patientsOf(events)
+	}
+	return m, nil
+}
+
+// patientsOf are whom events are about.
+func patientsOf(events []feed.Event) (patients []ref.Patient) {
+	for _, e := range events {
+		if id, ok := strings.CutPrefix(e.Subject, "Patient/"); ok && !slices.Contains(patients, ref.Patient(id)) {
+			patients = append(patients, ref.Patient(id))
+		}
+	}
+	return patients
 }
 
 // plain tells one event as plain R4 does: an empty POST, or a PUT of the resource to its place below the endpoint.
@@ -383,7 +417,7 @@ func (l *line) bury(ctx context.Context, s subscription.Subscription, seq int64,
 func (l *line) date(ctx context.Context) error {
 	_, last := l.now()
 	l.mu.Lock()
-	known := !l.oldest.IsZero() || last <= l.d.Delivered
+	known := !l.oldest.IsZero() || last <= l.d.Delivered || l.channel == nil
 	l.mu.Unlock()
 	if known {
 		return nil

@@ -81,6 +81,9 @@ func (r *Room) put(ctx context.Context, p access.Principal, wanted subscription.
 		if old != nil {
 			next.Version = old.Version + 1
 		}
+		if next.Status == subscription.Requested {
+			next.Status = next.First()
+		}
 		if err := unmask(&next, old); err != nil {
 			return nil, err
 		}

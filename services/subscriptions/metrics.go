@@ -16,24 +16,29 @@ type counts struct {
 	buried prometheus.Counter
 	oldest *prometheus.Desc
 	states *prometheus.Desc
+	open   *prometheus.Desc
+
+	sockets *sockets
 
 	mu sync.Mutex
 	// courier that leads on this server; nil when another server leads.
 	courier *courier
 }
 
-func newCounts() *counts {
+func newCounts(s *sockets) *counts {
 	return &counts{
+		sockets: s,
+		open:    prometheus.NewDesc("rapport_subscription_websockets", "Websockets that are open on this server, by whether anything is bound over them.", []string{"bound"}, nil),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rapport_subscription_deliveries_total",
-			Help: "Calls of subscribers' endpoints by what they were for and how they ended.",
+			Help: "Calls of subscribers' endpoints, and messages over websockets, by what they were for and how they ended.",
 		}, []string{"type", "result"}),
 		buried: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rapport_subscription_dead_letters_total",
 			Help: "Events that an endpoint would not take.",
 		}),
 		oldest: prometheus.NewDesc("rapport_subscription_oldest_undelivered_seconds",
-			"Age of the oldest event that a subscriber was not told; 0 when all were. Only on the server that tells.", nil, nil),
+			"Age of the oldest event that a subscriber with an endpoint was not told; 0 when all were. Only on the server that tells.", nil, nil),
 		states: prometheus.NewDesc("rapport_subscriptions",
 			"Subscriptions by status. Only on the server that tells.", []string{"status"}, nil),
 	}
@@ -62,12 +67,16 @@ func (c *counts) Describe(to chan<- *prometheus.Desc) {
 	c.buried.Describe(to)
 	to <- c.oldest
 	to <- c.states
+	to <- c.open
 }
 
 // Collect gives the metrics as they are now.
 func (c *counts) Collect(to chan<- prometheus.Metric) {
 	c.calls.Collect(to)
 	c.buried.Collect(to)
+	bound, idle := c.sockets.count()
+	to <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(bound), "true")
+	to <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(idle), "false")
 	c.mu.Lock()
 	leading := c.courier
 	c.mu.Unlock()
@@ -90,7 +99,8 @@ func (c *courier) survey() (oldest time.Time, states map[subscription.Status]int
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	states = map[subscription.Status]int{}
-	for _, l := range c.lines {
+	for _, lines := range c.lines {
+		l := lines[0]
 		l.mu.Lock()
 		states[l.s.Status]++
 		if !l.oldest.IsZero() && (oldest.IsZero() || l.oldest.Before(oldest)) {

@@ -226,7 +226,7 @@ func (r *Room) bringBack(ctx context.Context, t ref.Tenant, id string) (subscrip
 		}
 		to := old.Status
 		if to == subscription.Failed {
-			to = subscription.Requested
+			to = old.First()
 		}
 		next := old.Become(to, "", r.now())
 		return &next, nil

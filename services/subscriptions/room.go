@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	conformance "github.com/rapport-health/rapport/api/fhir"
+	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/feed"
@@ -74,6 +75,16 @@ type Config struct {
 	Resolver *net.Resolver
 	// PerTenant is the most subscriptions of one tenant; each may keep one call waiting. At least 1.
 	PerTenant int
+	// Bindings gives out and reads the tokens that bind websockets.
+	Bindings *auth.Bindings
+	// Sockets is how many websockets may be open on this server. At least 1; half of them may be one tenant's, and a quarter
+	// without anything bound.
+	Sockets int
+	// Keepalive is how often the other side of a websocket is asked for a sign of life, and how long it may be open with
+	// nothing bound.
+	Keepalive time.Duration
+	// Stopping closes when the server begins to stop; nil never does.
+	Stopping <-chan struct{}
 	// Poll is the time between looks at the database for what nobody told of.
 	Poll time.Duration
 	// Timeout bounds one call where the subscription names no other time; MaxTimeout bounds what it may name.
@@ -104,10 +115,10 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// Default lacks Store, Log, Resources, Principal and BaseURL. It gives up on an endpoint after about five hours.
+// Default lacks Store, Log, Resources, Principal, Bindings and BaseURL. It gives up on an endpoint after about five hours.
 func Default() Config {
 	return Config{
-		PerTenant: 200, Poll: time.Second, Timeout: 10 * time.Second, MaxTimeout: 2 * time.Minute,
+		PerTenant: 200, Sockets: 2000, Keepalive: 30 * time.Second, Poll: time.Second, Timeout: 10 * time.Second, MaxTimeout: 2 * time.Minute,
 		MinHeartbeat: 10 * time.Second, MaxCount: 1000,
 		Patience: time.Second, MaxPatience: 15 * time.Minute, Attempts: 30, Refusals: 3, DeadInRow: 10,
 		Overlap: 24 * time.Hour, Now: time.Now, After: time.After, Random: mrand.Float64, Secret: rand.Text,
@@ -124,6 +135,8 @@ func (c Config) Validate() error {
 		}
 	}
 	must(c.Store != nil && c.Log != nil && c.Resources != nil && c.Principal != nil, "Store", "Store, Log, Resources and Principal are needed")
+	must(c.Bindings != nil, "Bindings", "are needed")
+	must(c.Sockets >= 1 && c.Keepalive > 0, "Sockets", "must be at least 1, and Keepalive positive")
 	must(c.BaseURL != "", "BaseURL", "is needed")
 	must(c.PerTenant >= 1 && c.MaxCount >= 1 && c.Attempts >= 1 && c.Refusals >= 1 && c.DeadInRow >= 1, "PerTenant", "counts must be at least 1")
 	must(c.Poll > 0 && c.Timeout > 0 && c.MaxTimeout >= time.Second && c.MinHeartbeat >= time.Second, "Poll", "times must be positive, limits at least a second")
@@ -140,9 +153,11 @@ type Room struct {
 	config Config
 	guard  guard
 	caller *caller
-	counts *counts
-	topics map[string][]byte
-	mux    *http.ServeMux
+	// sockets that are open on this server.
+	sockets *sockets
+	counts  *counts
+	topics  map[string][]byte
+	mux     *http.ServeMux
 	// patterns of the mux.
 	patterns []string
 	// wake makes whoever leads look at once.
@@ -157,8 +172,9 @@ func New(config Config) (*Room, error) {
 	if config.Base == nil {
 		config.Base = func(*http.Request) string { return config.BaseURL }
 	}
-	r := &Room{config: config, guard: guard{config.AllowPrivate, config.Hosts}, counts: newCounts(), wake: make(chan struct{}, 1)}
-	r.caller = newCaller(r.guard, config.Resolver)
+	r := &Room{config: config, guard: guard{config.AllowPrivate, config.Hosts}, wake: make(chan struct{}, 1)}
+	r.caller, r.sockets = newCaller(r.guard, config.Resolver), newSockets(r)
+	r.counts = newCounts(r.sockets)
 	var err error
 	if r.topics, err = readTopics(conformance.Topics); err != nil {
 		return nil, err
@@ -172,10 +188,15 @@ func New(config Config) (*Room, error) {
 	return r, nil
 }
 
-// look makes whoever leads on this server look at the database at once.
+// look makes whoever tells on this server look at the database at once.
 func (r *Room) look() {
-	select {
-	case r.wake <- struct{}{}:
-	default:
+	for _, wake := range []chan struct{}{r.wake, r.sockets.wake} {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
+
+// Hangup waits until all websockets are closed, which Config.Stopping makes them. The doors are closed already.
+func (r *Room) Hangup() { r.sockets.all.Wait() }

@@ -149,7 +149,7 @@ func (r *Room) message(ctx context.Context, t ref.Tenant, s subscription.Subscri
 	}
 	m := &rapportv1.Subscription{
 		Id: s.ID, Status: string(s.Status), Criteria: fhir.FilterTexts(s), Endpoint: s.Endpoint, Content: string(s.Content),
-		Events: x.Last, Delivered: d.Delivered, Attempts: int32(d.Attempts), Failure: d.Failure, Error: s.Error, Owner: s.Owner,
+		Channel: s.Channel.String(), Events: x.Last, Delivered: d.Delivered, Attempts: int32(d.Attempts), Failure: d.Failure, Error: s.Error, Owner: s.Owner,
 		Next: stamp(d.Next), Told: stamp(d.Told), End: stamp(s.End), Created: stamp(s.Created), Updated: stamp(s.Updated),
 	}
 	if s.Topic != subscription.Criteria {

@@ -33,7 +33,7 @@ type Subscription struct {
 	Topic string `protobuf:"bytes,3,opt,name=topic,proto3" json:"topic,omitempty"`
 	// Criteria of plain R4, or the filters of a topic, as they were sent.
 	Criteria []string `protobuf:"bytes,4,rep,name=criteria,proto3" json:"criteria,omitempty"`
-	// URL that is called.
+	// URL that is called; empty where it is told over websockets.
 	Endpoint string `protobuf:"bytes,5,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	// `empty`, `id-only` or `full-resource`; empty for plain R4.
 	Content string `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
@@ -58,7 +58,9 @@ type Subscription struct {
 	// When it was made, and changed last.
 	Created *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=created,proto3" json:"created,omitempty"`
 	// When it was changed last.
-	Updated       *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=updated,proto3" json:"updated,omitempty"`
+	Updated *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=updated,proto3" json:"updated,omitempty"`
+	// How it is told: `rest-hook` or `websocket`.
+	Channel       string `protobuf:"bytes,18,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -210,6 +212,13 @@ func (x *Subscription) GetUpdated() *timestamppb.Timestamp {
 		return x.Updated
 	}
 	return nil
+}
+
+func (x *Subscription) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
 }
 
 // ListSubscriptionsRequest asks for all.
@@ -831,7 +840,7 @@ var File_rapport_v1_subscriptions_proto protoreflect.FileDescriptor
 const file_rapport_v1_subscriptions_proto_rawDesc = "" +
 	"\n" +
 	"\x1erapport/v1/subscriptions.proto\x12\n" +
-	"rapport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x04\n" +
+	"rapport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x04\n" +
 	"\fSubscription\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n" +
@@ -850,7 +859,8 @@ const file_rapport_v1_subscriptions_proto_rawDesc = "" +
 	"\x03end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12\x14\n" +
 	"\x05owner\x18\x0f \x01(\tR\x05owner\x124\n" +
 	"\acreated\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
-	"\aupdated\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\aupdated\"\x1a\n" +
+	"\aupdated\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\aupdated\x12\x18\n" +
+	"\achannel\x18\x12 \x01(\tR\achannel\"\x1a\n" +
 	"\x18ListSubscriptionsRequest\"[\n" +
 	"\x19ListSubscriptionsResponse\x12>\n" +
 	"\rsubscriptions\x18\x01 \x03(\v2\x18.rapport.v1.SubscriptionR\rsubscriptions\"(\n" +

@@ -23,6 +23,8 @@ type Rule struct {
 	// Free says that the needs must be met without restrictions but by patient: what is answered cannot be told apart by
 	// them.
 	Free bool
+	// Socket says that the connection stays open, and that its caller may say only within who they are.
+	Socket bool
 	// Body says that what is sent must be looked into: it names types of its own (a Bundle), or feeds.
 	Body bool
 	// Action is what the audit calls it: C, R, U, D or E.
@@ -134,6 +136,14 @@ const (
 	KeysPath  = "/auth/keys"
 )
 
+// SocketPath is where websockets are opened, over which subscriptions are told.
+const SocketPath = "/websocket"
+
+// SocketURL is SocketPath for whoever reaches FHIR REST at base.
+func SocketURL(base string) string {
+	return "ws" + strings.TrimPrefix(strings.TrimSuffix(base, Prefix), "http") + SocketPath
+}
+
 // The methods of HTTP. The core names no package of the network.
 const (
 	get, head, post, put, patch, remove, options = "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
@@ -152,6 +162,10 @@ func Door(method, path string) Rule {
 	switch {
 	case method == get && slices.Contains(openPaths, path), method == post && path == TokenPath:
 		return Rule{Open: true}
+	case method == get && path == SocketPath:
+		rule := reads("Subscription")
+		rule.Socket = true
+		return rule
 	case method == get && path == "/metrics":
 		return Rule{Known: true, Action: "R"}
 	case path == Prefix || strings.HasPrefix(path, Prefix+"/"):

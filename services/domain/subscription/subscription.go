@@ -55,6 +55,25 @@ const (
 	Criteria Topic = ""
 )
 
+// Channel is how it is told.
+type Channel string
+
+// The channels, in FHIR's words.
+const (
+	// RestHook calls an endpoint of the subscriber; it is what a stored subscription without a channel has.
+	RestHook Channel = ""
+	// Websocket tells whoever has opened a websocket to this server and bound it.
+	Websocket Channel = "websocket"
+)
+
+// String is the code in http://hl7.org/fhir/subscription-channel-type.
+func (c Channel) String() string {
+	if c == RestHook {
+		return "rest-hook"
+	}
+	return string(c)
+}
+
 // Subscription is one wish to be told. The JSON names are a stored form. Headers and Secrets are never shown or logged.
 type Subscription struct {
 	ID string `json:"id"`
@@ -64,7 +83,9 @@ type Subscription struct {
 	Topic   Topic  `json:"topic,omitempty"`
 	// Filters must all hold.
 	Filters []Filter `json:"filters,omitempty"`
-	// Endpoint is the URL that is called.
+	// Channel is how it is told.
+	Channel Channel `json:"channel,omitempty"`
+	// Endpoint is the URL that is called; empty for a Websocket.
 	Endpoint string `json:"endpoint"`
 	// Headers go with every call, as `Name: value`.
 	Headers []string `json:"headers,omitempty"`
@@ -107,6 +128,15 @@ func (s *Subscription) Feed() feed.Name { return feed.Subscription(s.ID) }
 
 // Listens says whether events are numbered for it.
 func (s *Subscription) Listens() bool { return !s.Deleted && s.Status != Off }
+
+// First is the status in which it begins, or begins anew. Over a websocket the subscriber speaks first, so there is nobody
+// to shake hands with before it is Active.
+func (s *Subscription) First() Status {
+	if s.Channel == Websocket {
+		return Active
+	}
+	return Requested
+}
 
 // Keys are the secrets that sign at a moment, the newest first.
 func (s *Subscription) Keys(at time.Time) []string {

@@ -1,0 +1,348 @@
+package subscriptions
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/rapport-health/rapport/services/auth"
+	"github.com/rapport-health/rapport/services/domain/access"
+	"github.com/rapport-health/rapport/services/domain/fault"
+	"github.com/rapport-health/rapport/services/domain/feed"
+	"github.com/rapport-health/rapport/services/domain/ref"
+	"github.com/rapport-health/rapport/services/domain/subscription"
+	"github.com/rapport-health/rapport/services/fhir"
+)
+
+// The bounds of what a client may say over a websocket, and how often it may be wrong.
+const (
+	maxFrame    = 20 << 10
+	maxMistakes = 10
+)
+
+// socket is one websocket. Its reader alone binds; each binding has a worker of its own.
+type socket struct {
+	room *Room
+	conn *websocket.Conn
+	// principal who came in; without a tenant for who has not said who they are.
+	principal access.Principal
+	visit     *auth.Visit
+	base      string
+	ctx       context.Context
+	// end closes the socket for good.
+	end     context.CancelFunc
+	workers sync.WaitGroup
+	// bound is guarded by the lock of the sockets.
+	bound map[place]*binding
+}
+
+// binding is a subscription that is told over a socket.
+type binding struct {
+	*line
+	socket *socket
+	stay   *auth.Stay
+	// working ends with the binding.
+	working context.Context
+	// right by which it is told; guarded by the lock of the sockets.
+	right auth.Binding
+}
+
+// connect opens a websocket and stays until it is closed.
+func (c *request) connect() error {
+	p, err := c.config.Principal(c.r)
+	visit := auth.VisitOf(c.r.Context())
+	if fault.Of(err) == fault.Unauthenticated && visit != nil { // the gate has let in who upgrades
+		p, err = access.Principal{}, nil // a token will tell
+	}
+	if err != nil {
+		return err
+	}
+	if !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
+		c.w.Header().Set("Upgrade", "websocket")
+		c.reply(http.StatusUpgradeRequired, fhir.Outcome(fault.Errorf("not-supported", "", "this is where websockets are opened: ask for an upgrade")))
+		return nil
+	}
+	s := &socket{room: c.Room, principal: p, visit: visit, base: c.base, bound: map[place]*binding{}}
+	if err := c.sockets.enter(s); err != nil {
+		return err
+	}
+	defer c.sockets.leave(s)
+	upgrade := &upgrading{ResponseWriter: c.w}
+	// Who may be told is decided by tokens, and by the gate for what a browser sends by itself; the origin adds nothing.
+	s.conn, err = websocket.Accept(upgrade, c.r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		c.reply(upgrade.status, fhir.Outcome(fault.Errorf("structure", "", "this is no correct request for a websocket of version 13")))
+		return nil
+	}
+	s.ctx, s.end = context.WithCancel(c.r.Context())
+	s.run()
+	return nil
+}
+
+// upgrading lets an upgrade pass, and keeps a refusal to itself.
+type upgrading struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader passes on what changes protocols.
+func (u *upgrading) WriteHeader(status int) {
+	if u.status = status; status == http.StatusSwitchingProtocols {
+		u.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write drops a refusal in plain text.
+func (u *upgrading) Write(b []byte) (int, error) { return len(b), nil }
+
+// Unwrap is for whoever takes the connection over.
+func (u *upgrading) Unwrap() http.ResponseWriter { return u.ResponseWriter }
+
+// run hears what the client says until either side closes.
+func (s *socket) run() {
+	defer s.workers.Wait()
+	defer s.end()
+	defer func() { _ = s.conn.CloseNow() }()
+	s.workers.Go(s.guard)
+	s.conn.SetReadLimit(maxFrame)
+	for mistakes := 0; ; {
+		kind, text, err := s.conn.Read(s.ctx)
+		if err != nil {
+			return
+		}
+		err = errText
+		if kind == websocket.MessageText {
+			err = s.hear(string(text))
+		}
+		if err == nil {
+			continue
+		}
+		if mistakes++; mistakes > maxMistakes {
+			s.close(websocket.StatusPolicyViolation, "too many mistakes")
+			return
+		}
+		s.say(fhir.OutcomeOf(err))
+	}
+}
+
+var errText = fault.Newf(fault.Invalid, "not-supported", "say it as text")
+
+// guard sees that the other side is there, and closes when the server stops or nobody binds anything.
+func (s *socket) guard() {
+	c := &s.room.config
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-c.Stopping:
+			s.close(websocket.StatusGoingAway, "the server is stopping: come again")
+			return
+		case <-c.After(c.Keepalive):
+		}
+		if !s.room.sockets.any(s) {
+			s.close(websocket.StatusPolicyViolation, "nothing is bound")
+			return
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, c.Timeout)
+		err := s.conn.Ping(ctx)
+		cancel()
+		if err != nil {
+			s.end()
+			return
+		}
+	}
+}
+
+// farewell is how long the other side is waited for to close too.
+const farewell = time.Second
+
+// close says why, and closes.
+func (s *socket) close(code websocket.StatusCode, why string) {
+	defer time.AfterFunc(farewell, s.end).Stop()
+	_ = s.conn.Close(code, why)
+	s.end()
+}
+
+// say sends something that is no notification. When it cannot be sent the reader will see why.
+func (s *socket) say(text []byte) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.room.config.Timeout)
+	defer cancel()
+	if s.conn.Write(ctx, websocket.MessageText, text) != nil {
+		s.end()
+	}
+}
+
+// spoken is what a client says.
+type spoken struct {
+	// verb is bind, bind-with-token or ping; what is bound by bind is an id.
+	verb, what string
+}
+
+// readSpoken reads `bind :id` of R4, `bind-with-token :token` of the backport, and the latter and ping in the JSON of clients
+// that frame it.
+func readSpoken(text string) (spoken, error) {
+	text = strings.TrimSpace(text)
+	var framed struct {
+		Type    string `json:"type"`
+		Payload struct {
+			Token string `json:"token"`
+		} `json:"payload"`
+	}
+	said := spoken{}
+	if strings.HasPrefix(text, "{") {
+		if json.Unmarshal([]byte(text), &framed) != nil {
+			return said, errSpoken
+		}
+		said = spoken{framed.Type, framed.Payload.Token}
+	} else {
+		said.verb, said.what, _ = strings.Cut(text, " ")
+	}
+	said.what = strings.TrimSpace(said.what)
+	switch {
+	case said.verb == "ping" && said.what == "":
+		return said, nil
+	case said.verb == "bind" && ref.ValidID(said.what), said.verb == "bind-with-token" && said.what != "":
+		return said, nil
+	default:
+		return spoken{}, errSpoken
+	}
+}
+
+var errSpoken = fault.Newf(fault.Invalid, "structure", "say `bind ID`, or `bind-with-token TOKEN` with a token of $get-ws-binding-token")
+
+func (s *socket) hear(text string) error {
+	said, err := readSpoken(text)
+	if err != nil {
+		return err
+	}
+	switch said.verb {
+	case "ping":
+		s.say([]byte(`{"type":"pong"}`))
+		return nil
+	case "bind":
+		if s.principal.Tenant == "" {
+			return s.unknown(fault.Newf(fault.Unauthenticated, "login", "nobody knows who you are: ask $get-ws-binding-token for a token, and say bind-with-token"))
+		}
+		return s.bind(s.room.config.Bindings.Of(s.principal, said.what), said.what)
+	}
+	right, err := s.room.config.Bindings.Read(s.ctx, said.what)
+	if err != nil {
+		return s.unknown(err)
+	}
+	for _, id := range right.Subscriptions {
+		if err := s.bind(right, id); err != nil {
+			s.say(fhir.OutcomeOf(err)) // the others of the token are bound nevertheless
+		}
+	}
+	return nil
+}
+
+// unknown refuses who may not bind: it is counted and noted, as at any door.
+func (s *socket) unknown(err error) error {
+	if wait := s.visit.Try(); wait != nil {
+		err = wait
+	}
+	s.visit.Refused(s.ctx, s.principal, err)
+	return err
+}
+
+// bind begins to tell a subscription from where the last socket ended, or goes on by another right.
+func (s *socket) bind(right auth.Binding, id string) error {
+	at := place{right.Principal.Tenant, id}
+	if b := s.room.sockets.renewed(s, at, right); b != nil {
+		s.workers.Go(b.greet)
+		return nil
+	}
+	b, err := s.begin(at, right)
+	if err != nil {
+		return err
+	}
+	s.workers.Go(func() { // not here, where signs of life are read
+		b.greet()
+		b.run(b.working)
+	})
+	return nil
+}
+
+// begin makes a binding. It is known to the sockets before its subscription is read, so that no change of it is missed.
+func (s *socket) begin(at place, right auth.Binding) (*binding, error) {
+	wish, err := s.bindable(at)
+	if err != nil {
+		return nil, err
+	}
+	told, err := s.room.told(s.ctx, at.tenant)
+	if err != nil {
+		return nil, err
+	}
+	b := &binding{socket: s, right: right}
+	if b.stay, err = s.visit.Stay(s.ctx, right.Principal, "Subscription/"+at.id); err != nil {
+		return nil, err
+	}
+	b.line = newLine(s.room, at.tenant, wish, told[at.id], b, s.base)
+	b.working, b.end = context.WithCancel(s.ctx)
+	if err := s.room.sockets.add(b, at); err != nil {
+		return nil, err
+	}
+	if wish, err = s.bindable(at); err == nil {
+		b.become(wish)
+		var x feed.Extent
+		x, err = s.room.extent(s.ctx, at.tenant, at.id)
+		b.reached(x.Last)
+	}
+	if err != nil {
+		s.room.sockets.drop(b, at)
+		return nil, err
+	}
+	return b, nil
+}
+
+// bindable is a subscription that can be told over a websocket now.
+func (s *socket) bindable(at place) (subscription.Subscription, error) {
+	wish, err := s.room.view(s.ctx, at.tenant, at.id)
+	switch {
+	case err != nil:
+		return wish, err
+	case wish.Channel != subscription.Websocket:
+		return wish, fault.Newf(fault.Unprocessable, "business-rule", "the subscription %s is told by %s, not over a websocket", at.id, wish.Channel)
+	case wish.Status != subscription.Active:
+		return wish, fault.Newf(fault.Unprocessable, "business-rule", "the subscription %s has the status %s: bring it back by a PUT with the status requested", at.id, wish.Status)
+	}
+	return wish, nil
+}
+
+// greet says that a binding counts: by the handshake of a topic, which holds the number of the last event, or as plain R4 does.
+func (b *binding) greet() {
+	s, _ := b.now()
+	if s.Topic == subscription.Criteria {
+		b.socket.say([]byte("bound " + s.ID))
+		return
+	}
+	b.call(b.socket.ctx, b.handshake(s), fhir.ToldHandshake)
+}
+
+// bring sends a message, and then asks for a sign of life: once that comes, the client has received all before it. A socket
+// on which this fails is closed, and what was not received waits for the next.
+func (b *binding) bring(_ context.Context, m message) answer {
+	text := m.body
+	if len(text) == 0 {
+		s, _ := b.now()
+		text = []byte("ping " + s.ID)
+	}
+	b.stay.Shown(m.patients)
+	ctx, cancel := context.WithTimeout(b.socket.ctx, m.timeout) // that of the socket: to end a binding must not cut off the others
+	defer cancel()
+	err := b.socket.conn.Write(ctx, websocket.MessageText, text)
+	if err == nil {
+		err = b.socket.conn.Ping(ctx)
+	}
+	if err != nil {
+		b.socket.end()
+		return answer{verdict: failed, failure: "the websocket was closed, or its client did not take in time what was sent"}
+	}
+	return answer{}
+}
