@@ -22,18 +22,19 @@ import (
 )
 
 func TestUnmodifiedClientsWorkTheFirstTime(t *testing.T) {
-	scripts := scriptsOfClients(t)
+	scripts, flags := scriptsOfClients(t), flagsOfNode(t)
 	for _, c := range []struct{ script, algorithm, host string }{
 		{"fhir-kit-client.mjs", "RS384", "localhost"},
 		{"fhirclient.mjs", "ES384", "127.0.0.1"},
 		{"medplum.mjs", "ES384", "127.0.0.1"},
 		{"conformance.mjs", "RS384", "127.0.0.1"},
+		{"websocket.mjs", "ES384", "127.0.0.1"},
 	} {
 		t.Run(strings.TrimSuffix(c.script, ".mjs"), func(t *testing.T) {
 			g := startGated(t, func(config *server.Config) { config.Now = time.Now })
 			private, public := keyOf(t, c.algorithm)
 			g.register("backend", "default", "system/*.cruds", func(client *access.Client) { client.Keys, client.Feeds = public, access.Grants{"*"} })
-			node := exec.CommandContext(t.Context(), "node", c.script)
+			node := exec.CommandContext(t.Context(), "node", append(flags, c.script)...)
 			node.Dir = scripts
 			_, port, _ := strings.Cut(g.HTTPAddr(), ":")
 			node.Env = append(os.Environ(), "FHIR_BASE=http://"+c.host+":"+port+access.Prefix, "CLIENT_ID=backend", "CLIENT_KEY="+string(private))
@@ -44,6 +45,20 @@ func TestUnmodifiedClientsWorkTheFirstTime(t *testing.T) {
 			}
 		})
 	}
+}
+
+// flagsOfNode let it have WebSocket where it has it only when asked.
+func flagsOfNode(t *testing.T) []string {
+	t.Helper()
+	const flag = "--experimental-websocket"
+	has, err := exec.CommandContext(t.Context(), "node", "-p", "process.allowedNodeEnvironmentFlags.has('"+flag+"')").Output()
+	if err != nil {
+		t.Fatalf("these tests need node: %v", err)
+	}
+	if strings.TrimSpace(string(has)) == "true" {
+		return []string{flag}
+	}
+	return nil
 }
 
 // scriptsOfClients is a copy of the scripts beside the packages that they import.
