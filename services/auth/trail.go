@@ -47,6 +47,15 @@ func Touched(ctx context.Context, patient ref.Patient, thing string) {
 	}
 }
 
+// Aside is a context in which what is looked at is not noted: of what a search looks at, only what it shows counts, and that
+// is told by Touched.
+func Aside(ctx context.Context) context.Context {
+	if t := trailOf(ctx); t != nil {
+		return withTrail(ctx, newTrail(t.verbs))
+	}
+	return ctx
+}
+
 func (t *Trail) touch(patient ref.Patient, thing string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

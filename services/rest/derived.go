@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -28,10 +29,13 @@ type sight struct {
 }
 
 // look reads one state of the store. Definitions that are not at hand are fetched in between, and it looks again.
-func (c *call) look(read func(v *sight) error) error {
+func (c *call) look(read func(v *sight) error) error { return c.lookIn(c.r.Context(), read) }
+
+// lookIn is look within a context of the request's.
+func (c *call) lookIn(ctx context.Context, read func(v *sight) error) error {
 	for {
 		v := &sight{call: c, records: map[ref.Resource]record.Record{}, born: map[ref.Patient][2]time.Time{}}
-		err := c.config.Store.View(c.r.Context(), c.tenant, func(r store.Reader) error {
+		err := c.config.Store.View(ctx, c.tenant, func(r store.Reader) error {
 			v.Reader = r
 			return read(v)
 		})
@@ -39,7 +43,7 @@ func (c *call) look(read func(v *sight) error) error {
 			return err
 		}
 		for _, w := range v.wanted {
-			if c.fetched[w], err = c.config.Definitions.FetchDefinition(c.r.Context(), c.tenant, w.id, w.version); err != nil {
+			if c.fetched[w], err = c.config.Definitions.FetchDefinition(ctx, c.tenant, w.id, w.version); err != nil {
 				return err
 			}
 		}

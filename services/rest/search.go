@@ -7,8 +7,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/domain/fault"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -118,13 +120,17 @@ func (c *call) search(name string, values url.Values) error {
 		return fault.New(fault.Invalid, refused...)
 	}
 	var f found
-	err = c.look(func(v *sight) (err error) {
+	ctx := c.r.Context()
+	err = c.lookIn(auth.Aside(ctx), func(v *sight) (err error) {
 		again := *q // the reading below changes it, and it may be read again
-		f, err = again.run(c.r.Context(), v)
+		f, err = again.run(ctx, v)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	for _, h := range slices.Concat(f.hits, f.included) {
+		auth.Touched(ctx, h.doc.Patient, h.typ+"/"+h.id)
 	}
 	c.issueHeaders(q.ignoredIssues(fault.Warning))
 	c.reply(http.StatusOK, q.bundle(c.base, f))

@@ -370,3 +370,36 @@ func TestEveryAccessAndEveryRefusalIsAuditedAndReadAsAuditEvents(t *testing.T) {
 	g.want(http.StatusOK, "GET", "/fhir/AuditEvent/"+seen[0], full, "")
 	g.want(http.StatusNotFound, "GET", "/fhir/AuditEvent/a999999-0", full, "")
 }
+
+func TestTheAuditOfASearchNamesWhomItShowsAndNobodyElse(t *testing.T) {
+	g := startGated(t, nil)
+	_, token := g.full("default")
+	for _, p := range []string{"p1", "p2", "p3"} {
+		g.put(token, fmt.Sprintf(`{"resourceType":"Patient","id":%q}`, p), pulse("o-"+p, p, ""))
+	}
+	for query, want := range map[string][]ref.Patient{
+		"Observation?code=8867-4&_count=1":                                  {"p1"},
+		"Observation?code=8867-4&_id=o-p2&_include=Observation:patient":     {"p2"},
+		"Observation?code=8867-4&_summary=count":                            nil,
+		"Patient?_has:Observation:patient:_id=o-p1":                         {"p1"},
+		"Observation?code=8867-4&patient:Patient.identifier=nobody|nothing": nil,
+	} {
+		var named []ref.Patient
+		searches := func() (n int) {
+			named = nil
+			for _, e := range g.audited("default") {
+				if strings.HasPrefix(e.Method, "GET /fhir/") {
+					n++
+					named = e.Patients
+				}
+			}
+			return n
+		}
+		before := searches()
+		g.want(http.StatusOK, "GET", "/fhir/"+query, token, "")
+		within(t, func() bool { return searches() > before }, func() string { return query + " is not audited" })
+		if !slices.Equal(named, want) {
+			t.Errorf("%s names %v, want %v", query, named, want)
+		}
+	}
+}
