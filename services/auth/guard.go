@@ -359,9 +359,9 @@ func (s *sight) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {
 	return found, err
 }
 
-// TakenFrom gives the facts of a source whose patient the caller may see.
-func (s *sight) TakenFrom(key int64) ([]fact.Taken, error) {
-	found, err := s.Reader.TakenFrom(key)
+// TakenFrom gives the facts of sources whose patients the caller may see.
+func (s *sight) TakenFrom(keys ...int64) ([]fact.Taken, error) {
+	found, err := s.Reader.TakenFrom(keys...)
 	if err == nil {
 		found, err = s.takenWithoutRatings(found)
 	}

@@ -24,6 +24,8 @@ type sight struct {
 	wanted []defined
 	// upto is the event up to which forms are told of; nil for all.
 	upto *int64
+	// ahead holds, by source key, what readAhead read last.
+	ahead map[int64][]fact.Taken
 	// changed holds, by type, what changedSince found.
 	changed map[string]map[string]int64
 }
@@ -113,10 +115,35 @@ func bySource(taken []fact.Taken) [][]fact.Taken {
 	return out
 }
 
+// readAhead reads what was taken from several forms in one go.
+func (v *sight) readAhead(marks []record.Marked) error {
+	keys := make([]int64, len(marks))
+	v.ahead = make(map[int64][]fact.Taken, len(marks))
+	for i, m := range marks {
+		keys[i] = ref.SourceKey(v.tenant, "QuestionnaireResponse/"+m.ID)
+		v.ahead[keys[i]] = nil
+	}
+	taken, err := v.TakenFrom(keys...)
+	if err != nil {
+		return err
+	}
+	for _, f := range taken {
+		key := ref.SourceKey(v.tenant, f.Source.Unversioned().String())
+		v.ahead[key] = append(v.ahead[key], f)
+	}
+	return nil
+}
+
 // takenFrom are the scores ever taken from one resource.
 func (v *sight) takenFrom(source ref.Resource) ([]fact.Taken, error) {
 	name := source.Unversioned()
-	taken, err := v.TakenFrom(ref.SourceKey(v.tenant, name.String()))
+	key := ref.SourceKey(v.tenant, name.String())
+	taken, known := v.ahead[key]
+	var err error
+	if !known {
+		taken, err = v.TakenFrom(key)
+	}
+	taken = slices.Clone(taken)
 	return slices.DeleteFunc(taken, func(f fact.Taken) bool { return f.Source.Unversioned() != name || f.Scores == nil }), err
 }
 

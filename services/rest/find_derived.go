@@ -69,19 +69,22 @@ func (v *sight) instrumentOf(system, code string) (instrument string, ok bool) {
 
 // derivedMarked leafs through the forms scored by an instrument, or by any, newest first.
 func (v *sight) derivedMarked(q *inquiry, instrument string) lookup {
-	const marksAtOnce = 64
 	return func(after place, most int) ([]hit, error) {
+		atOnce := max(8, min(most, 64))
 		var out []hit
 		from := record.Marked{}
 		if after.id != "" {
 			from = record.Marked{At: after.at, ID: lowest}
 		}
 		for {
-			marks, err := v.Marked(search.DerivedKey(instrument), from, marksAtOnce)
+			marks, err := v.Marked(search.DerivedKey(instrument), from, atOnce)
 			if err != nil {
 				return nil, err
 			}
-			ended := len(marks) < marksAtOnce
+			if err := v.readAhead(marks); err != nil {
+				return nil, err
+			}
+			ended := len(marks) < atOnce
 			for i, m := range marks {
 				// What stands at one moment stands in the order of its own ids, so all of it is looked at together.
 				if i > 0 && len(out) >= most && !m.At.Equal(marks[i-1].At) {

@@ -104,9 +104,9 @@ type Episodes interface {
 	Facts(of []ref.Episode) (map[ref.Episode][]fact.Fact, error)
 	// FactsBy returns a page of the facts that count of one episode. Facts of one microsecond are told apart by their ids.
 	FactsBy(of ref.Episode, q fact.Page) ([]fact.Fact, error)
-	// TakenFrom returns every fact ever taken from the resources of a ref.SourceKey, whether it counts still or not, by
+	// TakenFrom returns every fact ever taken from the resources of ref.SourceKeys, whether it counts still or not, by
 	// source, version and id.
-	TakenFrom(key int64) ([]fact.Taken, error)
+	TakenFrom(keys ...int64) ([]fact.Taken, error)
 	// TakenIn returns every fact of a kind ever taken in an episode, whether it counts still or not, by source, version
 	// and id.
 	TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error)
@@ -223,7 +223,8 @@ type Deliveries interface {
 
 // Doorbell tells of commits by other servers on the same database. Both engines offer it beside Store.
 type Doorbell interface {
-	// Listen calls ring with the tenant after each commit by any server until ctx ends. It may ring too often
-	// and, when the connection breaks, rings for every tenant ("") once it is back.
-	Listen(ctx context.Context, ring func(ref.Tenant)) error
+	// Listen calls ring after commits that moved feeds, by any server, until ctx ends: with the tenant, and which feeds came how
+	// far (After is the number of the last event). Without feeds it is not known which; for every tenant ("") so once a
+	// connection that broke is back. It may ring too often.
+	Listen(ctx context.Context, ring func(t ref.Tenant, moved []feed.Cursor)) error
 }

@@ -30,7 +30,7 @@ type Config struct {
 	TailBytes int
 	// Page is how many events one read of the store asks for, at least 1.
 	Page int
-	// Calm is the pause after the store was looked at because of rings, so that a busy neighbour costs few reads.
+	// Calm is the pause before rings are answered, so that a busy neighbour costs little.
 	Calm time.Duration
 	// Crowd is how many may follow a feed before it is told at most once in Gather: what was committed meanwhile then goes
 	// to each of them in one piece, which costs far less than piece by piece. A feed that was still is told at once.
@@ -94,7 +94,9 @@ type Log struct {
 	recent  tails
 	spent   int
 	tellers map[*teller]struct{}
+	// rung are tenants of whom it is not known what moved, reached how far feeds are said to have come.
 	rung    map[ref.Tenant]struct{}
+	reached map[place]int64
 	bell    chan struct{}
 }
 
@@ -117,6 +119,7 @@ func New(source Source, config Config) *Log {
 		tails:   map[place]*tail{},
 		tellers: map[*teller]struct{}{},
 		rung:    map[ref.Tenant]struct{}{},
+		reached: map[place]int64{},
 		bell:    make(chan struct{}, 1),
 	}
 }

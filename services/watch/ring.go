@@ -10,11 +10,17 @@ import (
 	"github.com/rapport-health/rapport/services/store"
 )
 
-// Ring says that another server may have moved feeds of a tenant; of any tenant when it is empty. It does not block.
-// Run then looks.
-func (l *Log) Ring(t ref.Tenant) {
+// Ring says that another server may have moved feeds of a tenant, and how far where that is known; of any tenant when it is
+// empty. It does not block. Run then follows.
+func (l *Log) Ring(t ref.Tenant, moved []feed.Cursor) {
 	l.mu.Lock()
-	l.rung[t] = struct{}{}
+	if len(moved) == 0 {
+		l.rung[t] = struct{}{}
+	}
+	for _, c := range moved {
+		c.Tenant = t
+		l.reached[placeOf(c)] = max(l.reached[placeOf(c)], c.After)
+	}
 	l.mu.Unlock()
 	select {
 	case l.bell <- struct{}{}:
@@ -22,8 +28,8 @@ func (l *Log) Ring(t ref.Tenant) {
 	}
 }
 
-// Run listens at the store's doorbell, if it has one, and looks at the tenants that were rung for, until ctx ends.
-// Without it commits of other servers are seen at the next heartbeat.
+// Run listens at the store's doorbell, if it has one, and follows what it says, until ctx ends: it looks at the tenants of
+// which it does not say what moved. Without it commits of other servers are seen at the next heartbeat.
 func (l *Log) Run(ctx context.Context) error {
 	var listening sync.WaitGroup
 	defer listening.Wait()
@@ -36,13 +42,30 @@ func (l *Log) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-l.bell:
 		}
+		pause(ctx, l.config.Calm) // of this server's own commits, Moved tells more meanwhile
+		for t, moved := range l.heard() {
+			l.raise(t, moved)
+		}
 		for _, t := range l.answer() {
 			if err := l.look(ctx, t, nil, map[place]feed.Extent{}); err != nil && ctx.Err() == nil {
 				l.config.Log.Warn("a ring could not be answered; followers look again at their heartbeat", "tenant", t, "error", err)
 			}
 		}
-		pause(ctx, l.config.Calm)
 	}
+}
+
+// heard takes how far feeds are said to have come, of those that are not known to be there.
+func (l *Log) heard() map[ref.Tenant][]feed.Cursor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[ref.Tenant][]feed.Cursor{}
+	for p, after := range l.reached {
+		if t := l.tails[p]; t == nil || t.end() < after {
+			out[p.tenant] = append(out[p.tenant], feed.Cursor{Tenant: p.tenant, Feed: p.feed, After: after})
+		}
+	}
+	clear(l.reached)
+	return out
 }
 
 // listen keeps an ear at the doorbell, however often it breaks.
@@ -54,7 +77,7 @@ func (l *Log) listen(ctx context.Context, bell store.Doorbell) {
 		}
 		l.config.Log.Warn("the doorbell broke; commits of other servers are seen at the next heartbeat", "error", err)
 		pause(ctx, l.config.Retry)
-		l.Ring("")
+		l.Ring("", nil)
 	}
 }
 

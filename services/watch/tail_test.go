@@ -101,7 +101,7 @@ func TestARingIsAnsweredByOneLookForAllWhoFollow(t *testing.T) {
 		s.looks = 0
 		s.commit(north, 4)
 		for range 20 {
-			log.Ring("t")
+			log.Ring("t", nil)
 		}
 		synctest.Wait()
 		time.Sleep(10 * time.Millisecond) // in the bubble: lets the calm after the first look pass
@@ -120,7 +120,7 @@ func TestARingIsAnsweredByOneLookForAllWhoFollow(t *testing.T) {
 		}
 		stop()
 		s.commit(south, 1)
-		log.Ring("")
+		log.Ring("", nil)
 		synctest.Wait()
 		if len(told) != 2 {
 			t.Errorf("who stopped listening was told of %v", told[2:])
@@ -132,15 +132,48 @@ func TestARingIsAnsweredByOneLookForAllWhoFollow(t *testing.T) {
 	})
 }
 
+func TestARingThatSaysWhatMovedCostsNoLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStub()
+		log := watch.New(s, watch.Default())
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go func() { _ = log.Run(ctx) }()
+		p := startPull(log, north, 0)
+		defer p.stop()
+		var told []feed.Cursor
+		defer log.Tell(func(moved []feed.Cursor) { told = append(told, moved...) })()
+		synctest.Wait()
+		s.looks = 0
+		s.commit(north, 4)
+		log.Ring("t", []feed.Cursor{{Feed: north, After: 3}})
+		log.Ring("t", []feed.Cursor{{Feed: south, After: 7}, {Feed: north, After: 4}})
+		time.Sleep(10 * time.Millisecond) // in the bubble: lets the calm pass
+		synctest.Wait()
+		if p.at() != 4 || s.looks != 0 {
+			t.Errorf("the follower is at %d after %d looks", p.at(), s.looks)
+		}
+		if len(told) != 2 {
+			t.Errorf("told of %v", told)
+		}
+		log.Ring("t", []feed.Cursor{{Feed: north, After: 4}})
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if len(told) != 2 {
+			t.Errorf("told again of %v", told[2:])
+		}
+	})
+}
+
 // rung is a source with a doorbell that breaks.
 type rung struct {
 	*stub
 	mu      sync.Mutex
-	ring    func(ref.Tenant)
+	ring    func(ref.Tenant, []feed.Cursor)
 	listens int
 }
 
-func (r *rung) Listen(ctx context.Context, ring func(ref.Tenant)) error {
+func (r *rung) Listen(ctx context.Context, ring func(ref.Tenant, []feed.Cursor)) error {
 	r.mu.Lock()
 	r.listens++
 	r.ring = ring
@@ -170,7 +203,8 @@ func TestABrokenDoorbellIsTriedAgainAndWhatItMissedIsFound(t *testing.T) {
 			t.Fatalf("the follower is at %d, want 2", p.at())
 		}
 		s.commit(north, 1)
-		s.ring("t")
+		s.ring("t", nil)
+		time.Sleep(10 * time.Millisecond) // in the bubble: lets the calm pass
 		synctest.Wait()
 		if p.at() != 3 {
 			t.Fatalf("the follower is at %d, want 3", p.at())

@@ -193,7 +193,7 @@ func TestTheBellRingsForAllOnceItsConnectionIsBack(t *testing.T) {
 	p := server(t)
 	s := openAt(t, p.Fresh(t))
 	rung := make(chan ref.Tenant, 1000)
-	go func() { _ = s.Listen(t.Context(), func(tenant ref.Tenant) { rung <- tenant }) }()
+	go func() { _ = s.Listen(t.Context(), func(tenant ref.Tenant, _ []feed.Cursor) { rung <- tenant }) }()
 	wait := func(want ref.Tenant, meanwhile func()) {
 		t.Helper()
 		deadline := time.After(patience)

@@ -208,10 +208,10 @@ func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, e
 	return found, err
 }
 
-func (r *reader) TakenFrom(key int64) ([]fact.Taken, error) {
+func (r *reader) TakenFrom(keys ...int64) ([]fact.Taken, error) {
 	// The tenant is compared in a form that no index has, so that the planner takes the index of source numbers.
-	return r.taken("reading what was taken from a resource", `SELECT episode, superseded, id, version, data FROM fact
-		WHERE source_key = $2 AND source_key IS NOT NULL AND tenant || '' = $1`, key)
+	return r.taken("reading what was taken from resources", `SELECT episode, superseded, id, version, data FROM fact
+		WHERE source_key = ANY ($2::bigint[]) AND source_key IS NOT NULL AND tenant || '' = $1`, keys)
 }
 
 func (r *reader) TakenIn(of ref.Episode, kind fact.Kind) ([]fact.Taken, error) {

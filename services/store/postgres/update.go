@@ -78,7 +78,7 @@ func (x *tx) flush() ([]feed.Cursor, error) {
 	}
 	events, moved := x.batch.Number(x.tenant, last)
 	w := writing{tenant: string(x.tenant), box: x.box}
-	w.all(x.batch, events, last)
+	w.all(x.batch, events, last, moved)
 	if err := x.send(w.questions...); err != nil {
 		return nil, x.broken(err, "committing")
 	}

@@ -23,7 +23,7 @@ func (w *writing) add(text string, args ...any) {
 
 // all ends with the commit and the doorbell, so that they share the round trip of the rows. The server rings when
 // the commit is done.
-func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int64) {
+func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int64, moved []feed.Cursor) {
 	w.replaced(b.Replaced)
 	w.resources(b.Resources)
 	w.codes(b.Codes)
@@ -38,7 +38,9 @@ func (w *writing) all(b *rows.Batch, events []feed.Event, last map[feed.Name]int
 	w.events(events)
 	w.feeds(b.Feeds(), last)
 	w.subscriptions(b.Subscriptions)
-	w.add("SELECT pg_notify('rapport', $1)")
+	if len(moved) > 0 {
+		w.add("SELECT pg_notify('rapport', n) FROM unnest($2::text[]) AS n WHERE $1::text IS NOT NULL", notices(w.tenant, moved))
+	}
 	w.questions = append(w.questions, question{text: "COMMIT"})
 }
 

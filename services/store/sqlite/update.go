@@ -47,7 +47,7 @@ func (s *Store) Update(ctx context.Context, t ref.Tenant, write func(store.Tx) e
 		return nil, err
 	}
 	s.wal.add(w.bytes)
-	s.bell.ring(t)
+	s.bell.ring(t, moved)
 	return moved, nil
 }
 

@@ -199,6 +199,21 @@ var episodePromises = []promise{
 		same(t, "long ago", due(t, s, time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC), 9), []ref.Episode{})
 		same(t, "much later", due(t, s, monday.AddDate(1, 0, 0), 99), []ref.Episode{"old", "p2", "p5", "a", "p0", "p3", "p1", "p4"})
 	}},
+	{"what was taken from several resources is read at once", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		one, two := Submission(1, 1), Submission(2, 1)
+		commit(t, s, clinic, one)
+		commit(t, s, clinic, two)
+		var keys []int64
+		var want []fact.Taken
+		for _, d := range []*decision.Decision{two, one} {
+			source := d.Facts[0].Source
+			keys = append(keys, ref.SourceKey(clinic, source.Unversioned().String()))
+			want = append(takenFrom(t, s, clinic, source), want...)
+		}
+		same(t, "of two", ask(t, s, clinic, func(r store.Reader) ([]fact.Taken, error) { return r.TakenFrom(keys...) }), want)
+		same(t, "of none", ask(t, s, clinic, func(r store.Reader) ([]fact.Taken, error) { return r.TakenFrom() }), []fact.Taken(nil))
+	}},
 	{"episodes can be walked through in order", func(t *testing.T, e Engine) {
 		s := e.Open(t)
 		var want []ref.Episode

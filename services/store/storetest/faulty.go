@@ -164,7 +164,7 @@ func (f *Faulty) LoseLeases() {
 }
 
 // Listen listens, unless it is told to fail.
-func (f *Faulty) Listen(ctx context.Context, ring func(ref.Tenant)) error {
+func (f *Faulty) Listen(ctx context.Context, ring func(ref.Tenant, []feed.Cursor)) error {
 	if v := f.verdict(Listen); v == Fails || v == Hides {
 		return errTold()
 	}

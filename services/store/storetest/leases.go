@@ -2,11 +2,13 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 )
 
@@ -97,9 +99,11 @@ var bellPromises = []promise{
 	{"a commit by any server rings for its tenant", func(t *testing.T, e Engine) {
 		all := servers(t, e)
 		ctx, stop := context.WithCancel(t.Context())
-		rung := make(chan ref.Tenant, 1000)
+		rung := make(chan rang, 1000)
 		ended := make(chan error, 1)
-		go func() { ended <- all[0].Listen(ctx, func(tenant ref.Tenant) { rung <- tenant }) }()
+		go func() {
+			ended <- all[0].Listen(ctx, func(tenant ref.Tenant, moved []feed.Cursor) { rung <- rang{tenant, moved} })
+		}()
 		// The listener may still be on its way when the first commits come, so they are repeated until one is heard.
 		for _, s := range all {
 			for _, tenant := range []ref.Tenant{"north", "south"} {
@@ -118,22 +122,30 @@ var bellPromises = []promise{
 	}},
 	{"a commit that comes to nothing does not ring", func(t *testing.T, e Engine) {
 		s := e.Open(t)
-		rung := make(chan ref.Tenant, 1000)
-		go func() { _ = s.Listen(t.Context(), func(tenant ref.Tenant) { rung <- tenant }) }()
+		rung := make(chan rang, 1000)
+		go func() {
+			_ = s.Listen(t.Context(), func(tenant ref.Tenant, moved []feed.Cursor) { rung <- rang{tenant, moved} })
+		}()
 		hear(t, s, "north", rung)
 		refused(t, s, happened("bad", "no such feed"))
 		hear(t, s, "south", rung)
 		close(rung)
-		for tenant := range rung {
-			if tenant == clinic {
+		for heard := range rung {
+			if heard.tenant == clinic {
 				t.Error("it rang for a commit that failed")
 			}
 		}
 	}},
 }
 
-// hear commits until the bell is heard for the tenant.
-func hear(t testing.TB, s Store, tenant ref.Tenant, rung <-chan ref.Tenant) {
+// rang is one ring of a doorbell.
+type rang struct {
+	tenant ref.Tenant
+	moved  []feed.Cursor
+}
+
+// hear commits until the bell is heard for the tenant, with how far its feed came.
+func hear(t testing.TB, s Store, tenant ref.Tenant, rung <-chan rang) {
 	t.Helper()
 	deadline := time.After(patience)
 	for {
@@ -142,9 +154,13 @@ func hear(t testing.TB, s Store, tenant ref.Tenant, rung <-chan ref.Tenant) {
 		for waiting := true; waiting; {
 			select {
 			case heard := <-rung:
-				if heard == tenant {
-					return
+				if heard.tenant != tenant {
+					continue
 				}
+				if at := slices.IndexFunc(heard.moved, func(c feed.Cursor) bool { return c.Feed == feed.All }); at < 0 || heard.moved[at].After < 1 || heard.moved[at].Tenant != tenant {
+					t.Errorf("the bell says %+v", heard)
+				}
+				return
 			case <-again:
 				waiting = false
 			case <-deadline:
