@@ -129,6 +129,7 @@ type benchMixedCmd struct {
 	Every       time.Duration `default:"1m" env:"-" help:"How often it says how it stands (${default})."`
 	Clients     int           `default:"16" env:"-" help:"Clients that measure the capacity (${default})."`
 	Patients    int           `default:"10000" env:"-" help:"Synthetic patients that answer in turn (${default})."`
+	Before      int           `default:"12" env:"-" help:"Responses of each patient that are there before (${default})."`
 	Profile     string        `placeholder:"DIR" env:"-" help:"Write a processor profile of the server there."`
 	Subscribers int           `default:"20" env:"-" help:"Subscribers over gRPC, each with a connection (${default})."`
 }
@@ -142,7 +143,7 @@ func (benchMixedCmd) Help() string {
 Half of the requests are PHQ-9 responses (gRPC and FHIR REST), the other half are FHIR searches, by patient, category and
 date and over several pages, and reads. Meanwhile one Bulk export follows another: what has come since the last one, and
 all of twenty patients, in turn, so that none grows with the run. Subscribers check the numbers of what they get.
-First all clients send without a pause, which gives the capacity for this mix; then a share of it is sent at a constant
+Each patient has a history before it begins. First all clients send without a pause, which gives the capacity for this mix; then a share of it is sent at a constant
 rate, whether or not the server keeps up, and latencies count from when a request was due.
 Memory counts as flat when the server holds at most 10 % more in the last third of the run than in the second; the first
 is for warming up. The exit code is 0 when that is so, nothing failed, was left out or doubled, and the rate was kept.`
@@ -156,7 +157,7 @@ func (c benchMixedCmd) Run(ctx context.Context, s streams) error {
 	}
 	config := bench.MixedConfig{
 		Binary: binary, Stores: stores(c.Store), Probe: c.Probe, Lasting: c.For, Share: c.Share, Every: c.Every,
-		Clients: c.Clients, Patients: c.Patients, Subscribers: c.Subscribers, Profiles: c.Profile, Progress: s.err,
+		Clients: c.Clients, Patients: c.Patients, Before: c.Before, Subscribers: c.Subscribers, Profiles: c.Profile, Progress: s.err,
 	}
 	if err := config.Validate(); err != nil {
 		return usageError{err}

@@ -27,6 +27,9 @@ type MixedConfig struct {
 	Clients int
 	// Patients answer in turn, at least as many as there are Clients.
 	Patients int
+	// Before is how many responses of each patient are there before anything is measured: a clinic has a history, and what it
+	// costs to read grows with it.
+	Before int
 	// Subscribers follow over gRPC, each with a connection of its own: every fourth the tenant's own feed, the others that
 	// of the clinic's team.
 	Subscribers int
@@ -44,6 +47,9 @@ func (c MixedConfig) Validate() error {
 	}
 	if c.Share <= 0 || c.Share > 1 {
 		wrong = append(wrong, errors.New("the share of the capacity must be above 0 and at most 1"))
+	}
+	if c.Before < 0 {
+		wrong = append(wrong, errors.New("the responses that are there before must not be less than none"))
 	}
 	if c.Clients < 1 || c.Subscribers < 1 || c.Patients < c.Clients {
 		wrong = append(wrong, errors.New("there must be a client, a subscriber, and a patient for each client"))
@@ -161,6 +167,12 @@ func (c MixedConfig) measure(ctx context.Context, store string) (*MixedOfStore, 
 		return nil, err
 	}
 	m.exporter = newExporter(door, s.panel, m.tally)
+	if c.Before > 0 {
+		c.say("%s: %d responses of each of %d patients come first", store, c.Before, c.Patients)
+		if err := m.deck.fill(ctx, c.Before*c.Patients); err != nil {
+			return nil, fmt.Errorf("sending what is there before: %w", err)
+		}
+	}
 	return m.report, m.run(ctx)
 }
 

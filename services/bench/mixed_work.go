@@ -111,6 +111,44 @@ func (d *deck) next() task {
 	}
 }
 
+// batch is how many responses one request of fill holds.
+const batch = 100
+
+// fill sends responses in batches, a few at once, and does not measure.
+func (d *deck) fill(ctx context.Context, responses int) error {
+	var senders sync.WaitGroup
+	failed := make(chan error, len(d.services))
+	for n, service := range d.services {
+		senders.Go(func() {
+			for sent := n * batch; sent < responses; sent += len(d.services) * batch {
+				if err := d.fillBatch(ctx, service, min(batch, responses-sent)); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	senders.Wait()
+	close(failed)
+	return <-failed
+}
+
+func (d *deck) fillBatch(ctx context.Context, service rapportv1.IngestServiceClient, responses int) error {
+	request := &rapportv1.IngestRequest{Source: source}
+	var names []string
+	d.mu.Lock()
+	for range responses {
+		a := d.submit()
+		request.Items, names = append(request.Items, &rapportv1.Item{Body: a.body}), append(names, a.resource)
+	}
+	d.mu.Unlock()
+	err := ingest(ctx, service, request)
+	for _, name := range names {
+		err = d.took(name, err)
+	}
+	return err
+}
+
 // submit makes the next response, of the patients in turn.
 func (d *deck) submit() answer {
 	d.answer++
