@@ -88,6 +88,13 @@ func (s *sight) verdictOf(p ref.Patient) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
+	v := s.verdictBy(found)
+	s.patients[p] = v
+	return v, nil
+}
+
+// verdictBy the consents of a patient.
+func (s *sight) verdictBy(found []record.Record) verdict {
 	v := verdict{open: len(found) == 0}
 	for _, r := range found {
 		if c, ok := readConsent(r.Raw); ok {
@@ -98,8 +105,26 @@ func (s *sight) verdictOf(p ref.Patient) (verdict, error) {
 	if !v.shared && s.who.Broken != "" {
 		v.shared, v.open = true, true
 	}
-	s.patients[p] = v
-	return v, nil
+	return v
+}
+
+// ahead finds out of several patients at once who has no consents: of most of them nothing more has to be read.
+func (s *sight) ahead(of []ref.Patient) error {
+	of = slices.DeleteFunc(of, func(p ref.Patient) bool { _, known := s.patients[p]; return known || p == "" })
+	if slices.Sort(of); len(of) < 2 {
+		return nil
+	}
+	of = slices.Compact(of)
+	having, err := s.Reader.Having("Consent", of...)
+	if err != nil {
+		return err
+	}
+	for _, p := range of {
+		if !slices.Contains(having, p) {
+			s.patients[p] = s.verdictBy(nil)
+		}
+	}
+	return nil
 }
 
 // permits decides by consent and policy. A patient sees their own data.
@@ -172,12 +197,64 @@ func (s *sight) Record(of ref.Resource) (record.Record, error) {
 	return r, err
 }
 
+// Records returns those of the versions that the caller may see.
+func (s *sight) Records(of ...ref.Resource) ([]record.Record, error) {
+	found, err := s.Reader.Records(of...)
+	if err == nil {
+		err = s.ahead(patientsOf(found))
+	}
+	if err != nil {
+		return nil, err
+	}
+	kept := found[:0]
+	for _, r := range found {
+		ok, err := s.sees(r)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			kept = append(kept, r)
+		}
+	}
+	return kept, nil
+}
+
+func patientsOf(found []record.Record) []ref.Patient {
+	out := make([]ref.Patient, len(found))
+	for i := range found {
+		out[i] = found[i].Patient
+	}
+	return out
+}
+
+// Having tells of those whose data of the type the caller's scopes reach.
+func (s *sight) Having(typ string, of ...ref.Patient) ([]ref.Patient, error) {
+	found, err := s.Reader.Having(typ, of...)
+	if err != nil {
+		return nil, err
+	}
+	kept := found[:0]
+	for _, p := range found {
+		ok, err := s.derived(p, typ)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			kept = append(kept, p)
+		}
+	}
+	return kept, nil
+}
+
 // Search returns a page of records the caller may see: it reads on until the page is full.
 func (s *sight) Search(q record.Query) ([]record.Record, error) {
 	var kept []record.Record
 	wanted, bytes := q.Max, 0
 	for {
 		found, err := s.Reader.Search(q)
+		if err == nil {
+			err = s.ahead(patientsOf(found))
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -364,6 +441,13 @@ func (s *sight) TakenFrom(keys ...int64) ([]fact.Taken, error) {
 	found, err := s.Reader.TakenFrom(keys...)
 	if err == nil {
 		found, err = s.takenWithoutRatings(found)
+	}
+	if err == nil {
+		of := make([]ref.Patient, len(found))
+		for i := range found {
+			of[i] = ref.Patient(found[i].Episode)
+		}
+		err = s.ahead(of)
 	}
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func TestEveryReadingOfTheStoreIsGuardedOrPassesForAReason(t *testing.T) {
 	reader := reflect.TypeFor[store.Reader]()
 	own := map[string]bool{}
 	for _, name := range []string{
-		"Record", "Search", "Versions", "PatientsAfter", "States", "Facts", "FactsAt", "FactsBy", "TakenFrom", "TakenIn", "AlertsOf", "Alert", "ListAlerts", "CountAlerts",
+		"Record", "Records", "Having", "Search", "Versions", "PatientsAfter", "States", "Facts", "FactsAt", "FactsBy", "TakenFrom", "TakenIn", "AlertsOf", "Alert", "ListAlerts", "CountAlerts",
 	} {
 		own[name] = true
 	}

@@ -191,8 +191,27 @@ func (t *taking) read(from Spot, max int) error {
 	if err != nil {
 		return err
 	}
+	names, marks := make([]ref.Resource, len(page)), make([]record.Marked, len(page))
+	for i, one := range page {
+		names[i], marks[i] = one.Resource, record.Marked{ID: one.ID}
+	}
+	stored, err := t.Records(names...) // what the caller may not see is not among them
+	if err == nil && derived {
+		err = t.readAhead(marks)
+	}
+	if err != nil {
+		return err
+	}
+	by := make(map[ref.Resource]record.Record, len(stored))
+	for _, rec := range stored {
+		by[rec.Resource] = rec
+	}
 	for _, one := range page {
-		if err := t.take(one, derived); err != nil {
+		rec, seen := by[one.Resource]
+		if !seen {
+			continue
+		}
+		if err := t.take(one, rec, derived); err != nil {
 			return err
 		}
 	}
@@ -207,17 +226,12 @@ func (t *taking) read(from Spot, max int) error {
 }
 
 // take takes one version, if it is the one that stood.
-func (t *taking) take(one record.Kept, derived bool) error {
+func (t *taking) take(one record.Kept, rec record.Record, derived bool) error {
 	stood, err := t.stoodThen(one)
 	if err != nil || !stood {
 		return err
 	}
-	rec, err := t.Record(one.Resource)
 	switch {
-	case err != nil && fault.Of(err) == fault.NotFound:
-		return nil // the caller may not see it
-	case err != nil:
-		return err
 	case !t.Until.IsZero() && rec.Received.After(t.Until):
 		return nil
 	case derived:

@@ -79,6 +79,51 @@ func (v *sight) once(of ref.Resource) (record.Record, error) {
 	return rec, err
 }
 
+// fetch reads records that were not read before, in one go.
+func (v *sight) fetch(of []ref.Resource) error {
+	var names []ref.Resource
+	asked := map[ref.Resource]bool{}
+	for _, name := range of {
+		if _, known := v.records[name]; !known && !asked[name] {
+			asked[name] = true
+			names = append(names, name)
+		}
+	}
+	if len(names) < 2 {
+		return nil // once reads it
+	}
+	found, err := v.Records(names...)
+	for _, rec := range found {
+		v.records[rec.Resource] = rec
+	}
+	return err
+}
+
+// births reads when patients were born, in one go.
+func (v *sight) births(of map[ref.Patient]bool) error {
+	var names []ref.Resource
+	for p := range of {
+		if _, known := v.born[p]; !known {
+			names = append(names, ref.Resource{Type: "Patient", ID: string(p)})
+		}
+	}
+	if len(names) < 2 {
+		return nil // birth reads it
+	}
+	found, err := v.Records(names...)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		v.born[ref.Patient(name.ID)] = [2]time.Time{}
+	}
+	for _, rec := range found {
+		from, to := fhir.Born(rec)
+		v.born[ref.Patient(rec.ID)] = [2]time.Time{from, to}
+	}
+	return nil
+}
+
 // formsOf are the histories of the forms of a patient. A form may have moved from or to another patient: then its history
 // lies in both episodes.
 func (v *sight) formsOf(patient ref.Patient) ([]fhir.History, error) {
@@ -117,21 +162,26 @@ func bySource(taken []fact.Taken) [][]fact.Taken {
 
 // readAhead reads what was taken from several forms in one go.
 func (v *sight) readAhead(marks []record.Marked) error {
-	keys := make([]int64, len(marks))
+	var keys []int64
 	v.ahead = make(map[int64][]fact.Taken, len(marks))
-	for i, m := range marks {
-		keys[i] = ref.SourceKey(v.tenant, "QuestionnaireResponse/"+m.ID)
-		v.ahead[keys[i]] = nil
+	for _, m := range marks {
+		key := ref.SourceKey(v.tenant, "QuestionnaireResponse/"+m.ID)
+		if _, twice := v.ahead[key]; !twice {
+			keys = append(keys, key)
+		}
+		v.ahead[key] = nil
 	}
 	taken, err := v.TakenFrom(keys...)
 	if err != nil {
 		return err
 	}
+	patients := map[ref.Patient]bool{}
 	for _, f := range taken {
 		key := ref.SourceKey(v.tenant, f.Source.Unversioned().String())
 		v.ahead[key] = append(v.ahead[key], f)
+		patients[ref.Patient(f.Episode)] = true
 	}
-	return nil
+	return v.births(patients)
 }
 
 // takenFrom are the scores ever taken from one resource.

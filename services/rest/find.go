@@ -28,7 +28,9 @@ type hit struct {
 	updated func() time.Time
 	// size of the body, about, in bytes.
 	size int
-	body func() ([]byte, error)
+	// needs are the records from which the body is made, beside what is at hand.
+	needs []ref.Resource
+	body  func() ([]byte, error)
 	// served is the body, once the hit is known to be on the page.
 	served []byte
 }
@@ -290,19 +292,20 @@ func (v *sight) changedSince(typ string, upto int64) (map[string]int64, error) {
 // asTheyStood are the versions from before they changed.
 func (v *sight) asTheyStood(typ string, versions map[string]int64) ([]hit, error) {
 	var out []hit
+	var names []ref.Resource
 	for id, version := range versions {
 		if version == 0 {
 			continue
 		}
-		rec, err := v.Record(ref.Resource{Type: typ, ID: id, Version: version})
-		if err != nil {
-			return nil, err
-		}
+		names = append(names, ref.Resource{Type: typ, ID: id, Version: version})
+	}
+	found, err := v.Records(names...) // what the caller may not see is not among them
+	for _, rec := range found {
 		if !rec.Gone() {
 			out = append(out, v.recordHit(rec))
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // raised are the statuses of alerts that may be shown: one that was raised may have given way to another.

@@ -188,6 +188,17 @@ func (v *sight) derivedOf(q *inquiry, patient ref.Patient) ([]hit, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.asks("date", "status") {
+		var sources []ref.Resource
+		for _, history := range forms {
+			for _, o := range history.Current() {
+				sources = append(sources, o.Sheet.Fact.Source)
+			}
+		}
+		if err := v.fetch(sources); err != nil {
+			return nil, err
+		}
+	}
 	var out []hit
 	for _, history := range forms {
 		for _, o := range history.Current() {
@@ -209,7 +220,12 @@ const derivedSize = 3 << 10
 
 // derivedHit reads the form only where what is asked for stands there alone.
 func (v *sight) derivedHit(q *inquiry, o fhir.Observed) (hit, error) {
-	h := hit{typ: "Observation", place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize}
+	source := o.Sheet.Fact.Source
+	source.Version = o.Version
+	h := hit{
+		typ: "Observation", place: place{at: o.Sheet.Fact.At, id: o.Sheet.ID(o.Name)}, size: derivedSize,
+		needs: []ref.Resource{o.Sheet.Fact.Source, source},
+	}
 	if q.asks("date", "status") {
 		if err := v.answered(o.Sheet); err != nil {
 			return h, err
@@ -220,8 +236,6 @@ func (v *sight) derivedHit(q *inquiry, o fhir.Observed) (hit, error) {
 		return p.body, err
 	}
 	h.updated = func() time.Time {
-		source := o.Sheet.Fact.Source
-		source.Version = o.Version
 		rec, err := v.once(source)
 		if err != nil {
 			return time.Time{} // the page cannot be made either, and says so

@@ -48,6 +48,13 @@ func (q *inquiry) run(ctx context.Context, v *sight) (found, error) {
 	if err != nil {
 		return f, err
 	}
+	var needs []ref.Resource
+	for i := range f.hits {
+		needs = append(needs, f.hits[i].needs...)
+	}
+	if err := v.fetch(needs); err != nil {
+		return f, err
+	}
 	for i := range f.hits {
 		if f.hits[i].served, err = f.hits[i].body(); err != nil {
 			return f, err

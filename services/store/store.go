@@ -78,6 +78,10 @@ type Resources interface {
 	// Record returns one version, or the current one when its Version is 0. Errors: NotFound, with the issue code deleted
 	// when the current version is a deletion.
 	Record(of ref.Resource) (record.Record, error)
+	// Records returns what Record would of each, in no order; what it would not find is left out.
+	Records(of ...ref.Resource) ([]record.Record, error)
+	// Having returns those of the patients about whom there is a current record of a type, in no order.
+	Having(typ string, of ...ref.Patient) ([]ref.Patient, error)
 	// Search returns a page of current records in the order of record.Place.
 	Search(q record.Query) ([]record.Record, error)
 	// Marked returns up to max entries of the index of searches under a key, newest first, after the given one. They may no

@@ -77,11 +77,11 @@ type Config struct {
 	PerTenant int
 	// Bindings gives out and reads the tokens that bind websockets.
 	Bindings *auth.Bindings
-	// Sockets is how many websockets may be open on this server. At least 1; half of them may be one tenant's, and a quarter
-	// without anything bound.
+	// Sockets is how many websockets may be open on this server, a quarter of them with nothing bound. At least 1. One tenant may
+	// bind half as many subscriptions, each counted once for each of its websockets.
 	Sockets int
-	// Keepalive is how often the other side of a websocket is asked for a sign of life, and how long it may be open with
-	// nothing bound.
+	// Keepalive is how often the other side of a websocket is asked for a sign of life, and how long it may stay open with
+	// nothing bound any more.
 	Keepalive time.Duration
 	// Stopping closes when the server begins to stop; nil never does.
 	Stopping <-chan struct{}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -29,11 +30,11 @@ const (
 type socket struct {
 	room *Room
 	conn *websocket.Conn
-	// principal who came in; without a tenant for who has not said who they are.
-	principal access.Principal
-	visit     *auth.Visit
-	base      string
-	ctx       context.Context
+	// known is the right of who came in; without a tenant for who has not said who they are.
+	known auth.Binding
+	visit *auth.Visit
+	base  string
+	ctx   context.Context
 	// end closes the socket for good.
 	end     context.CancelFunc
 	workers sync.WaitGroup
@@ -46,8 +47,9 @@ type binding struct {
 	*line
 	socket *socket
 	stay   *auth.Stay
-	// working ends with the binding.
-	working context.Context
+	// working ends with the binding, and greeting says that it is being greeted.
+	working  context.Context
+	greeting atomic.Bool
 	// right by which it is told; guarded by the lock of the sockets.
 	right auth.Binding
 }
@@ -63,11 +65,12 @@ func (c *request) connect() error {
 		return err
 	}
 	if !strings.EqualFold(c.r.Header.Get("Upgrade"), "websocket") {
+		c.w.Header().Set("Connection", "Upgrade")
 		c.w.Header().Set("Upgrade", "websocket")
 		c.reply(http.StatusUpgradeRequired, fhir.Outcome(fault.Errorf("not-supported", "", "this is where websockets are opened: ask for an upgrade")))
 		return nil
 	}
-	s := &socket{room: c.Room, principal: p, visit: visit, base: c.base, bound: map[place]*binding{}}
+	s := &socket{room: c.Room, known: c.config.Bindings.Of(p), visit: visit, base: c.base, bound: map[place]*binding{}}
 	if err := c.sockets.enter(s); err != nil {
 		return err
 	}
@@ -132,17 +135,20 @@ func (s *socket) run() {
 
 var errText = fault.Newf(fault.Invalid, "not-supported", "say it as text")
 
+// introduction is how long somebody may take at first to bind something.
+const introduction = 10 * time.Second
+
 // guard sees that the other side is there, and closes when the server stops or nobody binds anything.
 func (s *socket) guard() {
 	c := &s.room.config
-	for {
+	for wait := min(introduction, c.Keepalive); ; wait = c.Keepalive {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-c.Stopping:
 			s.close(websocket.StatusGoingAway, "the server is stopping: come again")
 			return
-		case <-c.After(c.Keepalive):
+		case <-c.After(wait):
 		}
 		if !s.room.sockets.any(s) {
 			s.close(websocket.StatusPolicyViolation, "nothing is bound")
@@ -225,10 +231,13 @@ func (s *socket) hear(text string) error {
 		s.say([]byte(`{"type":"pong"}`))
 		return nil
 	case "bind":
-		if s.principal.Tenant == "" {
+		if s.known.Principal.Tenant == "" {
 			return s.unknown(fault.Newf(fault.Unauthenticated, "login", "nobody knows who you are: ask $get-ws-binding-token for a token, and say bind-with-token"))
 		}
-		return s.bind(s.room.config.Bindings.Of(s.principal, said.what), said.what)
+		if err := s.room.config.Bindings.Holds(s.known); err != nil {
+			return s.unknown(err)
+		}
+		return s.bind(s.known, said.what)
 	}
 	right, err := s.room.config.Bindings.Read(s.ctx, said.what)
 	if err != nil {
@@ -247,7 +256,7 @@ func (s *socket) unknown(err error) error {
 	if wait := s.visit.Try(); wait != nil {
 		err = wait
 	}
-	s.visit.Refused(s.ctx, s.principal, err)
+	s.visit.Refused(s.ctx, s.known.Principal, err)
 	return err
 }
 
@@ -255,13 +264,16 @@ func (s *socket) unknown(err error) error {
 func (s *socket) bind(right auth.Binding, id string) error {
 	at := place{right.Principal.Tenant, id}
 	if b := s.room.sockets.renewed(s, at, right); b != nil {
-		s.workers.Go(b.greet)
+		if b.greeting.CompareAndSwap(false, true) { // one at a time, however often it is asked for
+			s.workers.Go(b.greet)
+		}
 		return nil
 	}
 	b, err := s.begin(at, right)
 	if err != nil {
 		return err
 	}
+	b.greeting.Store(true)
 	s.workers.Go(func() { // not here, where signs of life are read
 		b.greet()
 		b.run(b.working)
@@ -317,6 +329,7 @@ func (s *socket) bindable(at place) (subscription.Subscription, error) {
 
 // greet says that a binding counts: by the handshake of a topic, which holds the number of the last event, or as plain R4 does.
 func (b *binding) greet() {
+	defer b.greeting.Store(false)
 	s, _ := b.now()
 	if s.Topic == subscription.Criteria {
 		b.socket.say([]byte("bound " + s.ID))

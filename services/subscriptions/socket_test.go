@@ -319,7 +319,7 @@ func TestAWebsocketThatBindsNothingAndOneThatAnswersNothingAreClosed(t *testing.
 	ticks := make(chan time.Time)
 	h := newHouse(t, func(c *subscriptions.Config) {
 		after := c.After
-		c.Keepalive, c.Timeout = 7*time.Minute, 2*time.Second
+		c.Keepalive, c.Timeout = 7*time.Second, 2*time.Second
 		c.After = func(d time.Duration) <-chan time.Time {
 			if d == c.Keepalive {
 				return ticks

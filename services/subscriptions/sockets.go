@@ -2,7 +2,6 @@ package subscriptions
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 
@@ -86,19 +85,19 @@ func (s *sockets) renewed(of *socket, at place, right auth.Binding) *binding {
 	return b
 }
 
-// add makes a binding known. Errors: Throttled when the tenant, or the socket, has too many.
+// add makes a binding known. Errors: Throttled when the tenant has too many.
 func (s *sockets) add(b *binding, at place) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	theirs := 0
-	for other := range s.open {
-		if slices.ContainsFunc(slices.Collect(maps.Keys(other.bound)), func(p place) bool { return p.tenant == at.tenant }) {
-			theirs++
+	for p, lines := range s.lines {
+		if p.tenant == at.tenant {
+			theirs += len(lines)
 		}
 	}
-	if len(b.socket.bound) >= s.room.config.PerTenant || len(b.socket.bound) == 0 && theirs >= max(s.room.config.Sockets/2, 1) {
+	if theirs >= max(s.room.config.Sockets/2, 1) {
 		b.end()
-		return fault.Newf(fault.Throttled, "throttled", "too many websockets are bound: close those that are not needed")
+		return fault.Newf(fault.Throttled, "throttled", "too much is bound over websockets: close those that are not needed")
 	}
 	b.socket.bound[at] = b
 	s.lines[at] = append(s.lines[at], b.line)
@@ -202,5 +201,5 @@ func (s *sockets) changed(_ context.Context, t ref.Tenant, all []subscription.Su
 // over ends a binding and says why.
 func (s *sockets) over(b *binding, at place, why error) {
 	s.drop(b, at)
-	b.socket.workers.Go(func() { b.socket.say(fhir.OutcomeOf(why)) }) // a client that reads slowly holds up nobody else
+	go b.socket.say(fhir.OutcomeOf(why)) // a client that reads slowly holds up nobody else, and Timeout ends it
 }

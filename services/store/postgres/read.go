@@ -68,6 +68,42 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	return found[0], nil
 }
 
+func (r *reader) Records(of ...ref.Resource) ([]record.Record, error) {
+	types, ids := split(of)
+	if len(types) == 0 {
+		return nil, nil
+	}
+	versions := make([]int64, 0, len(of))
+	for _, name := range of {
+		if rows.Storable(name.Type) && rows.Storable(name.ID) {
+			versions = append(versions, name.Version)
+		}
+	}
+	return r.records("reading records", 0, question{
+		text: "SELECT " + rows.Columns + ` FROM unnest($2::text[], $3::text[], $4::bigint[]) AS w (type, id, version) CROSS JOIN LATERAL (
+				SELECT * FROM resource r WHERE r.tenant = $1 AND r.id = w.id AND r.type = w.type
+					AND (r.version = w.version OR w.version = 0 AND ` + rows.IsCurrent + ` AND r.outcome <> $5) OFFSET 0
+			) AS r`,
+		args: []any{string(r.tenant), types, ids, versions, int64(record.Gone)},
+	})
+}
+
+func (r *reader) Having(typ string, of ...ref.Patient) ([]ref.Patient, error) {
+	var found []ref.Patient
+	if !rows.Storable(typ) || len(of) == 0 {
+		return nil, nil
+	}
+	err := r.query("looking who has records of a type", func(row pgx.Rows) error {
+		var p ref.Patient
+		err := row.Scan(&p)
+		found = append(found, p)
+		return err
+	}, `SELECT w.patient FROM unnest($3::text[]) AS w (patient) WHERE EXISTS (
+			SELECT 1 FROM resource r WHERE r.tenant = $1 AND r.patient = w.patient AND r.type = $2 AND r.current AND r.outcome <> $4)`,
+		typ, array(of), int64(record.Gone))
+	return found, err
+}
+
 func (r *reader) Search(q record.Query) ([]record.Record, error) {
 	text, args := rows.Search(rows.Postgres, r.tenant, q)
 	return r.records("searching", q.MaxBytes, question{text: text, args: args})

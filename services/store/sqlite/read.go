@@ -110,6 +110,36 @@ func (r *reader) Record(of ref.Resource) (record.Record, error) {
 	return found[0], nil
 }
 
+func (r *reader) Records(of ...ref.Resource) ([]record.Record, error) {
+	var found []record.Record
+	for _, name := range of { // here a statement costs no round trip
+		one, err := r.Record(name)
+		switch {
+		case err == nil:
+			found = append(found, one)
+		case fault.Of(err) != fault.NotFound:
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (r *reader) Having(typ string, of ...ref.Patient) ([]ref.Patient, error) {
+	var found []ref.Patient
+	if len(of) == 0 {
+		return nil, nil
+	}
+	err := r.query("looking who has records of a type", func(row *sql.Rows) error {
+		var p ref.Patient
+		err := row.Scan(&p)
+		found = append(found, p)
+		return err
+	}, `SELECT w.value FROM json_each(?3) AS w WHERE EXISTS (
+			SELECT 1 FROM resource r WHERE r.tenant = ?1 AND r.patient = w.value AND r.type = ?2 AND r.current AND r.outcome <> ?4)`,
+		typ, array(of), int64(record.Gone))
+	return found, err
+}
+
 func (r *reader) Search(q record.Query) ([]record.Record, error) {
 	text, args := rows.Search(rows.SQLite, r.tenant, q)
 	return r.records("searching", q.MaxBytes, func(doing string, scan func(*sql.Rows) error, text string, args ...any) error {

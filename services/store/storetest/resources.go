@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/rapport-health/rapport/services/domain/decision"
@@ -11,6 +12,42 @@ import (
 )
 
 var resourcePromises = []promise{
+	{"several records are read at once, each as by itself", func(t *testing.T, e Engine) {
+		s := e.Open(t)
+		a, a2, b := response("a", 1, "p1", monday), response("a", 2, "p1", monday), response("b", 1, "p2", monday)
+		commit(t, s, clinic, stored(a), stored(b))
+		commit(t, s, clinic, stored(a2))
+		commit(t, s, clinic, stored(deletion(b)))
+		gone := deletion(b).Resource
+		asked := []ref.Resource{a.Resource, a.Unversioned(), b.Resource, b.Unversioned(), gone, {Type: "Goal", ID: "none"}, {Type: "Go\x00al", ID: "none"}}
+		var want []record.Record
+		for _, name := range asked {
+			err := s.View(t.Context(), clinic, func(r store.Reader) error {
+				one, err := r.Record(name)
+				if err == nil {
+					want = append(want, one)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		found := ask(t, s, clinic, func(r store.Reader) ([]record.Record, error) { return r.Records(asked...) })
+		slices.SortFunc(found, func(x, y record.Record) int {
+			return slices.IndexFunc(want, func(r record.Record) bool { return r.Resource == x.Resource }) - slices.IndexFunc(want, func(r record.Record) bool { return r.Resource == y.Resource })
+		})
+		same(t, "records", found, want)
+		same(t, "of none", ask(t, s, clinic, func(r store.Reader) ([]record.Record, error) { return r.Records() }), []record.Record(nil))
+		having := func(typ string, of ...ref.Patient) []ref.Patient {
+			found := ask(t, s, clinic, func(r store.Reader) ([]ref.Patient, error) { return r.Having(typ, of...) })
+			slices.Sort(found)
+			return found
+		}
+		same(t, "who has forms", having(a.Type, "p1", "p2", "p3"), []ref.Patient{"p1"})
+		same(t, "who has goals", having("Goal", "p1", "p2"), []ref.Patient(nil))
+		same(t, "nobody asked for", having(a.Type), []ref.Patient(nil))
+	}},
 	{"a record comes back as it was written", func(t *testing.T, e Engine) {
 		s := e.Open(t)
 		whole := response("r1", 1, "p1", monday)
