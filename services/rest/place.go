@@ -35,7 +35,8 @@ type cursor struct {
 	upto *int64
 	// part is which of several lists is being read.
 	part int
-	// total is what the first page counted, where that is not counted again; nil when it did not.
+	// total is what the first page counted, where that is not counted again; less than 0 when it did not want to, nil when that
+	// is not known.
 	total *int
 }
 
@@ -77,7 +78,7 @@ func parseCursor(s string) (cursor, error) {
 	var form cursorForm
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if d.Decode(&form) != nil || form.ID != "" && !ref.ValidID(form.ID) || form.Seen < 0 || form.Upto == nil || form.Part < 0 || form.Total != nil && *form.Total < 0 {
+	if d.Decode(&form) != nil || form.ID != "" && !ref.ValidID(form.ID) || form.Seen < 0 || form.Upto == nil || form.Part < 0 || form.Total != nil && *form.Total < uncountedTotal {
 		return cursor{}, wrong
 	}
 	if _, err := d.Token(); err != io.EOF {

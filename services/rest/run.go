@@ -95,11 +95,31 @@ func (q *inquiry) runMatches(ctx context.Context, v *sight) (found, error) {
 	return f, q.total(ctx, lookups, &f)
 }
 
-// total counts the matches, if it is asked for, or costs little.
+// uncountedTotal is the total in a cursor when the first page did not tell one: the others do not look for it again.
+const uncountedTotal = -1
+
+// onward is the total in the cursor of the next page.
+func (q *inquiry) onward(f *found) *int {
+	switch {
+	case q.later():
+		return q.cursor.total
+	case f.total == nil:
+		return new(uncountedTotal)
+	}
+	return f.total
+}
+
+// total counts the matches, if it is asked for, or costs little. What was counted once is not counted again: the pages of one
+// search are of one state.
 func (q *inquiry) total(ctx context.Context, lookups []lookup, f *found) error {
 	told := q.cursor.seen + len(f.hits)
 	switch {
 	case q.uncounted && q.count > 0:
+		return nil
+	case q.later() && q.cursor.total != nil:
+		if *q.cursor.total >= 0 {
+			f.total = q.cursor.total
+		}
 		return nil
 	case q.count == 0 || q.counted && f.more:
 		n, all, err := q.countFrom(ctx, lookups, place{}, maxCounted)

@@ -156,7 +156,7 @@ func (q *inquiry) bundle(base string, f found) []byte {
 		out.Self = q.pageURL(target, q.cursor)
 	}
 	if f.more && q.count > 0 {
-		out.Next = q.pageURL(target, cursor{after: f.reached, seen: q.cursor.seen + len(f.hits), now: q.cursor.now, upto: &f.upto})
+		out.Next = q.pageURL(target, cursor{after: f.reached, seen: q.cursor.seen + len(f.hits), now: q.cursor.now, upto: &f.upto, total: q.onward(&f)})
 	}
 	for _, h := range f.hits {
 		out.Matches = append(out.Matches, fhir.Match{FullURL: base + "/" + h.typ + "/" + h.id, Resource: q.shape.of(h.typ, h.served)})

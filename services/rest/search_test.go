@@ -184,6 +184,10 @@ func TestATotalIsNotToldWhereItCostsTooMuchUnlessItIsAskedFor(t *testing.T) {
 		}
 	}
 	first := h.bundle(h.must(200, "GET", "/Observation?_count=19", "").body)
+	if second := h.bundle(h.must(200, "GET", first.link("next"), "").body); second.Total != nil {
+		t.Errorf("of the second page, whose first page did not know: %v", *second.Total)
+	}
+	first = h.bundle(h.must(200, "GET", "/Observation?_count=20", "").body)
 	if second := h.bundle(h.must(200, "GET", first.link("next"), "").body); second.Total == nil || *second.Total != all {
 		t.Errorf("of the second page: %v", second.Total)
 	}
