@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,9 +33,12 @@ func (g *Gate) socket(w http.ResponseWriter, r *http.Request, a *asked, next htt
 // comeIn lets somebody in who is known, and nobody in particular who upgrades. What a browser sends by itself says nothing of
 // the page that made it: who comes from another page is nobody.
 func (g *Gate) comeIn(r *http.Request, a *asked) error {
+	if a.breaking != "" {
+		return fault.Newf(fault.Forbidden, "forbidden", "the glass is not broken over a websocket: ask for what is needed by itself")
+	}
 	upgrades := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	if a.authorization == "" && upgrades && foreign(r) {
-		a.begun = g.config.Now()
+		a.begun, a.request = g.config.Now(), rand.Text()
 		return g.throttled(g.guests, a.address)
 	}
 	err := g.enter(r.Context(), a)
@@ -113,7 +117,9 @@ func (s *Stay) Shown(patients []ref.Patient) {
 	if s == nil || len(patients) == 0 {
 		return
 	}
-	err := s.gate.config.Audit.Note(context.WithoutCancel(s.ctx), s.asked.entries(audit.Done, "101", patients, nil)...)
+	now := *s.asked
+	now.begun = s.gate.config.Now() // a stay may last for days
+	err := s.gate.config.Audit.Note(context.WithoutCancel(s.ctx), now.entries(audit.Done, "101", patients, nil)...)
 	if err != nil {
 		s.gate.config.Log.Error("an access could not be audited to its end", "door", s.asked.door, "error", err)
 	}

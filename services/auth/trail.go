@@ -47,13 +47,24 @@ func Touched(ctx context.Context, patient ref.Patient, thing string) {
 	}
 }
 
-// Aside is a context in which what is looked at is not noted: of what a search looks at, only what it shows counts, and that
-// is told by Touched.
+// Aside is a context in which what is looked at is not noted: of what a search looks at, only what it shows counts, and whom
+// it names. Both are told by Touched.
 func Aside(ctx context.Context) context.Context {
 	if t := trailOf(ctx); t != nil {
 		return withTrail(ctx, newTrail(t.verbs))
 	}
 	return ctx
+}
+
+// Looked says whether anything of a patient was looked at in a context made by Aside.
+func Looked(aside context.Context, p ref.Patient) bool {
+	t := trailOf(aside)
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.patients[p]
 }
 
 func (t *Trail) touch(patient ref.Patient, thing string) {

@@ -120,14 +120,22 @@ func (c *call) search(name string, values url.Values) error {
 		return fault.New(fault.Invalid, refused...)
 	}
 	var f found
+	var named []ref.Patient
 	ctx := c.r.Context()
-	err = c.lookIn(auth.Aside(ctx), func(v *sight) (err error) {
+	aside := auth.Aside(ctx)
+	err = c.lookIn(aside, func(v *sight) (err error) {
 		again := *q // the reading below changes it, and it may be read again
 		f, err = again.run(ctx, v)
+		named = again.patients
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	for _, p := range named {
+		if auth.Looked(aside, p) { // that nothing was found tells something of them too
+			auth.Touched(ctx, p, "")
+		}
 	}
 	for _, h := range slices.Concat(f.hits, f.included) {
 		auth.Touched(ctx, h.doc.Patient, h.typ+"/"+h.id)

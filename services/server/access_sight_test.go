@@ -381,6 +381,9 @@ func TestTheAuditOfASearchNamesWhomItShowsAndNobodyElse(t *testing.T) {
 		"Observation?code=8867-4&_count=1":                                  {"p1"},
 		"Observation?code=8867-4&_id=o-p2&_include=Observation:patient":     {"p2"},
 		"Observation?code=8867-4&_summary=count":                            nil,
+		"Observation?patient=p3&_summary=count":                             {"p3"},
+		"Observation?patient=p3&code=nothing":                               {"p3"},
+		"Observation?patient=nobody":                                        nil,
 		"Patient?_has:Observation:patient:_id=o-p1":                         {"p1"},
 		"Observation?code=8867-4&patient:Patient.identifier=nobody|nothing": nil,
 	} {
@@ -401,5 +404,21 @@ func TestTheAuditOfASearchNamesWhomItShowsAndNobodyElse(t *testing.T) {
 		if !slices.Equal(named, want) {
 			t.Errorf("%s names %v, want %v", query, named, want)
 		}
+	}
+}
+
+func TestWhoLeafsHearsNothingOfWhatTheyMayNotSee(t *testing.T) {
+	g := startGated(t, nil)
+	_, token := g.full("default")
+	g.put(token, patientP1, `{"resourceType":"Patient","id":"p9"}`, pulse("o-9", "p9", `,"meta":{"security":[{"code":"PSY"}]}`))
+	for n := range 5 {
+		g.put(token, pulse(fmt.Sprintf("o-%d", n), "p1", ""))
+	}
+	narrow := g.token(g.register("narrow", "default", "system/*.rs", nil), "system/*.rs")
+	first := "/fhir/Observation?code=8867-4&_count=2"
+	next := g.next(first, narrow)
+	g.want(http.StatusOK, "PUT", "/fhir/Observation/o-9", token, pulse("o-9", "p9", `,"meta":{"security":[{"code":"PSY"}]},"note":[{"text":"amended"}]`))
+	if found := g.ids("/fhir/Observation?"+next, narrow); len(found) != 2 || slices.Contains(found, "o-9") {
+		t.Errorf("the second page is %v", found)
 	}
 }

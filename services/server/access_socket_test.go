@@ -143,6 +143,50 @@ func TestAWebsocketIsForWhomASubscriptionIsAndIsAudited(t *testing.T) {
 	for _, s := range []*socket{stranger, known} {
 		s.hears(`"login"`, "revoked")
 	}
+	known.say("bind "+id).hears(`"login"`, "revoked")
+	if _, resp := g.socket("Authorization", "Bearer "+token); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("another websocket for who was revoked: %s", resp.Status)
+	}
+}
+
+func TestNewKeysEndWhatWasBoundByTheOldOnes(t *testing.T) {
+	g := startGated(t, nil)
+	who, token := g.full("default")
+	id := g.subscribedOver(token)
+	s, _ := g.socket("Authorization", "Bearer "+token)
+	s.say("bind " + id).hears(`"handshake"`)
+	who.client.Generation++
+	who.client.Version++
+	g.keep(who.client)
+	if err := g.RefreshClients(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.hears(`"login"`)
+	s.say("bind " + id).hears(`"login"`)
+}
+
+func TestOneAddressOpensOnlySoManyWebsocketsWithoutSayingWhoItIs(t *testing.T) {
+	g := startGated(t, func(c *server.Config) { c.Access.Guests.PerSecond = 0 })
+	_, token := g.full("default")
+	for n := range 50 {
+		if s, resp := g.socket(); s == nil {
+			t.Fatalf("number %d: %s", n, resp.Status)
+		}
+	}
+	if s, resp := g.socket(); s != nil || resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one more: %s", resp.Status)
+	}
+	if s, resp := g.socket("Authorization", "Bearer "+token); s == nil {
+		t.Errorf("who is known is kept out too: %s", resp.Status)
+	}
+}
+
+func TestTheGlassIsNotBrokenOverAWebsocket(t *testing.T) {
+	g := startGated(t, nil)
+	_, token := g.full("default")
+	if s, resp := g.socket("Authorization", "Bearer "+token, "X-Break-Glass", "BTG"); s != nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("it opened: %s", resp.Status)
+	}
 }
 
 // within waits until something holds that others bring about.

@@ -93,15 +93,13 @@ func (c *courier) follow(ctx context.Context, t ref.Tenant, all []subscription.S
 	for _, s := range all {
 		there[s.ID] = true
 		at := place{t, s.ID}
+		if lines := c.lines[at]; lines != nil {
+			lines[0].become(s)
+			continue
+		}
 		var way channel
 		if s.Channel == subscription.RestHook {
 			way = c.room.caller
-		}
-		if lines := c.lines[at]; lines != nil && lines[0].channel == way {
-			lines[0].become(s)
-			continue
-		} else if lines != nil {
-			lines[0].end() // it is told in another way from now on
 		}
 		l := newLine(c.room, t, s, deliveries[s.ID], way, c.room.config.BaseURL)
 		c.lines[at] = []*line{l}

@@ -23,7 +23,7 @@ type channel interface {
 	bring(ctx context.Context, m message) answer
 }
 
-// line is one subscription on its way to a subscriber. Its worker alone uses the channel and moves the delivery.
+// line is one subscription on its way to a subscriber. Its worker alone moves the delivery.
 type line struct {
 	room   *Room
 	tenant ref.Tenant
@@ -74,8 +74,10 @@ func (l *line) reached(last int64) {
 // become takes a changed subscription.
 func (l *line) become(s subscription.Subscription) {
 	l.mu.Lock()
-	changed := s.Version != l.s.Version
-	l.s, l.letters = s, l.letters || changed
+	changed := s.Version > l.s.Version // an older one was read before
+	if changed {
+		l.s, l.letters = s, true
+	}
 	l.mu.Unlock()
 	if changed {
 		l.poke()

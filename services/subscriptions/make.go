@@ -71,6 +71,8 @@ func (r *Room) put(ctx context.Context, p access.Principal, wanted subscription.
 			return nil, fault.Newf(fault.Conflict, "deleted", "a subscription of this id was deleted, and its numbers cannot begin anew: choose another id")
 		case ifVersion != 0 && (old == nil || old.Version != ifVersion):
 			return nil, fault.Newf(fault.Precondition, "conflict", "the subscription is not at that version: read it again and decide again")
+		case old != nil && old.Channel != wanted.Channel:
+			return nil, fault.New(fault.Unprocessable, fault.Errorf("business-rule", "Subscription.channel.type", "a subscription keeps its channel, %s: delete it and make another one", old.Channel))
 		case created:
 			if err := r.roomFor(tx); err != nil {
 				return nil, err

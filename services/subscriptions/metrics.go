@@ -31,7 +31,7 @@ func newCounts(s *sockets) *counts {
 		open:    prometheus.NewDesc("rapport_subscription_websockets", "Websockets that are open on this server, by whether anything is bound over them.", []string{"bound"}, nil),
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rapport_subscription_deliveries_total",
-			Help: "Calls of subscribers' endpoints, and messages over websockets, by what they were for and how they ended.",
+			Help: "Calls of subscribers' endpoints by what they were for and how they ended, and messages that were taken over websockets.",
 		}, []string{"type", "result"}),
 		buried: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rapport_subscription_dead_letters_total",

@@ -1,8 +1,9 @@
 // Package subscriptions is FHIR Subscriptions: they are made, shaken hands with, and told what was committed, in order and
 // at least once, until they take it or are given up on.
 //
-// A subscription is one more feed. Its events are numbered in the transaction that makes them true; one server, under a
-// lease, reads each feed from the place that is kept, and calls the endpoint. README.md tells subscribers what to expect.
+// A subscription is one more feed. Its events are numbered in the transaction that makes them true. One server, under a
+// lease, reads each feed from the place that is kept and calls the endpoint; over websockets every server tells those who have
+// come to it. README.md tells subscribers what to expect.
 package subscriptions
 
 import (
@@ -77,7 +78,8 @@ type Config struct {
 	PerTenant int
 	// Bindings gives out and reads the tokens that bind websockets.
 	Bindings *auth.Bindings
-	// Sockets is how many websockets may be open on this server, a quarter of them with nothing bound. At least 1. One tenant may
+	// Sockets is how many websockets may be open on this server: a quarter of them with nothing bound, and of one address a
+	// fortieth by callers who have not said who they are. At least 1. One tenant may
 	// bind half as many subscriptions, each counted once for each of its websockets.
 	Sockets int
 	// Keepalive is how often the other side of a websocket is asked for a sign of life, and how long it may stay open with

@@ -3,6 +3,7 @@ package subscriptions
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -14,7 +15,6 @@ import (
 	"github.com/rapport-health/rapport/services/auth"
 	"github.com/rapport-health/rapport/services/domain/access"
 	"github.com/rapport-health/rapport/services/domain/fault"
-	"github.com/rapport-health/rapport/services/domain/feed"
 	"github.com/rapport-health/rapport/services/domain/ref"
 	"github.com/rapport-health/rapport/services/domain/subscription"
 	"github.com/rapport-health/rapport/services/fhir"
@@ -26,15 +26,16 @@ const (
 	maxMistakes = 10
 )
 
-// socket is one websocket. Its reader alone binds; each binding has a worker of its own.
+// socket is one websocket. What its client says is obeyed in order; each binding has a worker of its own.
 type socket struct {
 	room *Room
 	conn *websocket.Conn
 	// known is the right of who came in; without a tenant for who has not said who they are.
 	known auth.Binding
 	visit *auth.Visit
-	base  string
-	ctx   context.Context
+	// address it comes from, and base where it reaches FHIR REST.
+	address, base string
+	ctx           context.Context
 	// end closes the socket for good.
 	end     context.CancelFunc
 	workers sync.WaitGroup
@@ -46,12 +47,12 @@ type socket struct {
 type binding struct {
 	*line
 	socket *socket
-	stay   *auth.Stay
 	// working ends with the binding, and greeting says that it is being greeted.
 	working  context.Context
 	greeting atomic.Bool
-	// right by which it is told; guarded by the lock of the sockets.
+	// right by which it is told, and stay by which that is noted; guarded by the lock of the sockets.
 	right auth.Binding
+	stay  *auth.Stay
 }
 
 // connect opens a websocket and stays until it is closed.
@@ -70,7 +71,7 @@ func (c *request) connect() error {
 		c.reply(http.StatusUpgradeRequired, fhir.Outcome(fault.Errorf("not-supported", "", "this is where websockets are opened: ask for an upgrade")))
 		return nil
 	}
-	s := &socket{room: c.Room, known: c.config.Bindings.Of(p), visit: visit, base: c.base, bound: map[place]*binding{}}
+	s := &socket{room: c.Room, known: c.config.Bindings.Of(p), visit: visit, address: hostOf(c.r.RemoteAddr), base: c.base, bound: map[place]*binding{}}
 	if err := c.sockets.enter(s); err != nil {
 		return err
 	}
@@ -106,21 +107,61 @@ func (u *upgrading) Write(b []byte) (int, error) { return len(b), nil }
 // Unwrap is for whoever takes the connection over.
 func (u *upgrading) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 
-// run hears what the client says until either side closes.
+// guest says whether nobody knows yet who it is.
+func (s *socket) guest() bool { return s.known.Principal.Tenant == "" }
+
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
+
+// frame is one message of the client.
+type frame struct {
+	kind websocket.MessageType
+	text string
+}
+
+// maxWaiting is how much a client may have said that was not obeyed yet.
+const maxWaiting = 32
+
+// run reads what the client says until either side closes. It does nothing else: by reading it also hears the signs of life for
+// which those wait who tell.
 func (s *socket) run() {
 	defer s.workers.Wait()
 	defer s.end()
 	defer func() { _ = s.conn.CloseNow() }()
+	said := make(chan frame, maxWaiting)
 	s.workers.Go(s.guard)
+	s.workers.Go(func() { s.obey(said) })
 	s.conn.SetReadLimit(maxFrame)
-	for mistakes := 0; ; {
+	for {
 		kind, text, err := s.conn.Read(s.ctx)
 		if err != nil {
 			return
 		}
-		err = errText
-		if kind == websocket.MessageText {
-			err = s.hear(string(text))
+		select {
+		case said <- frame{kind, string(text)}:
+		default:
+			s.close(websocket.StatusPolicyViolation, "too much at once")
+			return
+		}
+	}
+}
+
+// obey does what the client says.
+func (s *socket) obey(said <-chan frame) {
+	for mistakes := 0; ; {
+		var f frame
+		select {
+		case <-s.ctx.Done():
+			return
+		case f = <-said:
+		}
+		err := error(errText)
+		if f.kind == websocket.MessageText {
+			err = s.hear(f.text)
 		}
 		if err == nil {
 			continue
@@ -231,7 +272,7 @@ func (s *socket) hear(text string) error {
 		s.say([]byte(`{"type":"pong"}`))
 		return nil
 	case "bind":
-		if s.known.Principal.Tenant == "" {
+		if s.guest() {
 			return s.unknown(fault.Newf(fault.Unauthenticated, "login", "nobody knows who you are: ask $get-ws-binding-token for a token, and say bind-with-token"))
 		}
 		if err := s.room.config.Bindings.Holds(s.known); err != nil {
@@ -260,57 +301,81 @@ func (s *socket) unknown(err error) error {
 	return err
 }
 
-// bind begins to tell a subscription from where the last socket ended, or goes on by another right.
+// bind begins to tell a subscription from where the last socket ended, or goes on by another right. What is refused is noted.
 func (s *socket) bind(right auth.Binding, id string) error {
 	at := place{right.Principal.Tenant, id}
-	if b := s.room.sockets.renewed(s, at, right); b != nil {
-		if b.greeting.CompareAndSwap(false, true) { // one at a time, however often it is asked for
-			s.workers.Go(b.greet)
-		}
+	err := s.renew(at, right)
+	if err == nil && !s.room.sockets.holds(s, at) {
+		err = s.begin(at, right)
+	}
+	if err != nil {
+		s.visit.Refused(s.ctx, right.Principal, err)
+	}
+	return err
+}
+
+// renew goes on by another right with what is bound already.
+func (s *socket) renew(at place, right auth.Binding) error {
+	if !s.room.sockets.holds(s, at) {
 		return nil
 	}
-	b, err := s.begin(at, right)
+	stay, err := s.visit.Stay(s.ctx, right.Principal, "Subscription/"+at.id)
 	if err != nil {
 		return err
 	}
+	b := s.room.sockets.renewed(s, at, right, stay)
+	if b != nil && b.greeting.CompareAndSwap(false, true) { // one at a time, however often it is asked for
+		s.workers.Go(b.greet)
+	}
+	return nil
+}
+
+// begin makes a binding. It is known to the sockets before its subscription is read, so that no change of it is missed.
+func (s *socket) begin(at place, right auth.Binding) error {
+	wish, err := s.bindable(at)
+	if err != nil {
+		return err
+	}
+	told, err := s.room.told(s.ctx, at.tenant)
+	if err != nil {
+		return err
+	}
+	b := &binding{socket: s, right: right}
+	b.line = newLine(s.room, at.tenant, wish, told[at.id], b, s.base)
+	b.working, b.end = context.WithCancel(s.ctx)
+	if err := s.room.sockets.add(b, at); err != nil {
+		return err
+	}
+	if err := s.settle(b, at); err != nil {
+		s.room.sockets.drop(b, at)
+		return err
+	}
 	b.greeting.Store(true)
-	s.workers.Go(func() { // not here, where signs of life are read
+	s.workers.Go(func() {
 		b.greet()
 		b.run(b.working)
 	})
 	return nil
 }
 
-// begin makes a binding. It is known to the sockets before its subscription is read, so that no change of it is missed.
-func (s *socket) begin(at place, right auth.Binding) (*binding, error) {
+// settle reads what a binding begins with, and notes that it begins.
+func (s *socket) settle(b *binding, at place) error {
 	wish, err := s.bindable(at)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	told, err := s.room.told(s.ctx, at.tenant)
+	b.become(wish)
+	x, err := s.room.extent(s.ctx, at.tenant, at.id)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	b := &binding{socket: s, right: right}
-	if b.stay, err = s.visit.Stay(s.ctx, right.Principal, "Subscription/"+at.id); err != nil {
-		return nil, err
-	}
-	b.line = newLine(s.room, at.tenant, wish, told[at.id], b, s.base)
-	b.working, b.end = context.WithCancel(s.ctx)
-	if err := s.room.sockets.add(b, at); err != nil {
-		return nil, err
-	}
-	if wish, err = s.bindable(at); err == nil {
-		b.become(wish)
-		var x feed.Extent
-		x, err = s.room.extent(s.ctx, at.tenant, at.id)
-		b.reached(x.Last)
-	}
+	b.reached(x.Last)
+	stay, err := s.visit.Stay(s.ctx, b.right.Principal, "Subscription/"+at.id)
 	if err != nil {
-		s.room.sockets.drop(b, at)
-		return nil, err
+		return err
 	}
-	return b, nil
+	s.room.sockets.renewed(s, at, b.right, stay)
+	return nil
 }
 
 // bindable is a subscription that can be told over a websocket now.
@@ -346,7 +411,7 @@ func (b *binding) bring(_ context.Context, m message) answer {
 		s, _ := b.now()
 		text = []byte("ping " + s.ID)
 	}
-	b.stay.Shown(m.patients)
+	b.socket.room.sockets.stayOf(b).Shown(m.patients)
 	ctx, cancel := context.WithTimeout(b.socket.ctx, m.timeout) // that of the socket: to end a binding must not cut off the others
 	defer cancel()
 	err := b.socket.conn.Write(ctx, websocket.MessageText, text)

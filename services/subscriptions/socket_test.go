@@ -274,6 +274,11 @@ func TestASubscriptionOverAWebsocketHasNoEndpointAndAsksForNothingElse(t *testin
 		})
 	}
 	h.must(http.StatusCreated, "POST", "/Subscription", strings.Replace(overSocket.body(), `"requested"`, `"active"`, 1))
+	e := newEndpoint(t, nil)
+	hook, _ := h.subscribe(wish{endpoint: e.URL})
+	if got := h.do("PUT", "/Subscription/"+hook, overSocket.body()); got.status != http.StatusUnprocessableEntity || !strings.Contains(string(got.body), "Subscription.channel.type") {
+		t.Errorf("another channel for one that is there: %d %s", got.status, got.body)
+	}
 	if found := h.finds("/Subscription?type=websocket"); *found.Total != 1 {
 		t.Errorf("found are %d", *found.Total)
 	}
@@ -332,7 +337,7 @@ func TestAWebsocketThatBindsNothingAndOneThatAnswersNothingAreClosed(t *testing.
 	if code := idle.ends(); code != websocket.StatusPolicyViolation {
 		t.Errorf("it ended with %d", code)
 	}
-	id, _ := h.subscribe(overSocket)
+	id, _ := h.subscribe(wish{channel: "websocket", criteria: "DetectedIssue?severity=high"})
 	deaf, _, err := websocket.Dial(t.Context(), h.door.URL+access.SocketPath, nil) // it never reads, so it answers no ping
 	if err != nil {
 		t.Fatal(err)
@@ -341,10 +346,11 @@ func TestAWebsocketThatBindsNothingAndOneThatAnswersNothingAreClosed(t *testing.
 	if err := deaf.Write(t.Context(), websocket.MessageText, []byte("bind "+id)); err != nil {
 		t.Fatal(err)
 	}
+	h.until(func() bool { return gathered(t, h.metrics)["rapport_subscription_websockets true"] == 1 }, func() string { return "the deaf one to be bound" })
 	h.happen("a1")
 	h.until(func() bool { return h.sockets() == 0 }, func() string { return "the deaf one to be closed" })
 	l := h.open().say("bind " + id)
-	l.hears("handshake", "event-notification 1")
+	l.hears("bound "+id, "ping "+id) // what was sent and not answered for was not told
 }
 
 // sockets are how many websockets the metrics say are open.

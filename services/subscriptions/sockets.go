@@ -31,7 +31,13 @@ func (s *sockets) enter(one *socket) error {
 	defer s.mu.Unlock()
 	most := s.room.config.Sockets
 	_, idle := s.counted()
-	if len(s.open) >= most || idle >= max(most/4, 1) {
+	neighbours := 0
+	for other := range s.open {
+		if len(other.bound) == 0 && other.guest() && one.guest() && other.address == one.address {
+			neighbours++
+		}
+	}
+	if len(s.open) >= most || idle >= max(most/4, 1) || neighbours >= max(most/40, 1) {
 		return fault.Newf(fault.Throttled, "throttled", "too many websockets are open: come again later")
 	}
 	s.open[one] = struct{}{}
@@ -74,15 +80,29 @@ func (s *sockets) any(of *socket) bool {
 	return len(of.bound) > 0
 }
 
-// renewed is what is bound over a socket already, by another right from now on; nil when it is not.
-func (s *sockets) renewed(of *socket, at place, right auth.Binding) *binding {
+// holds says whether something is bound over a socket.
+func (s *sockets) holds(of *socket, at place) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return of.bound[at] != nil
+}
+
+// renewed is what is bound over a socket already, by another right from now on; nil when it is not any more.
+func (s *sockets) renewed(of *socket, at place, right auth.Binding, stay *auth.Stay) *binding {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := of.bound[at]
 	if b != nil {
-		b.right = right
+		b.right, b.stay = right, stay
 	}
 	return b
+}
+
+// stayOf is by what is noted whose data is shown.
+func (s *sockets) stayOf(b *binding) *auth.Stay {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return b.stay
 }
 
 // add makes a binding known. Errors: Throttled when the tenant has too many.
@@ -189,7 +209,7 @@ func (s *sockets) changed(_ context.Context, t ref.Tenant, all []subscription.Su
 			case !there:
 				s.over(b.binding, at, fault.Newf(fault.NotFound, "deleted", "the subscription %s was deleted", at.id))
 			case one.Status != subscription.Active || one.Channel != subscription.Websocket:
-				s.over(b.binding, at, fault.Newf(fault.Unprocessable, "business-rule", "the subscription %s has the status %s now and is told no more: %s", at.id, one.Status, one.Error))
+				s.over(b.binding, at, fault.Newf(fault.Unprocessable, "business-rule", "the subscription %s has the status %s now, and is told no more%s", at.id, one.Status, prefixed(": ", one.Error)))
 			default:
 				b.become(one)
 			}

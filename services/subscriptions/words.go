@@ -16,6 +16,14 @@ func times(n int) string {
 	return strconv.Itoa(n) + " times"
 }
 
+// prefixed is a text behind a prefix, or nothing.
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
 // below is the place of a resource below an endpoint.
 func below(endpoint, name string) string {
 	u, err := url.Parse(endpoint)

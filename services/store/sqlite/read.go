@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/rapport-health/rapport/services/domain/alert"
@@ -285,7 +286,7 @@ func (r *reader) facts(text string, args ...any) (map[ref.Episode][]fact.Fact, e
 }
 
 func (r *reader) TakenFrom(keys ...int64) (found []fact.Taken, err error) {
-	for _, key := range keys { // here a statement costs no round trip
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) { // here a statement costs no round trip
 		// The plus keeps the planner from the primary key, of which it would know no more than the tenant.
 		taken, err := r.taken("reading what was taken from a resource", `SELECT episode, superseded, id, version, data FROM fact
 			WHERE source_key = ?2 AND source_key IS NOT NULL AND +tenant = ?1`, key)
