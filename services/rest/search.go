@@ -125,15 +125,19 @@ func (c *call) search(name string, values url.Values) error {
 	aside := auth.Aside(ctx)
 	err = c.lookIn(aside, func(v *sight) (err error) {
 		again := *q // the reading below changes it, and it may be read again
-		f, err = again.run(ctx, v)
-		named = again.patients
+		if f, err = again.run(ctx, v); err != nil {
+			return err
+		}
+		if named = again.patients; len(f.hits) == 0 {
+			err = v.lookAt(named) // that there is nothing tells something of them too
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for _, p := range named {
-		if auth.Looked(aside, p) { // that nothing was found tells something of them too
+		if auth.Looked(aside, p) {
 			auth.Touched(ctx, p, "")
 		}
 	}
@@ -143,6 +147,16 @@ func (c *call) search(name string, values url.Values) error {
 	c.issueHeaders(q.ignoredIssues(fault.Warning))
 	c.reply(http.StatusOK, q.bundle(c.base, f))
 	return nil
+}
+
+// lookAt looks at patients, so that it is known which of them are there.
+func (v *sight) lookAt(patients []ref.Patient) error {
+	names := make([]ref.Resource, len(patients))
+	for i, p := range patients {
+		names[i] = ref.Resource{Type: "Patient", ID: string(p)}
+	}
+	_, err := v.Records(names...)
+	return err
 }
 
 func (q *inquiry) ignoredIssues(severity fault.Severity) []fault.Issue {
