@@ -145,8 +145,8 @@ date and over several pages, and reads. Meanwhile one Bulk export follows anothe
 all of twenty patients, in turn, so that none grows with the run. Subscribers check the numbers of what they get.
 Each patient has a history before it begins. First all clients send without a pause, which gives the capacity for this mix; then a share of it is sent at a constant
 rate, whether or not the server keeps up, and latencies count from when a request was due.
-Memory counts as flat when the server holds at most 10 % more in the last third of the run than in the second; the first
-is for warming up. The exit code is 0 when that is so, nothing failed, was left out or doubled, and the rate was kept.`
+Memory counts as flat when the server holds at most 10 % more in the last third of the run than in the second, by the
+medians; the first is for warming up. The exit code is 0 when that is so, nothing failed, was left out or doubled, and the rate was kept.`
 }
 
 // Run mixes and prints.

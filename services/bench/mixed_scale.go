@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,12 +75,34 @@ func (s *scale) since(from time.Duration) Holding { return averageOf(s.all, from
 // mean is the average of all.
 func (s *scale) mean() Holding { return s.since(0) }
 
-// thirds of a run that lasted so long.
+// thirds of a run that lasted so long, each by its medians: what leaks is held on to all the time, while a server that stood
+// still for a second holds more for a minute.
 func (s *scale) thirds(took time.Duration) (t [3]Holding) {
 	for n := range t {
-		t[n] = averageOf(s.all, took*time.Duration(n)/3, took*time.Duration(n+1)/3)
+		t[n] = medianOf(s.all, took*time.Duration(n)/3, took*time.Duration(n+1)/3)
 	}
 	return t
+}
+
+// medianOf the weighings from a time up to another, each quantity by itself.
+func medianOf(all []weighing, from, until time.Duration) Holding {
+	median := func(of func(Holding) float64) float64 {
+		var found []float64
+		for _, w := range all {
+			if w.at >= from && w.at < until {
+				found = append(found, of(w.Holding))
+			}
+		}
+		if len(found) == 0 {
+			return 0
+		}
+		slices.Sort(found)
+		return (found[(len(found)-1)/2] + found[len(found)/2]) / 2
+	}
+	return Holding{
+		median(func(h Holding) float64 { return h.Resident }), median(func(h Holding) float64 { return h.Heap }),
+		median(func(h Holding) float64 { return h.Goroutines }), median(func(h Holding) float64 { return h.Files }),
+	}
 }
 
 // averageOf the weighings from a time up to another.

@@ -73,7 +73,7 @@ func TestALoadIsBorneWhenNothingFailsAndMemoryIsFlat(t *testing.T) {
 	}
 }
 
-func TestAThirdIsTheAverageOfWhatWasWeighedInIt(t *testing.T) {
+func TestAThirdIsTheMedianOfWhatWasWeighedInIt(t *testing.T) {
 	var s scale
 	for second, resident := range []float64{10, 20, 30, 50, 70, 90} {
 		s.all = append(s.all, weighing{time.Duration(second) * time.Second, Holding{Resident: resident, Files: 4}})
@@ -81,6 +81,10 @@ func TestAThirdIsTheAverageOfWhatWasWeighedInIt(t *testing.T) {
 	want := [3]Holding{{Resident: 15, Files: 4}, {Resident: 40, Files: 4}, {Resident: 80, Files: 4}}
 	if diff := cmp.Diff(want, s.thirds(6*time.Second)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+	stalled := scale{all: []weighing{{0, Holding{Goroutines: 200}}, {1, Holding{Goroutines: 900}}, {2, Holding{Goroutines: 204}}}}
+	if got := stalled.thirds(9)[0].Goroutines; got != 204 {
+		t.Errorf("with one stall it held %v", got)
 	}
 	if got := s.since(4 * time.Second).Resident; got != 80 {
 		t.Errorf("since the fourth second it held %v", got)
